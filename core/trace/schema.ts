@@ -1,0 +1,293 @@
+/**
+ * The trace schema: every table and every column once, with its type, its unit and a sentence.
+ * Writers, readers, views, `query`'s tour and the documentation are all derived from it.
+ *
+ * A 64-bit quantity that may exceed 2^53 (`wide`) is given to the writer as two 32-bit lanes, `name`
+ * and `name_hi`; one that cannot (`u64`) is given as a plain number. Both are `uint64` on disk.
+ * @module
+ */
+
+/** Bumped when a column is removed or changes its meaning; added columns do not bump it. */
+export const SCHEMA_VERSION = 1;
+
+export type ColumnType = "u8" | "u16" | "u32" | "u64" | "wide" | "i32" | "bool" | "utf8" | "binary";
+
+export interface Column {
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+  /** The kind of `name` rows that its codes stand for, for enumerations. */
+  readonly codes: CodeKind | null;
+  /** One sentence: what the value means, with its unit. */
+  readonly doc: string;
+}
+
+export interface Table {
+  /** One sentence: what a row is. */
+  readonly doc: string;
+  readonly columns: Readonly<Record<string, Column>>;
+}
+
+const column = (type: ColumnType, doc: string, nullable = false): Column => ({
+  type,
+  nullable,
+  codes: null,
+  doc,
+});
+const nullable = (type: ColumnType, doc: string): Column => column(type, doc, true);
+const code = (type: "u8" | "u16", codes: CodeKind, doc: string, nullable = false): Column => ({
+  type,
+  nullable,
+  codes,
+  doc,
+});
+
+/** A code's name and where it comes from: what a `name` row says of an enumeration's value. */
+export interface Code {
+  readonly name: string;
+  readonly spec: string;
+}
+
+const exitSeq = (what: string) =>
+  nullable("u64", `seq of the exit during which ${what}; null when it happened outside any exit.`);
+
+/**
+ * Codes that every trace shares; position = code. The kinds `device`, `register` and `hw_reason`
+ * depend on the machine and are filled in when it is built.
+ */
+export const CODES = {
+  reason: [
+    { name: "mmio", spec: "an access to a device's memory-mapped registers" },
+    { name: "pio", spec: "an access in the PCI I/O window" },
+    { name: "stage2_fault", spec: "first touch of a RAM page that stage 2 did not map yet" },
+    { name: "hypercall", spec: "an SBI call (RISC-V SBI 2.0)" },
+    { name: "wfi", spec: "the guest asked to wait for an interrupt (Privileged ISA §3.3.3)" },
+    {
+      name: "external_interrupt",
+      spec: "a device or timer interrupt arrived while the guest was running",
+    },
+  ],
+  handler: [
+    { name: "kernel", spec: "served by the hypervisor in the host kernel" },
+    { name: "user", spec: "served by the device model in a user process" },
+  ],
+  cpu_mode: [
+    { name: "U", spec: "user mode" },
+    { name: "S", spec: "supervisor mode" },
+    { name: "reserved", spec: "encoding 2 is reserved" },
+    { name: "M", spec: "machine mode" },
+  ],
+  space: [
+    { name: "mmio", spec: "memory-mapped register" },
+    { name: "pio", spec: "port of the I/O window" },
+    { name: "pci_config", spec: "PCI configuration space" },
+  ],
+  vring_event: [
+    { name: "kick", spec: "the driver wrote QueueNotify" },
+    { name: "pop", spec: "the device took a chain from the available ring" },
+    { name: "descriptor", spec: "the device read one descriptor of the chain" },
+    { name: "push", spec: "the device put the chain into the used ring" },
+    { name: "interrupt", spec: "the device sent a used buffer notification" },
+    { name: "interrupt_suppressed", spec: "the driver had asked for no used buffer notification" },
+    { name: "notify_enabled", spec: "the device asked for available buffer notifications" },
+    { name: "notify_suppressed", spec: "the device asked for no available buffer notifications" },
+    { name: "error", spec: "the driver broke a rule of the specification; the device said so" },
+  ],
+  irq_event: [
+    { name: "raise", spec: "the device's line went up" },
+    { name: "lower", spec: "the device's line went down" },
+    { name: "coalesce", spec: "the device had cause to interrupt while its line was up already" },
+    { name: "inject", spec: "the hart took the interrupt trap" },
+    { name: "acknowledge", spec: "the driver claimed the interrupt at its controller" },
+    { name: "complete", spec: "the driver completed the interrupt at its controller" },
+  ],
+  irq_path: [
+    { name: "wire", spec: "a device's wire into the interrupt controller" },
+    { name: "plic", spec: "platform-level interrupt controller" },
+    { name: "aclint", spec: "machine-level timer and software interrupts" },
+    { name: "sstc", spec: "supervisor timer compare (Sstc)" },
+    { name: "sbi", spec: "software interrupt through SBI" },
+  ],
+  request_kind: [
+    { name: "console_write", spec: "bytes from the guest to a serial device" },
+    { name: "console_read", spec: "bytes from a serial device to the guest" },
+  ],
+  request_status: [
+    { name: "ok", spec: "done" },
+    { name: "error", spec: "the device reported an error" },
+  ],
+  input_kind: [
+    { name: "device", spec: "bytes or a signal handed to a device by the outside world" },
+    { name: "stop", spec: "the recording was asked to stop here" },
+  ],
+} as const satisfies Record<string, readonly Code[]>;
+
+/** Kinds whose codes depend on the machine: devices, their registers, the profile's exit names. */
+export type MachineCodeKind = "device" | "register" | "hw_reason";
+export type CodeKind = keyof typeof CODES | MachineCodeKind;
+
+/** The code of `name` among the shared `kind`: `codeOf("reason", "mmio")` is 0. */
+export function codeOf<K extends keyof typeof CODES>(
+  kind: K,
+  name: (typeof CODES)[K][number]["name"],
+): number {
+  return (CODES[kind] as readonly Code[]).findIndex((c) => c.name === name);
+}
+
+/** On every row of every event table. */
+export const COMMON = {
+  seq: column("u64", "Position in the one order over all tables of a trace, from 0."),
+  time_ns: column("u64", "Virtual time in ns since reset, on the clock of this vcpu."),
+  icount: nullable("u64", "Instructions executed by this vcpu since reset; null when imported."),
+  vcpu: column("u8", "Hart on whose clock the event happened."),
+} satisfies Record<string, Column>;
+
+const device = (doc: string) => code("u8", "device", doc);
+
+export const TABLES = {
+  exit: {
+    doc: "One row per VM exit.",
+    columns: {
+      ...COMMON,
+      reason: code("u8", "reason", "Neutral reason of the exit, the same for every hypervisor."),
+      hw_reason: code(
+        "u16",
+        "hw_reason",
+        "What the modelled hypervisor calls it; null without one.",
+        true,
+      ),
+      handler: code("u8", "handler", "Who served the exit: the host kernel or a user process."),
+      transitions: column("u8", "Privilege switches from guest to handler and back, a count."),
+      cpu_mode: code("u8", "cpu_mode", "Privilege mode of the hart when it left the guest."),
+      pc: column("wide", "Guest virtual address of the instruction that exited or was next."),
+      gpa: nullable("u64", "Guest-physical address accessed; null when the exit has none."),
+      size: nullable("u8", "Bytes accessed; null when the exit is no access."),
+      write: nullable("bool", "True for a write, false for a read; null when no access."),
+      value: nullable(
+        "wide",
+        "Value read or written, zero-extended; a hypercall's extension id (a7); null when none.",
+      ),
+      device: code("u8", "device", "Device accessed; null when the exit concerns none.", true),
+      register: code("u16", "register", "Register accessed; null when none is declared.", true),
+      insns: column("u64", "Instructions this vcpu executed since its exit before, a count."),
+      cost_ns: column("u32", "Virtual ns this exit was charged by --costs; 0 without."),
+    },
+  },
+  access: {
+    doc: "One row per device register access, whether it caused an exit or not.",
+    columns: {
+      ...COMMON,
+      space: code("u8", "space", "Address space of the access."),
+      device: device("Device accessed."),
+      register: code("u16", "register", "Register accessed; null when none is declared.", true),
+      offset: column("u32", "Offset from the start of the device's region, in bytes."),
+      size: column("u8", "Bytes accessed: 1, 2, 4 or 8."),
+      write: column("bool", "True for a write, false for a read."),
+      value: column("wide", "Value read or written, zero-extended."),
+      exit_seq: exitSeq("it was made"),
+    },
+  },
+  vring: {
+    doc: "One row per event of a virtqueue.",
+    columns: {
+      ...COMMON,
+      event: code("u8", "vring_event", "What happened."),
+      device: device("Device that the queue belongs to."),
+      queue: column("u16", "Index of the queue in its device."),
+      head: nullable("u16", "Index of the chain's first descriptor; null when no chain is meant."),
+      desc: nullable("u16", "Index of this descriptor in its table; null when none is meant."),
+      gpa: nullable("wide", "Guest-physical address of the descriptor's buffer; null when none."),
+      length: nullable("u32", "Bytes of the descriptor, or written by the device on push."),
+      flags: nullable("u16", "Flags of the descriptor or of the ring, as the driver wrote them."),
+      avail_idx: nullable("u16", "avail.idx as last read by the device."),
+      used_idx: nullable("u16", "used.idx as last written by the device."),
+      request: nullable("u64", "Id of the request that the chain carries; null when none is meant."),
+      exit_seq: exitSeq("it happened"),
+    },
+  },
+  dma: {
+    doc: "One row per access of a device to guest memory (payload, not ring bookkeeping).",
+    columns: {
+      ...COMMON,
+      device: device("Device that accessed memory."),
+      gpa: column("u64", "First guest-physical address accessed."),
+      bytes: column("u32", "Bytes accessed."),
+      write: column("bool", "True when the device wrote guest memory."),
+      request: nullable("u64", "Id of the request served; null when none."),
+      exit_seq: exitSeq("it was made"),
+    },
+  },
+  irq: {
+    doc: "One row per step of an interrupt's way from device to driver.",
+    columns: {
+      ...COMMON,
+      event: code("u8", "irq_event", "Which step."),
+      device: code("u8", "device", "Device whose interrupt it is; null when not known.", true),
+      line: column("u16", "Line at the controller, or the interrupt cause for inject."),
+      path: code("u8", "irq_path", "What carried it."),
+      exit_seq: exitSeq("it happened"),
+    },
+  },
+  request: {
+    doc: "One row per I/O request, whatever the device, written when it completes.",
+    columns: {
+      ...COMMON,
+      id: column("u64", "Id of the request, counted from 1 over all devices."),
+      device: device("Device that served it."),
+      kind: code("u8", "request_kind", "What was asked for."),
+      bytes: column("u32", "Payload bytes moved."),
+      submit_ns: column("u64", "Virtual ns at which the device learned of it."),
+      submit_icount: column("u64", "icount of the submitting vcpu at that moment."),
+      complete_ns: column("u64", "Virtual ns at which the device had finished it."),
+      status: code("u8", "request_status", "How it ended."),
+      kick_exit_seq: nullable("u64", "seq of the exit whose access started it; null when none."),
+      irq_seq: nullable("u64", "seq of the irq row that announced it; null when unannounced."),
+    },
+  },
+  mark: {
+    doc: "One row per mark that the guest set to bound a region of interest.",
+    columns: {
+      ...COMMON,
+      label: column("utf8", "Text that the guest wrote."),
+      number: column("wide", "Number that the guest wrote with it."),
+      exit_seq: exitSeq("it was set"),
+    },
+  },
+  input: {
+    doc: "One row per thing that came from outside, as replay needs it.",
+    columns: {
+      ...COMMON,
+      kind: code("u8", "input_kind", "What kind of input."),
+      executed: column("u64", "Instructions executed by all harts together when it took effect."),
+      device: nullable("utf8", "Instance that it was handed to; null for a stop."),
+      channel: column("utf8", "Input of that device, or the reason for a stop."),
+      data: column("binary", "The bytes."),
+    },
+  },
+  name: {
+    doc: "One row per code of an enumeration: what u8 and u16 codes stand for.",
+    columns: {
+      kind: column("utf8", "Enumeration, as the schema's columns name it."),
+      code: column("u16", "Value in the column."),
+      name: column("utf8", "Its name, in the specification's spelling."),
+      spec: column("utf8", "What it is or where it is specified."),
+    },
+  },
+  cost: {
+    doc: "One row per price: what a profile charges for an exit.",
+    columns: {
+      profile: column("utf8", "Cost profile."),
+      reason: column("utf8", "Neutral reason of the exit, or * for any."),
+      handler: column("utf8", "Who serves it: kernel, user, or * for any."),
+      ns: column("u32", "Price of one exit in ns."),
+      source: column("utf8", "Where the figure comes from."),
+      measured: column("bool", "True for a published measurement, false for an assumption."),
+    },
+  },
+} as const satisfies Record<string, Table>;
+
+export type TableName = keyof typeof TABLES;
+export const TABLE_NAMES = Object.keys(TABLES) as TableName[];
+
+/** Tables that one appends to while the guest runs; `name` and `cost` are written once. */
+export type EventTable = Exclude<TableName, "name" | "cost">;
+export const EVENT_TABLES = TABLE_NAMES.filter((t): t is EventTable => t !== "name" && t !== "cost");
