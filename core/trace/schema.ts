@@ -200,7 +200,10 @@ export const TABLES = {
       flags: nullable("u16", "Flags of the descriptor or of the ring, as the driver wrote them."),
       avail_idx: nullable("u16", "avail.idx as last read by the device."),
       used_idx: nullable("u16", "used.idx as last written by the device."),
-      request: nullable("u64", "Id of the request that the chain carries; null when none is meant."),
+      request: nullable(
+        "u64",
+        "Id of the request that the chain carries; null when none is meant.",
+      ),
       exit_seq: exitSeq("it happened"),
     },
   },
@@ -290,4 +293,6 @@ export const TABLE_NAMES = Object.keys(TABLES) as TableName[];
 
 /** Tables that one appends to while the guest runs; `name` and `cost` are written once. */
 export type EventTable = Exclude<TableName, "name" | "cost">;
-export const EVENT_TABLES = TABLE_NAMES.filter((t): t is EventTable => t !== "name" && t !== "cost");
+export const EVENT_TABLES = TABLE_NAMES.filter((t): t is EventTable =>
+  t !== "name" && t !== "cost"
+);
