@@ -76,6 +76,13 @@ const recordOptions = object({
   costs: optional(option("--costs", string({ metavar: "PROFILE" }), {
     description: say`Charge every exit its price of this cost profile in virtual time.`,
   })),
+  rtc: withDefault(
+    option("--rtc", values.instant, {
+      description: say`What the real-time clock says at reset: now, or a date such as
+        2026-01-31T12:00. Fixed unless asked, so that two recordings are alike.`,
+    }),
+    values.DEFAULT_RTC_NS,
+  ),
   untilIcount: optional(option("--until-icount", values.count, {
     description: say`Stop when the harts together have executed N instructions.`,
   })),
@@ -255,8 +262,8 @@ async function main(): Promise<number> {
     return await execute(parse());
   } catch (error) {
     if (readerIsGone(error)) return EXIT.ok;
-    const { line, exitCode } = describe(error, Deno.env.get("EXITSCOPE_DEBUG") === "1");
-    console.error(line);
+    const { text, exitCode } = describe(error, Deno.env.get("EXITSCOPE_DEBUG") === "1");
+    console.error(text);
     return exitCode;
   }
 }

@@ -23,10 +23,10 @@ export class UserError extends Error {
 
 /** Host errors that users meet, and what mends them. */
 const HOST_FIXES: [new (message?: string) => Error, string][] = [
-  [Deno.errors.NotFound, "check the path"],
-  [Deno.errors.PermissionDenied, "check who may read and write there"],
-  [Deno.errors.NotADirectory, "name a file inside a folder that exists"],
-  [Deno.errors.IsADirectory, "name a file, not a folder"],
+  [Deno.errors.NotFound, "Check the path."],
+  [Deno.errors.PermissionDenied, "Check who may read and write there."],
+  [Deno.errors.NotADirectory, "Name a file inside a folder that exists."],
+  [Deno.errors.IsADirectory, "Name a file, not a folder."],
 ];
 
 /** True when the disk, or the quota on it, is used up. */
@@ -43,26 +43,33 @@ export const readerIsGone = (error: unknown) => error instanceof Deno.errors.Bro
 function fixOf(error: Error): string | null {
   const own = (error as { fix?: unknown }).fix;
   if (typeof own === "string" && own !== "") return own;
-  if (diskIsFull(error)) return "free some space or write elsewhere with -o";
+  if (diskIsFull(error)) return "Free some space, or write elsewhere with -o.";
   return HOST_FIXES.find(([kind]) => error instanceof kind)?.[1] ?? null;
 }
 
-const oneLine = (text: string) => text.trim().replace(/\s*\n\s*/g, " ");
+const UNFORESEEN = "This was not foreseen: run again with EXITSCOPE_DEBUG=1 and report it.";
+
+/** "the end" → "The end." */
+const sentence = (text: string) => {
+  const line = text.trim().replace(/[.;]$/, "");
+  return `${line.charAt(0).toUpperCase()}${line.slice(1)}.`;
+};
 
 /**
- * The line to print for `error`. One that nobody foresaw says so and how to see where it arose;
- * `EXITSCOPE_DEBUG=1` adds the stack.
+ * What to print for `error`: one line, except where it quotes the user's SQL and points into it. An
+ * error that nobody foresaw says so; `debug` adds the stack.
  */
-export function describe(error: unknown, debug: boolean): { line: string; exitCode: number } {
+export function describe(error: unknown, debug: boolean): { text: string; exitCode: number } {
   const e = error instanceof Error ? error : new Error(String(error));
   const fix = fixOf(e);
-  const message = fix === null ? e.message : oneLine(e.message).replace(/[.;]$/, "");
-  const head = fix === null
-    ? `exitscope: ${oneLine(message)} (unexpected: run again with EXITSCOPE_DEBUG=1 and report it)`
-    : `exitscope: ${message}; ${oneLine(fix)}`;
+  const points = /^LINE \d+:/m.test(e.message);
+  const what = points ? e.message.trimEnd() : e.message.trim().replace(/\s*\n\s*/g, " ");
+  const text = points
+    ? `exitscope: ${what}\n${fix ?? ""}`
+    : `exitscope: ${sentence(what)} ${sentence(fix ?? UNFORESEEN)}`;
   const exitCode = (e as { exitCode?: unknown }).exitCode;
   return {
-    line: debug ? `${head}\n${e.stack ?? ""}` : head,
+    text: debug ? `${text}\n${e.stack ?? ""}` : text,
     exitCode: typeof exitCode === "number" ? exitCode : EXIT.usage,
   };
 }

@@ -95,6 +95,26 @@ export const seconds = value<number>({
   placeholder: 1,
 });
 
+/** 2026-01-01T00:00:00Z, in ns since 1970. */
+export const DEFAULT_RTC_NS = Date.UTC(2026, 0, 1) * 1e6;
+
+/** An instant in ns since 1970; UTC unless the text says otherwise. */
+export function parseInstant(text: string): number | null {
+  if (text === "now") return Date.now() * 1e6;
+  if (!/^\d{4}-\d\d-\d\d/.test(text)) return null;
+  const zoned = /T/.test(text) && !/(Z|[+-]\d\d:?\d\d)$/.test(text) ? `${text}Z` : text;
+  const ms = Date.parse(zoned);
+  return Number.isNaN(ms) || ms < 0 ? null : ms * 1e6;
+}
+
+export const instant = value<number>({
+  metavar: "WHEN",
+  expected: "now, or a date such as 2026-01-31T12:00",
+  parse: parseInstant,
+  format: (ns) => new Date(ns / 1e6).toISOString().slice(0, 10),
+  placeholder: 0,
+});
+
 export const regex = value<RegExp>({
   metavar: "REGEX",
   expected: "a regular expression (escape brackets with a backslash)",
