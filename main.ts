@@ -52,11 +52,10 @@ const recordOptions = object({
     128 * 2 ** 20,
   ),
   harts: withDefault(option("--harts", values.count, doc(say`Harts (virtual CPUs).`)), 1),
-  serial: optional(
-    option("--serial", choice(["sifive", "16550", "virtio"], { metavar: "DEVICE" }), {
-      description: say`Serial device that the guest's console goes through.`,
-    }),
-  ),
+  serial: optional(option("--serial", values.serial, {
+    description: say`Serial device that the guest's console goes through: sifive, 16550 or virtio,
+      with ,PROPERTY=VALUE for its properties. Default: 16550.`,
+  })),
   device: multiple(option("--device", values.device, {
     description: say`Plug in a device: a type, or a file that declares one, then
       ,addr=0x…,irq=N,PROPERTY=VALUE. Repeatable.`,
@@ -76,13 +75,11 @@ const recordOptions = object({
   costs: optional(option("--costs", string({ metavar: "PROFILE" }), {
     description: say`Charge every exit its price of this cost profile in virtual time.`,
   })),
-  rtc: withDefault(
-    option("--rtc", values.instant, {
-      description: say`What the real-time clock says at reset: now, or a date such as
-        2026-01-31T12:00. Fixed unless asked, so that two recordings are alike.`,
-    }),
-    values.DEFAULT_RTC_NS,
-  ),
+  rtc: optional(option("--rtc", values.instant, {
+    description:
+      say`What the real-time clock says at reset: now, or a date such as 2026-01-31T12:00.
+      Default: the start of 2025, so that two recordings are alike.`,
+  })),
   untilIcount: optional(option("--until-icount", values.count, {
     description: say`Stop when the harts together have executed N instructions.`,
   })),

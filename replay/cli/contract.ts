@@ -1,36 +1,6 @@
 /** Shapes shared with the recorder. @module */
+import type { MachineSpec } from "../../core/board/spec.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
-
-export interface FileRef {
-  path: string;
-  sha256: string;
-  bytes: number;
-}
-
-export interface MachineSpec {
-  board: "virt";
-  memoryBytes: number;
-  harts: number;
-  nsPerInsn: number;
-  quantumInsns: number;
-  serial: "sifive" | "16550" | "virtio";
-  bios: "builtin" | "none" | FileRef;
-  kernel: FileRef | null;
-  loads: { file: FileRef; addr: number }[];
-  initrd: FileRef | null;
-  append: string;
-  hypervisor: "kvm-riscv" | "kvm-x86" | "none";
-  stage2Page: "4k" | "2m";
-  costs: string | null;
-  devices: {
-    use: string;
-    file: FileRef | null;
-    addr: number | null;
-    irq: number | null;
-    props: Record<string, string>;
-  }[];
-  rtcStartNs: number;
-}
 
 export interface RecordOptions {
   spec: MachineSpec;

@@ -4,11 +4,18 @@
  */
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import {
+  DEFAULT_SPEC,
+  type DeviceSpec,
+  type FileRef,
+  type MachineSpec,
+  type SerialKind,
+} from "../../core/board/spec.ts";
+import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
-import type { FileRef, MachineSpec } from "./contract.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
-import type { DeviceArgument, LoadArgument } from "./values.ts";
+import type { DeviceArgument, LoadArgument, SerialArgument } from "./values.ts";
 
 /** What `record` was asked for, as parsed. */
 export interface RecordArguments {
@@ -21,12 +28,12 @@ export interface RecordArguments {
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
-  readonly serial?: MachineSpec["serial"];
+  readonly serial?: SerialArgument;
   readonly device: readonly DeviceArgument[];
   readonly hypervisor?: MachineSpec["hypervisor"];
   readonly stage2Page: MachineSpec["stage2Page"];
   readonly costs?: string;
-  readonly rtc: number;
+  readonly rtc?: number;
   readonly untilIcount?: number;
   readonly untilOutput?: RegExp;
   readonly timeout?: number;
@@ -44,10 +51,6 @@ export interface Recipe {
 /** Guests that come with the project, as `bundled:NAME`. */
 export const BUNDLED = ["serial", "bench", "trap", "mmode"];
 
-/** Without a word on the command line, the console is what QEMU's virt machine has. */
-const DEFAULT_SERIAL = "16550";
-const NS_PER_INSN = 1;
-const QUANTUM_INSNS = 10_000;
 const MAX_HARTS = 8;
 const MIN_MEMORY = 2 ** 20;
 const MAX_MEMORY = 3 * 2 ** 30;
@@ -115,6 +118,12 @@ function checkKnobs(a: RecordArguments): void {
       "Give --memory 1M to 3G, a multiple of 4 KiB.",
     );
   }
+  if (a.costs !== undefined && !COST_PROFILES.includes(a.costs)) {
+    throw new UserError(
+      `There is no cost profile "${a.costs}"`,
+      `Give --costs one of ${COST_PROFILES.join(", ")}.`,
+    );
+  }
   if (a.bios !== "builtin" && (a.hypervisor ?? "none") !== "none") {
     throw new UserError(
       `M-mode firmware (--bios ${a.bios}) runs under no hypervisor`,
@@ -132,7 +141,7 @@ function kernelOf(a: RecordArguments): string | undefined {
   return a.bios === "none" ? "bundled:mmode" : "bundled:serial";
 }
 
-function deviceOf(files: Files, d: DeviceArgument): MachineSpec["devices"][number] {
+function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
   const file = isFile(d.use) ? files.ref(d.use, "--device") : null;
   return { use: d.use, file, addr: d.addr, irq: d.irq, props: d.props };
 }
@@ -140,28 +149,27 @@ function deviceOf(files: Files, d: DeviceArgument): MachineSpec["devices"][numbe
 /** Reads what `a` names and describes the machine; `serial` and `append` fill in what it left out. */
 export function machineFor(
   a: RecordArguments,
-  fallback: { serial?: MachineSpec["serial"]; append?: string } = {},
+  fallback: { serial?: SerialKind; append?: string } = {},
 ): Recipe {
   checkKnobs(a);
   const files = new Files();
   const firmware = a.bios !== "builtin" && a.bios !== "none";
   const spec: MachineSpec = {
-    board: "virt",
+    ...DEFAULT_SPEC,
     memoryBytes: a.memory,
     harts: a.harts,
-    nsPerInsn: NS_PER_INSN,
-    quantumInsns: QUANTUM_INSNS,
-    serial: a.serial ?? fallback.serial ?? DEFAULT_SERIAL,
+    serial: a.serial?.kind ?? fallback.serial ?? DEFAULT_SPEC.serial,
+    serialProps: a.serial?.props ?? {},
     bios: firmware ? files.ref(a.bios, "--bios") : a.bios as "builtin" | "none",
     kernel: files.optional(kernelOf(a), "--kernel"),
     loads: a.load.map((l) => ({ file: files.ref(l.path, "--load"), addr: l.addr })),
     initrd: files.optional(a.initrd, "--initrd"),
-    append: a.append ?? fallback.append ?? "",
-    hypervisor: a.hypervisor ?? (a.bios === "builtin" ? "kvm-riscv" : "none"),
+    append: a.append ?? fallback.append ?? DEFAULT_SPEC.append,
+    hypervisor: a.hypervisor ?? (a.bios === "builtin" ? DEFAULT_SPEC.hypervisor : "none"),
     stage2Page: a.stage2Page,
     costs: a.costs ?? null,
     devices: a.device.map((d) => deviceOf(files, d)),
-    rtcStartNs: a.rtc,
+    rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
   };
   return { spec, files: files.bytes };
 }

@@ -16,12 +16,23 @@ function exists(path: string): boolean {
   }
 }
 
-/** `folder/base.trace`, or the first of `base-2.trace`, `base-3.trace`… that does not exist. */
-export function freeName(folder: string, base: string): string {
+/**
+ * `folder/base.trace` of each base, all with the same number `-2`, `-3`… when one of them exists;
+ * with `force` always the first.
+ */
+export function freeNames(folder: string, bases: readonly string[], force = false): string[] {
   for (let n = 1;; n++) {
-    const path = join(folder, n === 1 ? `${base}.trace` : `${base}-${n}.trace`);
-    if (!exists(path)) return path;
+    const names = bases.map((b) => join(folder, n === 1 ? `${b}.trace` : `${b}-${n}.trace`));
+    if (force || !names.some(exists)) return names;
   }
+}
+
+/** Writes a file that must not exist yet, unless `force`. */
+export function writeNew(path: string, bytes: Uint8Array, force: boolean): void {
+  if (!force && exists(path)) {
+    throw new UserError(`${path} exists already`, "Give another name, or replace it with --force.");
+  }
+  Deno.writeFileSync(path, bytes);
 }
 
 const isTrace = (path: string) => exists(join(path, "manifest.json"));
@@ -76,6 +87,16 @@ export class OutputDirectory {
         `Cannot create the folder ${parent}`,
         "Give a name with -o in a folder where you may write.",
       );
+    }
+  }
+
+  /** True when a reader finds recorded exits there: a prefix worth keeping. */
+  holdsRows(): boolean {
+    try {
+      const manifest = JSON.parse(Deno.readTextFileSync(join(this.path, "manifest.json")));
+      return Object.values(manifest.counts ?? {}).some((n) => Number(n) > 0);
+    } catch {
+      return false;
     }
   }
 

@@ -7,6 +7,7 @@ import { message, text as plain } from "@optique/core/message";
 import type { NonEmptyString } from "@optique/core/nonempty";
 import type { Suggestion } from "@optique/core/parser";
 import type { ValueParser } from "@optique/core/valueparser";
+import type { SerialKind } from "../../core/board/spec.ts";
 import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
 
 const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -50,6 +51,7 @@ interface Kind<T> {
   format?: (value: T) => string;
   /** What the shell may offer. */
   files?: boolean;
+  words?: readonly string[];
 }
 
 /** A value parser that names what it expected when it refuses. */
@@ -66,6 +68,9 @@ function value<T>(kind: Kind<T> & { placeholder: T }): ValueParser<"sync", T> {
     },
     format: kind.format ?? String,
     *suggest(prefix): Iterable<Suggestion> {
+      for (const text of kind.words ?? []) {
+        if (text.startsWith(prefix)) yield { kind: "literal", text };
+      }
       if (kind.files) yield { kind: "file", type: "any", pattern: prefix };
     },
   };
@@ -94,9 +99,6 @@ export const seconds = value<number>({
   parse: (text) => /^\d+(\.\d+)?$/.test(text) && Number(text) > 0 ? Number(text) : null,
   placeholder: 1,
 });
-
-/** 2026-01-01T00:00:00Z, in ns since 1970. */
-export const DEFAULT_RTC_NS = Date.UTC(2026, 0, 1) * 1e6;
 
 /** An instant in ns since 1970; UTC unless the text says otherwise. */
 export function parseInstant(text: string): number | null {
@@ -187,6 +189,28 @@ export const device = value<DeviceArgument>({
   format: (d) => d.use,
   files: true,
   placeholder: { use: "", addr: null, irq: null, props: {} },
+});
+
+/** The console's device and its properties. */
+export interface SerialArgument {
+  kind: SerialKind;
+  props: Record<string, string>;
+}
+
+const SERIALS: readonly SerialKind[] = ["sifive", "16550", "virtio"];
+
+export const serial = value<SerialArgument>({
+  metavar: "DEVICE",
+  expected: `one of ${SERIALS.join(", ")}, with ,PROPERTY=VALUE for its properties`,
+  parse(text) {
+    const made = parseDevice(text);
+    const kind = SERIALS.find((k) => k === made?.use);
+    if (made === null || kind === undefined || made.addr !== null || made.irq !== null) return null;
+    return { kind, props: made.props };
+  },
+  format: (s) => s.kind,
+  words: SERIALS,
+  placeholder: { kind: "16550", props: {} },
 });
 
 /** "exit,access" → the tables to write. */
