@@ -76,6 +76,7 @@ export interface ExitUnitOptions {
   readonly profile: Profile;
   readonly costs: string | null;
   readonly cpu: RiscvCpu;
+  readonly ramBase: number;
   readonly harts: readonly Hart[];
   readonly bus: Bus;
   readonly trace: Trace;
@@ -220,7 +221,7 @@ export class ExitUnit {
   }
 
   #ramPage(gpa: number): number {
-    return Math.floor((gpa - this.#o.cpu.ramBase) / 2 ** PAGE_SHIFT);
+    return Math.floor((gpa - this.#o.ramBase) / 2 ** PAGE_SHIFT);
   }
 
   /** A WFI that the hypervisor traps; nothing on a machine under none. */

@@ -22,6 +22,8 @@ const MIE = 0x304;
 const STIE = 1n << 5n;
 /** Jumps of an idle machine after which `run` comes back, so that its caller can look around. */
 const MAX_JUMPS = 10_000;
+/** Typed bytes that wait for the guest to ask SBI for them. */
+const MAX_TYPED = 4096;
 
 /** Interrupt causes (Privileged ISA, table "mcause values after trap") and what carries them. */
 const CAUSE_PATH: Readonly<Record<number, number>> = {
@@ -53,7 +55,9 @@ export type Stopped =
   | { readonly why: "executed" }
   /** Every hart waits; the next event is at `nextNs`, or never. */
   | { readonly why: "idle"; readonly nextNs: number }
-  | { readonly why: "guest"; readonly stop: GuestStop };
+  | { readonly why: "guest"; readonly stop: GuestStop }
+  /** Somebody called `pause`, or the trace is as large as it may be. */
+  | { readonly why: "paused" };
 
 export interface RunLimit {
   /** Comes back once all harts together have executed so many instructions since reset. */
@@ -98,6 +102,7 @@ export class Machine {
   #nowNs = 0;
   #inHart = -1;
   #stop: GuestStop | null = null;
+  #pause = false;
   #typed: number[] = [];
   /** True once the guest has asked SBI for typed bytes: then they are wanted there. */
   sbiWantsInput = false;
@@ -135,6 +140,11 @@ export class Machine {
     return turn.state === "running" ? clock : Math.max(this.#nowNs, clock);
   }
 
+  /** icount of the hart being served, else of the one whose turn it is. */
+  get servedIcount(): number {
+    return this.#p.harts[this.#inHart >= 0 ? this.#inHart : this.#current].icount;
+  }
+
   get idle(): boolean {
     return this.#turns.every((t) => t.state !== "running");
   }
@@ -150,6 +160,10 @@ export class Machine {
     for (let jumps = 0;;) {
       if (this.#p.trace.full) this.#p.trace.flush();
       if (this.#stop !== null) return { why: "guest", stop: this.#stop };
+      if (this.#pause || this.#p.trace.limitReached) {
+        this.#pause = false;
+        return { why: "paused" };
+      }
       const left = limit.executed - this.executed;
       if (left <= 0) return { why: "executed" };
       const nextNs = this.#nextNs();
@@ -199,9 +213,19 @@ export class Machine {
     this.#wake();
   }
 
+  /** Bytes that the SBI console can take now. */
+  get canType(): number {
+    return MAX_TYPED - this.#typed.length;
+  }
+
   /** Typed bytes for the SBI console. */
   type(bytes: Uint8Array): void {
     this.#typed.push(...bytes);
+  }
+
+  /** Makes `run` come back before the next instruction. */
+  pause(): void {
+    this.#pause = true;
   }
 
   /** A device or the guest's firmware asked to stop. */
