@@ -1,0 +1,150 @@
+/**
+ * One `TABLE.arrow` of a trace on disk, read message by message (Arrow IPC "Encapsulated message
+ * format": marker, metadata length, metadata, body), never as a whole.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { crc32 } from "node:zlib";
+import * as arrow from "apache-arrow";
+import { END_OF_STREAM, schemaMessage } from "./arrow_stream.ts";
+import { TraceError } from "./error.ts";
+import type { TableName } from "./schema.ts";
+
+/** A message of the stream: where it lies in the file, and the rows in it when it is a batch. */
+export interface MessageSpan {
+  at: number;
+  bytes: number;
+  isSchema: boolean;
+  rows: number;
+}
+
+const PREFIX_BYTES = 8;
+const MARKER = 0xffffffff;
+/** Our widest table's metadata takes 6 KiB; anything like this is garbage, not a length. */
+const MAX_METADATA_BYTES = 1 << 20;
+
+const DAMAGED = "The file was changed after it was recorded; record it again.";
+
+export class TableFile {
+  readonly #file: Deno.FsFile;
+  /** Bytes in the file, committed or not. */
+  readonly size: number;
+
+  constructor(readonly table: TableName, readonly path: string, readonly committed: number) {
+    this.#file = Deno.openSync(path);
+    this.size = this.#file.statSync().size;
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  /** Bytes [at, at + length); throws TraceError when the file ends before. */
+  read(at: number, length: number, into = new Uint8Array(length)): Uint8Array {
+    this.#file.seekSync(at, Deno.SeekMode.Start);
+    let done = 0;
+    while (done < length) {
+      const n = this.#file.readSync(into.subarray(done, length));
+      if (n === null) {
+        throw new TraceError(`${this.path} ends at byte ${at + done} of ${at + length}`, DAMAGED);
+      }
+      done += n;
+    }
+    return into.subarray(0, length);
+  }
+
+  /** Messages in [from, end) up to the end-of-stream marker. Throws TraceError on what is none. */
+  *messages(from = 0, end = this.committed): Generator<MessageSpan> {
+    for (let at = from; at < end;) {
+      const message = this.#message(at, end);
+      if (message === null) return;
+      yield message;
+      at += message.bytes;
+    }
+  }
+
+  /** Record batches that were written whole beyond the committed bytes; what follows is ignored. */
+  *uncommitted(): Generator<MessageSpan> {
+    const messages = this.messages(this.committed, this.size);
+    try {
+      for (const message of messages) if (!message.isSchema) yield message;
+    } catch (error) {
+      if (!(error instanceof TraceError)) throw error;
+    }
+  }
+
+  /**
+   * The committed batches as self-contained streams of at most `sliceBytes` (or one batch), at least
+   * one even if it holds no rows. Throws TraceError at the end when the CRC does not agree.
+   */
+  *slices(sliceBytes: number, expectedCrc: number): Generator<Uint8Array<ArrayBuffer>> {
+    let schema = schemaMessage(this.table);
+    let crc = 0;
+    let end = 0;
+    let run = { at: 0, bytes: 0 };
+    let yielded = false;
+    const flush = () => {
+      const bytes = this.read(run.at, run.bytes);
+      crc = checksum(bytes, crc);
+      return concatenate(schema, bytes, END_OF_STREAM);
+    };
+    for (const message of this.messages()) {
+      end = message.at + message.bytes;
+      if (message.isSchema) {
+        schema = this.read(message.at, message.bytes).slice();
+        crc = checksum(schema, crc);
+        continue;
+      }
+      if (run.bytes > 0 && run.bytes + message.bytes > sliceBytes) {
+        yield flush();
+        yielded = true;
+        run = { at: 0, bytes: 0 };
+      }
+      if (run.bytes === 0) run.at = message.at;
+      run.bytes += message.bytes;
+    }
+    if (run.bytes > 0 || !yielded) yield flush();
+    if (checksum(this.read(end, this.committed - end), crc) !== expectedCrc) {
+      throw new TraceError(`${this.path} does not match its checksum`, DAMAGED);
+    }
+  }
+
+  #message(at: number, end: number): MessageSpan | null {
+    const damaged = (what: string) =>
+      new TraceError(`${this.path}: ${what} at byte ${at}`, DAMAGED);
+    if (end - at < PREFIX_BYTES) throw damaged("a message is cut off");
+    const prefix = new DataView(this.read(at, PREFIX_BYTES).buffer);
+    const metadataBytes = prefix.getUint32(4, true);
+    if (prefix.getUint32(0, true) !== MARKER || metadataBytes > MAX_METADATA_BYTES) {
+      throw damaged("no Arrow message");
+    }
+    if (metadataBytes === 0) return null;
+    if (at + PREFIX_BYTES + metadataBytes > end) throw damaged("a message is cut off");
+    let message: arrow.Message;
+    let rows = 0;
+    try {
+      message = arrow.Message.decode(this.read(at + PREFIX_BYTES, metadataBytes));
+      if (message.isRecordBatch()) rows = message.header().length;
+    } catch {
+      throw damaged("no Arrow message");
+    }
+    const bytes = PREFIX_BYTES + metadataBytes + message.bodyLength;
+    if (!(message.bodyLength >= 0) || at + bytes > end) throw damaged("a message is cut off");
+    if (!message.isSchema() && !message.isRecordBatch()) throw damaged("a foreign message");
+    return { at, bytes, isSchema: message.isSchema(), rows };
+  }
+}
+
+export function checksum(bytes: Uint8Array, before = 0): number {
+  return crc32(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), before);
+}
+
+export function concatenate(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
