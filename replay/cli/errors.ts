@@ -33,7 +33,8 @@ const HOST_FIXES: [new (message?: string) => Error, string][] = [
 export function diskIsFull(error: unknown): boolean {
   const code = (error as { code?: string } | null)?.code ?? "";
   return code === "ENOSPC" || code === "EDQUOT" ||
-    (error instanceof Error && /os error (28|122)\b/.test(error.message));
+    (error instanceof Error &&
+      /disk is full|no space left|os error (28|122)\b/i.test(error.message));
 }
 
 /** True when whoever read our output went away, as in `… | head`. */

@@ -2,8 +2,6 @@
  * From `record`'s options to the machine: reads the files named, and says which of them is at fault.
  * @module
  */
-import { createHash } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import {
   DEFAULT_SPEC,
   type DeviceSpec,
@@ -13,6 +11,7 @@ import {
 } from "../../core/board/spec.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
+import { readInput } from "../files.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
 import type { DeviceArgument, LoadArgument, SerialArgument } from "./values.ts";
@@ -49,42 +48,21 @@ export interface Recipe {
 }
 
 /** Guests that come with the project, as `bundled:NAME`. */
-export const BUNDLED = ["serial", "bench", "trap", "mmode"];
-
-const MAX_HARTS = 8;
-const MIN_MEMORY = 2 ** 20;
-const MAX_MEMORY = 3 * 2 ** 30;
-const PAGE = 4096;
-
-/** The file that `path` names on this host. */
-function hostPath(path: string): string {
-  if (!path.startsWith("bundled:")) return path;
-  const name = path.slice("bundled:".length);
-  if (!BUNDLED.includes(name)) {
-    const meant = nearest(name, BUNDLED);
-    throw new UserError(
-      `There is no bundled guest "${name}"`,
-      meant ? `Did you mean bundled:${meant}?` : `Choose one of ${BUNDLED.join(", ")}.`,
-    );
-  }
-  return fileURLToPath(new URL(`../../fixtures/guests/${name}.elf`, import.meta.url));
+export function bundledGuests(): string[] {
+  return [...Deno.readDirSync(new URL("../../fixtures/guests/", import.meta.url))]
+    .flatMap((entry) => entry.name.endsWith(".elf") ? [entry.name.slice(0, -".elf".length)] : [])
+    .sort();
 }
 
-const READ_FIXES: [new (message?: string) => Error, string, string][] = [
-  [Deno.errors.NotFound, "No such file", "Check the path given to OPTION."],
-  [Deno.errors.IsADirectory, "This is a folder", "Give OPTION a file."],
-  [Deno.errors.PermissionDenied, "Not allowed to read", "Check who may read the file for OPTION."],
-];
-
-/** The bytes of `path`, which `option` named. */
-export function readNamed(path: string, option: string): Uint8Array {
-  try {
-    return Deno.readFileSync(hostPath(path));
-  } catch (error) {
-    const known = READ_FIXES.find(([kind]) => error instanceof kind);
-    if (known === undefined) throw error;
-    throw new UserError(`${known[1]}: ${path}`, known[2].replace("OPTION", option));
-  }
+function checkBundled(path: string): void {
+  const name = /^bundled:(.*)/.exec(path)?.[1];
+  const known = name === undefined ? [] : bundledGuests();
+  if (name === undefined || known.includes(name)) return;
+  const meant = nearest(name, known);
+  throw new UserError(
+    `There is no bundled guest "${name}"`,
+    meant ? `Did you mean bundled:${meant}?` : `Choose one of ${known.join(", ")}.`,
+  );
 }
 
 class Files {
@@ -92,13 +70,13 @@ class Files {
 
   /** Reads `path`; an empty file is refused, since it can be none of what a machine loads. */
   ref(path: string, option: string): FileRef {
-    const bytes = readNamed(path, option);
+    checkBundled(path);
+    const { ref, bytes } = readInput(path, option);
     if (bytes.length === 0) {
-      throw new UserError(`${path} is empty`, `Give ${option} a file with contents.`);
+      throw new UserError(`${option}: ${path} is empty`, "Give a file with contents.");
     }
     this.bytes.set(path, bytes);
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return { path, sha256, bytes: bytes.length };
+    return ref;
   }
 
   optional(path: string | undefined, option: string): FileRef | null {
@@ -108,26 +86,11 @@ class Files {
 
 const isFile = (use: string) => /[./\\]/.test(use);
 
-function checkKnobs(a: RecordArguments): void {
-  if (a.harts > MAX_HARTS) {
-    throw new UserError(`${a.harts} harts are too many`, `Give --harts 1 to ${MAX_HARTS}.`);
-  }
-  if (a.memory < MIN_MEMORY || a.memory > MAX_MEMORY || a.memory % PAGE !== 0) {
-    throw new UserError(
-      `A guest cannot have ${a.memory} bytes of RAM`,
-      "Give --memory 1M to 3G, a multiple of 4 KiB.",
-    );
-  }
+function checkCosts(a: RecordArguments): void {
   if (a.costs !== undefined && !COST_PROFILES.includes(a.costs)) {
     throw new UserError(
       `There is no cost profile "${a.costs}"`,
       `Give --costs one of ${COST_PROFILES.join(", ")}.`,
-    );
-  }
-  if (a.bios !== "builtin" && (a.hypervisor ?? "none") !== "none") {
-    throw new UserError(
-      `M-mode firmware (--bios ${a.bios}) runs under no hypervisor`,
-      "Leave --hypervisor out, or use --bios builtin.",
     );
   }
 }
@@ -151,7 +114,7 @@ export function machineFor(
   a: RecordArguments,
   fallback: { serial?: SerialKind; append?: string } = {},
 ): Recipe {
-  checkKnobs(a);
+  checkCosts(a);
   const files = new Files();
   const firmware = a.bios !== "builtin" && a.bios !== "none";
   const spec: MachineSpec = {

@@ -4,6 +4,7 @@
  * @module
  */
 import { dirname, join, resolve } from "node:path";
+import { MANIFEST, parseManifest } from "../../core/trace/manifest.ts";
 import { diskIsFull, UserError } from "./errors.ts";
 
 function exists(path: string): boolean {
@@ -11,7 +12,9 @@ function exists(path: string): boolean {
     Deno.lstatSync(path);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    const absent = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    if (absent) return false;
     throw error;
   }
 }
@@ -35,7 +38,7 @@ export function writeNew(path: string, bytes: Uint8Array, force: boolean): void 
   Deno.writeFileSync(path, bytes);
 }
 
-const isTrace = (path: string) => exists(join(path, "manifest.json"));
+const isTrace = (path: string) => exists(join(path, MANIFEST));
 
 function remove(path: string): void {
   if (exists(path)) Deno.removeSync(path, { recursive: true });
@@ -93,8 +96,8 @@ export class OutputDirectory {
   /** True when a reader finds recorded exits there: a prefix worth keeping. */
   holdsRows(): boolean {
     try {
-      const manifest = JSON.parse(Deno.readTextFileSync(join(this.path, "manifest.json")));
-      return Object.values(manifest.counts ?? {}).some((n) => Number(n) > 0);
+      const text = Deno.readTextFileSync(join(this.path, MANIFEST));
+      return Object.values(parseManifest(text, this.path).tables).some((t) => t.rows > 0);
     } catch {
       return false;
     }
