@@ -5,16 +5,29 @@
  */
 import { delimiter, join } from "node:path";
 
-/** Where a missing thing comes from: a Debian package, or any other command. */
-export type Source = { readonly apt: string } | { readonly command: string };
+/**
+ * Where a missing thing comes from: a Debian package, or any other command. `nowhere` is for what no
+ * command can bring to this machine, such as another version of its compiler: then a sentence says
+ * why, and the test is skipped whatever `EXITSCOPE_NO_SKIP` says.
+ */
+export type Source = { readonly apt: string } | { readonly command: string } | {
+  readonly nowhere: string;
+};
 
 export const NO_SKIP = "EXITSCOPE_NO_SKIP";
 
-const enablingCommand = (source: Source) =>
-  "apt" in source ? `apt-get install ${source.apt}` : source.command;
+function enablingCommand(source: Source): string | null {
+  if ("nowhere" in source) return null;
+  return "apt" in source ? `apt-get install ${source.apt}` : source.command;
+}
 
 /** The name of a skipped test says what enables it; `tests/run.ts` reads it back. */
-export const skippedName = (name: string, command: string) => `${name} (skipped: ${command})`;
+export function skippedName(name: string, source: Source): string {
+  const command = enablingCommand(source);
+  return command === null && "nowhere" in source
+    ? `${name} (skipped here: ${source.nowhere})`
+    : `${name} (skipped: ${command})`;
+}
 
 function onPath(tool: string): boolean {
   return (Deno.env.get("PATH") ?? "").split(delimiter).some((folder) => {
@@ -40,12 +53,12 @@ export function needsThat(what: string, met: boolean, source: Source): Need {
     met,
     test(name, body) {
       if (met) return Deno.test(name, body);
-      if (Deno.env.get(NO_SKIP) === "1") {
+      if (Deno.env.get(NO_SKIP) === "1" && command !== null) {
         return Deno.test(name, () => {
           throw new Error(`${what} is missing and ${NO_SKIP}=1 is set; to enable: ${command}`);
         });
       }
-      Deno.test({ name: skippedName(name, command), ignore: true, fn: body });
+      Deno.test({ name: skippedName(name, source), ignore: true, fn: body });
     },
   };
 }

@@ -10,7 +10,9 @@ export class Tally {
   passed = 0;
   failed = 0;
   ignored = 0;
-  /** Names of skipped tests by the command that enables them. */
+  /** Skipped tests that a command, or their author, could have enabled. */
+  avoidable = 0;
+  /** Names of skipped tests by why, or by what enables them. */
   readonly skipped = new Map<string, string[]>();
   /** True once the report's last line was seen. */
   complete = false;
@@ -30,15 +32,20 @@ export class Tally {
   }
 
   #skip(shown: string): void {
-    const [, name, command] = /^(.*) \(skipped: (.*)\)$/.exec(shown) ?? [, shown, ""];
-    const names = this.skipped.get(command!) ?? [];
-    this.skipped.set(command!, [...names, name!.trim()]);
+    const found = /^(.*) \(skipped( here)?: (.*)\)$/.exec(shown);
+    const heading = found === null
+      ? "Skipped:"
+      : found[2]
+      ? `Skipped here: ${found[3]}`
+      : `Skipped; to run them: ${found[3]}`;
+    if (!found?.[2]) this.avoidable++;
+    this.skipped.set(heading, [...this.skipped.get(heading) ?? [], found?.[1] ?? shown]);
   }
 
   /** The skipped tests under the command that enables them, then the closing line. */
   report(): string {
-    const groups = [...this.skipped].flatMap(([command, names]) => [
-      command === "" ? "Skipped:" : `Skipped; to run them: ${command}`,
+    const groups = [...this.skipped].flatMap(([heading, names]) => [
+      heading,
       ...names.map((name) => `  ${name}`),
     ]);
     const figures = `${this.passed} passed, ${this.failed} failed, ${this.ignored} skipped`;
@@ -79,11 +86,11 @@ export async function runTests(args: readonly string[]): Promise<number> {
     tee(child.stdout, Deno.stdout, (line) => tally.line(line)),
     tee(child.stderr, Deno.stderr, () => {}),
   ]);
-  const skippingForbidden = Deno.env.get(NO_SKIP) === "1" && tally.ignored > 0;
-  if (skippingForbidden) console.log(`${NO_SKIP}=1 is set, and tests were skipped.`);
+  const forbidden = Deno.env.get(NO_SKIP) === "1" && tally.avoidable > 0;
+  if (forbidden) console.log(`${NO_SKIP}=1 is set, and tests were skipped.`);
   console.log(tally.complete ? tally.report() : "The tests did not run to their end.");
   if (!status.success) return status.code || 1;
-  return skippingForbidden || !tally.complete ? 1 : 0;
+  return forbidden || !tally.complete ? 1 : 0;
 }
 
 if (import.meta.main) Deno.exit(await runTests(Deno.args));

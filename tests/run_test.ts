@@ -19,10 +19,11 @@ Deno.test("test runner: the closing line has deno test's figures", () => {
 
 Deno.test("test runner: skipped tests stand under the command that enables them", () => {
   const tally = tallyOf(
-    `${skippedName("boots (QEMU)", "apt-get install q")} ... ignored (0ms)`,
+    `${skippedName("boots (QEMU)", { apt: "q" })} ... ignored (0ms)`,
     "\x1b[33mplain\x1b[0m ... \x1b[33mignored\x1b[0m (0ms)",
-    `${skippedName("agrees", "apt-get install q")} ... ignored (0ms)`,
-    "ok | 1 passed | 0 failed | 3 ignored (1s)",
+    `${skippedName("agrees", { apt: "q" })} ... ignored (0ms)`,
+    `${skippedName("rebuilds", { nowhere: "gcc 13, not 12" })} ... ignored (0ms)`,
+    "ok | 1 passed | 0 failed | 4 ignored (1s)",
   );
   assert.deepEqual(tally.report().split("\n"), [
     "Skipped; to run them: apt-get install q",
@@ -30,8 +31,11 @@ Deno.test("test runner: skipped tests stand under the command that enables them"
     "  agrees",
     "Skipped:",
     "  plain",
-    "1 passed, 0 failed, 3 skipped",
+    "Skipped here: gcc 13, not 12",
+    "  rebuilds",
+    "1 passed, 0 failed, 4 skipped",
   ]);
+  assert.equal(tally.avoidable, 3);
 });
 
 Deno.test("test runner: a report cut short is not complete", () => {
