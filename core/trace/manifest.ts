@@ -4,7 +4,7 @@
  * @module
  */
 import { TraceError } from "./error.ts";
-import { SCHEMA_VERSION, TABLE_NAMES, type TableName } from "./schema.ts";
+import { type EventTable, SCHEMA_VERSION, TABLE_NAMES, type TableName } from "./schema.ts";
 import type { TraceEnd } from "./trace.ts";
 
 export const MANIFEST = "manifest.json";
@@ -36,6 +36,8 @@ export interface Recording {
   files: FileDigest[];
   /** Rows per flush: with the same number replay writes the same bytes. */
   batch_rows: number;
+  /** Event tables that were recorded; the others are empty. */
+  event_tables: EventTable[];
 }
 
 export interface Manifest extends Recording {
