@@ -15,8 +15,9 @@ export interface MachineInfo {
   devices(): { name: string; type: string; addr: number; irq: number | null; regs: number }[];
 }
 
-const ABI = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6"
-  .split(" ");
+const ABI =
+  "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6"
+    .split(" ");
 /** CSRs worth a line, by their numbers (Privileged ISA, CSR listing). */
 const CSRS: Readonly<Record<string, number>> = {
   sstatus: 0x100,

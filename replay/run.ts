@@ -42,7 +42,12 @@ export function giveInput(
 
 /** Writes the row that says the run was asked to stop here, and why. */
 export function giveStop(board: Board, trace: Trace, why: string): void {
-  writeInput(board, trace, { kind: INPUT.stop, device: null, channel: why, data: new Uint8Array() });
+  writeInput(board, trace, {
+    kind: INPUT.stop,
+    device: null,
+    channel: why,
+    data: new Uint8Array(),
+  });
 }
 
 function writeInput(
