@@ -120,19 +120,33 @@ export class TableFile {
     }
     if (metadataBytes === 0) return null;
     if (at + PREFIX_BYTES + metadataBytes > end) throw damaged("a message is cut off");
-    let message: arrow.Message;
-    let rows = 0;
-    try {
-      message = arrow.Message.decode(this.read(at + PREFIX_BYTES, metadataBytes));
-      if (message.isRecordBatch()) rows = message.header().length;
-    } catch {
-      throw damaged("no Arrow message");
-    }
+    const message = parse(this.read(at + PREFIX_BYTES, metadataBytes));
+    if (message === null) throw damaged("no Arrow message");
     const bytes = PREFIX_BYTES + metadataBytes + message.bodyLength;
-    if (!(message.bodyLength >= 0) || at + bytes > end) throw damaged("a message is cut off");
-    if (!message.isSchema() && !message.isRecordBatch()) throw damaged("a foreign message");
-    return { at, bytes, isSchema: message.isSchema(), rows };
+    if (at + bytes > end) throw damaged("a message is cut off");
+    return { at, bytes, isSchema: message.isSchema, rows: message.rows };
   }
+}
+
+/** Metadata of a schema or record batch message; null when it is neither. */
+function parse(
+  metadata: Uint8Array,
+): { isSchema: boolean; rows: number; bodyLength: number } | null {
+  try {
+    const message = arrow.Message.decode(metadata);
+    const { bodyLength } = message;
+    if (message.isSchema()) return { isSchema: true, rows: 0, bodyLength };
+    if (!message.isRecordBatch() || !(bodyLength >= 0)) return null;
+    return { isSchema: false, rows: message.header().length, bodyLength };
+  } catch {
+    return null;
+  }
+}
+
+/** Rows in the record batch message that `bytes` starts with; 0 for any other message. */
+export function rowsInBatch(bytes: Uint8Array): number {
+  const metadataBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
+  return parse(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + metadataBytes))?.rows ?? 0;
 }
 
 export function checksum(bytes: Uint8Array, before = 0): number {
