@@ -2,13 +2,12 @@
  * Goldfish real-time clock, in ns since 1970. Source: Goldfish virtual hardware documentation ("Goldfish
  * real-time clock"), with the registers that Linux's rtc-goldfish driver adds to it.
  *
- * The wall clock is the property `start` plus virtual time, never the host's.
+ * The wall clock is the property `start_ns` plus virtual time, never the host's.
  * Deviates from QEMU: setting the time moves a running alarm, which stays at its time of the clock.
  * @module
  */
 import { device, flag, prop, u32, u64 } from "./device.ts";
 
-const NS_PER_S = 1_000_000_000n;
 const LOW = 0xffff_ffffn;
 
 export const goldfishRtc = device("goldfish_rtc", {
@@ -18,7 +17,7 @@ export const goldfishRtc = device("goldfish_rtc", {
   compatible: ["google,goldfish-rtc"],
   node: "rtc",
   irqs: 1,
-  props: { start: prop.u32(1_767_225_600, "Wall clock at reset, in s since 1970.") },
+  props: { start_ns: prop.text("1767225600000000000", "Wall clock at reset, in ns since 1970.") },
   state: {
     /** What the guest added to the clock by setting it, modulo 2^64. */
     adjustNs: u64(),
@@ -30,8 +29,8 @@ export const goldfishRtc = device("goldfish_rtc", {
     irqEnabled: flag(),
   },
 }, (s, port, props) => {
-  const wallNs = () =>
-    BigInt.asUintN(64, BigInt(props.start) * NS_PER_S + BigInt(port.now()) + s.adjustNs);
+  const startNs = parseNs(props.start_ns);
+  const wallNs = () => BigInt.asUintN(64, startNs + BigInt(port.now()) + s.adjustNs);
   const withLow = (v: bigint, low: number) => v & ~LOW | BigInt(low);
   const withHigh = (v: bigint, high: number) => v & LOW | BigInt(high) << 32n;
 
@@ -103,3 +102,8 @@ export const goldfishRtc = device("goldfish_rtc", {
     settle: () => void port.irq(s.irqPending && s.irqEnabled),
   };
 });
+
+function parseNs(text: string): bigint {
+  if (/^\d{1,19}$/.test(text)) return BigInt(text);
+  throw new Error(`goldfish_rtc: start_ns=${text}: expected ns since 1970, up to 19 digits`);
+}

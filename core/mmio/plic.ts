@@ -24,7 +24,7 @@ export const plic = device("plic", {
   state: {
     priority: u8s(PLIC_SOURCES + 1),
     pending: u32s(WORDS),
-    /** Forwarded and not completed yet: the gateway holds back (§ 5). */
+    /** Forwarded and not completed yet: the gateway holds back (§ 1.2). */
     claimed: u32s(WORDS),
     level: u32s(WORDS),
     enable: u32s(2 * MAX_HARTS * WORDS),
@@ -70,12 +70,12 @@ export const plic = device("plic", {
     return found;
   }
 
-  /** § 5: one request per assertion until it is completed; once forwarded it is not retracted. */
+  /** § 1.2: one request per assertion until it is completed; once forwarded it is not retracted. */
   function gateway(id: number): void {
     if (has(s.level, id) && !has(s.claimed, id)) put(s.pending, id, true);
   }
 
-  /** § 9: claiming is not affected by the threshold. */
+  /** § 8: claiming is not affected by the threshold. */
   const claimable = (context: number) => best(context, 0);
   function claim(context: number): void {
     const id = claimable(context);
@@ -85,7 +85,7 @@ export const plic = device("plic", {
     port.trace.irq({ event: "acknowledge", line: id, path: "plic" });
   }
 
-  /** § 10: an id that is not enabled for the context is silently ignored. */
+  /** § 9: an id that is not enabled for the context is silently ignored. */
   function complete(id: number, context: number): void {
     if (id < 1 || id > PLIC_SOURCES || !enabled(context, id) || !has(s.claimed, id)) return;
     put(s.claimed, id, false);

@@ -1,5 +1,6 @@
 /**
- * NS16550A UART. § = TI PC16550D data sheet (SNLS378), section 8 "Registers" by its own numbering.
+ * NS16550A UART. § = TI PC16550D data sheet (SNLS378), whose chapter 8 describes the
+ * registers.
  *
  * Simplified: a byte leaves the moment it is written, so THR and its FIFO are always empty; parity,
  * framing and break never happen and break is not looped back; the modem is always ready (CTS, DSR, DCD).
@@ -12,15 +13,15 @@ import { bytes, device, flag, prop, u8 } from "./device.ts";
 const FIFO_BYTES = 16;
 
 const IER = { rx: 1, thre: 2, line: 4, modem: 8 } as const;
-/** § 8.6.3, table 5: by priority. */
+/** § 8.6, table IV. */
 const IIR = { modem: 0, none: 1, thre: 2, rx: 4, line: 6, timeout: 0xc, fifos: 0xc0 } as const;
 const FCR = { enable: 1, clearRx: 2, kept: 0xc9 } as const;
 const LCR = { bits: 3, stop: 4, parity: 8, dlab: 0x80 } as const;
 const MCR = { loop: 0x10, all: 0x1f } as const;
 const LSR = { dataReady: 1, overrun: 2, empty: 0x60 } as const;
-/** Lines in the upper half of MSR, their changes in the lower (§ 8.8). */
+/** Lines in the upper half of MSR, their changes in the lower (§ 8.9). */
 const MSR = { ri: 0x40, ready: 0xb0 } as const;
-/** § 8.6.2: receive trigger levels by FCR[7:6]. */
+/** § 8.5: receive trigger levels by FCR[7:6]. */
 const TRIGGER = [1, 4, 8, 14];
 
 export const uart16550 = device("uart16550", {
@@ -58,7 +59,7 @@ export const uart16550 = device("uart16550", {
   const rxBytes = () => fifos() ? FIFO_BYTES : 1;
   const trigger = () => fifos() ? TRIGGER[s.fcr >> 6] : 1;
 
-  /** § 8.6.3: the highest-priority enabled cause. */
+  /** § 8.6: the highest-priority enabled cause. */
   function cause(): number {
     if (s.ier & IER.line && s.overrun) return IIR.line;
     if (s.ier & IER.rx && s.rx.length >= trigger()) return IIR.rx;
@@ -68,7 +69,7 @@ export const uart16550 = device("uart16550", {
     return IIR.none;
   }
 
-  /** § 8.6.1: in loopback DTR, RTS, OUT1 and OUT2 appear as DSR, CTS, RI and DCD. */
+  /** § 8.8: in loopback DTR, RTS, OUT1 and OUT2 appear as DSR, CTS, RI and DCD. */
   function modemLines(): number {
     if (!looped()) return MSR.ready;
     const m = s.mcr;
@@ -134,7 +135,7 @@ export const uart16550 = device("uart16550", {
   }
 
   function setFcr(v: number): void {
-    const fcr = v & FCR.enable ? v & FCR.kept : 0; // § 8.6.2: bit 0 must be 1 for the others.
+    const fcr = v & FCR.enable ? v & FCR.kept : 0; // § 8.5: bit 0 must be 1 for the others.
     const toggled = (fcr ^ s.fcr) & FCR.enable;
     s.fcr = fcr;
     if (toggled || v & FCR.enable && v & FCR.clearRx) {
