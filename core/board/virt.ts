@@ -93,7 +93,7 @@ export function placeDevices(
     placed("plic", "plic", 0x0c00_0000, [], { harts: spec.harts }),
     ...aclint,
     placed("finisher", "finisher", 0x0010_0000),
-    placed("goldfish_rtc", "rtc", 0x0010_1000, [11], { start: Math.floor(spec.rtcStartNs / 1e9) }),
+    placed("goldfish_rtc", "rtc", 0x0010_1000, [11], { start_ns: String(spec.rtcStartNs) }),
     placed("marker", "marker", 0x0400_0000),
     ...serial(spec),
     ...virtioSlots(spec),
