@@ -7,39 +7,41 @@
  * @module
  */
 
-/** The file is not what the machine can start; `message` is one sentence for the user. */
+/** The file is not what the machine can start; `fix` says what to do about it. */
 export class LoadError extends Error {
   override name = "LoadError";
+  constructor(message: string, readonly fix: string) {
+    super(message);
+  }
 }
 
-/** A run of guest-physical memory: `bytes`, then zeroes up to `memoryBytes`. */
+/** A run of guest-physical memory, the zeroes after a segment's file bytes included. */
 export interface Segment {
   addr: number;
   bytes: Uint8Array;
-  memoryBytes: number;
 }
 
 /** A named virtual address; size 0 is unknown. */
-export interface CodeSymbol {
+export interface Symbol {
   addr: bigint;
   size: number;
   name: string;
 }
 
-/** What {@link parseImage} found in a file. */
+/** What {@link loadKernel} found in a file. */
 export interface Image {
   kind: "elf" | "linux" | "flat";
   /** Guest-physical address of the first instruction. */
-  entry: number;
+  entry: bigint;
   segments: Segment[];
   /** By address; empty but for ELF. */
-  symbols: CodeSymbol[];
+  symbols: Symbol[];
 }
 
 /** Where an image may go. */
 export interface Placement {
   /** The file's name, for messages. */
-  name: string;
+  name?: string;
   ramBase: number;
   ramBytes: number;
   /** Guest-physical address of a flat binary; null: one is refused. */
@@ -52,40 +54,54 @@ const MAX_RAM_MIB = 3072;
 /** How far from a symbol of unknown size an address still counts as inside it. */
 const UNSIZED_REACH = 2n << 20n;
 
-const hex = (n: number | bigint): string => `0x${n.toString(16)}`;
+const AGAIN = "copy or build it again";
+
+const hex = (n: number): string => `0x${n.toString(16)}`;
+
+/** A part of the file and where it goes; `memoryBytes` past the file's bytes are zeroes. */
+interface Part {
+  addr: number;
+  bytes: Uint8Array;
+  memoryBytes: number;
+}
+
+type Parsed = Omit<Image, "segments" | "entry"> & { entry: number; parts: Part[] };
+type Where = Required<Placement>;
 
 /**
- * Finds out a file's format and where its parts go; nothing is written.
+ * Finds out a file's format, checks it and says what goes where in RAM; nothing is written.
  * @throws {LoadError} when the file is damaged, for another machine, or does not fit in RAM.
  */
-export function parseImage(file: Uint8Array, at: Placement): Image {
-  const image = isElf(file)
+export function loadKernel(file: Uint8Array, placement: Placement): Image {
+  const at = { name: "the file", ...placement };
+  const { kind, entry, parts, symbols } = isElf(file)
     ? parseElf(file, at)
     : isLinuxImage(file)
     ? parseLinuxImage(file, at)
     : parseFlat(file, at);
-  for (const segment of image.segments) checkInRam(segment, at);
-  if (!image.segments.some((s) => image.entry >= s.addr && image.entry < s.addr + s.memoryBytes)) {
+  for (const part of parts) checkInRam(part, at);
+  if (parts.reduce((sum, p) => sum + p.memoryBytes, 0) > at.ramBytes) {
+    throw new LoadError(`${at.name} is damaged: its segments overlap`, AGAIN);
+  }
+  if (!parts.some((p) => entry >= p.addr && entry < p.addr + p.memoryBytes)) {
     throw new LoadError(
-      `${at.name}: its entry point ${hex(image.entry)} lies in no part of it that is loaded; ` +
-        "link it again with its entry in a PT_LOAD segment",
+      `${at.name} starts at ${hex(entry)}, which lies in no part of it that is loaded`,
+      "link it again with its entry point in a PT_LOAD segment",
     );
   }
-  return image;
+  return { kind, entry: BigInt(entry), segments: parts.map(fill), symbols };
 }
 
-/** Copies an image into RAM, whose first byte has the guest-physical address `ramBase`. */
-export function placeImage(image: Image, ram: Uint8Array, ramBase: number): void {
-  for (const { addr, bytes, memoryBytes } of image.segments) {
-    const offset = addr - ramBase;
-    ram.set(bytes, offset);
-    ram.fill(0, offset + bytes.length, offset + memoryBytes);
-  }
+function fill({ addr, bytes, memoryBytes }: Part): Segment {
+  if (memoryBytes === bytes.length) return { addr, bytes };
+  const filled = new Uint8Array(memoryBytes);
+  filled.set(bytes);
+  return { addr, bytes: filled };
 }
 
 /** The symbol that covers a virtual address, and how far into it the address lies. */
 export function symbolAt(
-  symbols: readonly CodeSymbol[],
+  symbols: readonly Symbol[],
   vaddr: bigint,
 ): { name: string; offset: number } | null {
   let low = 0;
@@ -98,39 +114,41 @@ export function symbolAt(
   const symbol = symbols[low - 1];
   if (!symbol) return null;
   const offset = vaddr - symbol.addr;
-  if (symbol.size > 0 ? offset >= BigInt(symbol.size) : offset >= UNSIZED_REACH) return null;
-  return { name: symbol.name, offset: Number(offset) };
+  const reach = symbol.size > 0 ? BigInt(symbol.size) : UNSIZED_REACH;
+  return offset < reach ? { name: symbol.name, offset: Number(offset) } : null;
 }
 
-function checkInRam({ addr, memoryBytes }: Segment, at: Placement): void {
+function checkInRam({ addr, memoryBytes }: Part, at: Where): void {
   const ramEnd = at.ramBase + at.ramBytes;
   const end = addr + memoryBytes;
   if (addr >= at.ramBase && end <= ramEnd) return;
-  const what = `${at.name}: its segment ${hex(addr)} to ${hex(end)} lies outside RAM, ` +
-    `which is ${hex(at.ramBase)} to ${hex(ramEnd)}`;
-  if (addr < at.ramBase) {
-    throw new LoadError(`${what}; link it at ${hex(at.ramBase)} or higher`);
-  }
   const needed = Math.ceil((end - at.ramBase) / MIB);
-  if (needed > MAX_RAM_MIB) throw new LoadError(`${what}; link it at a lower physical address`);
-  throw new LoadError(`${what}; give the machine more with --memory ${needed}M`);
+  throw new LoadError(
+    `${at.name} has a segment from ${hex(addr)} to ${hex(end)}, outside RAM, ` +
+      `which is ${hex(at.ramBase)} to ${hex(ramEnd)}`,
+    addr < at.ramBase
+      ? `link it at ${hex(at.ramBase)} or higher`
+      : needed <= MAX_RAM_MIB
+      ? `give the machine more memory: --memory ${needed}M`
+      : "link it at a lower physical address",
+  );
 }
 
 // --- Flat binaries and Linux Image -----------------------------------------------------------------
 
-function parseFlat(file: Uint8Array, at: Placement): Image {
-  if (file.length === 0) throw new LoadError(`${at.name} is empty; build it again`);
+function parseFlat(file: Uint8Array, at: Where): Parsed {
+  if (file.length === 0) throw new LoadError(`${at.name} is empty`, AGAIN);
   if (file[0] === 0x1f && file[1] === 0x8b) {
-    throw new LoadError(`${at.name} is gzip-compressed; unpack it first: gunzip`);
+    throw new LoadError(`${at.name} is gzip-compressed`, "unpack it first: gunzip");
   }
   if (at.flatAddr === null) {
     throw new LoadError(
-      `${at.name} is neither an ELF file nor a Linux Image; ` +
-        "to place raw bytes, use --load FILE@ADDR",
+      `${at.name} is neither an ELF file nor a Linux Image`,
+      "to place raw bytes, use --load FILE@ADDR",
     );
   }
-  const segment = { addr: at.flatAddr, bytes: file, memoryBytes: file.length };
-  return { kind: "flat", entry: at.flatAddr, segments: [segment], symbols: [] };
+  const part = { addr: at.flatAddr, bytes: file, memoryBytes: file.length };
+  return { kind: "flat", entry: at.flatAddr, parts: [part], symbols: [] };
 }
 
 /** Offsets in the 64-byte header of a Linux Image. */
@@ -152,16 +170,16 @@ function isLinuxImage(file: Uint8Array): boolean {
     (text(file, LINUX.magic, 8) === "RISCV\0\0\0" || text(file, LINUX.magic2, 4) === "RSC\x05");
 }
 
-function parseLinuxImage(file: Uint8Array, at: Placement): Image {
+function parseLinuxImage(file: Uint8Array, at: Where): Parsed {
   const view = viewOf(file);
   if (view.getUint32(LINUX.flags, true) & 1) {
-    throw new LoadError(`${at.name} is a big-endian Linux Image; build a little-endian kernel`);
+    throw new LoadError(`${at.name} is a big-endian Linux Image`, "build a little-endian kernel");
   }
   const offset = Number(view.getBigUint64(LINUX.textOffset, true));
   const bytes = Number(view.getBigUint64(LINUX.imageSize, true));
   const addr = at.ramBase + offset;
-  const segment = { addr, bytes: file, memoryBytes: Math.max(bytes, file.length) };
-  return { kind: "linux", entry: addr, segments: [segment], symbols: [] };
+  const part = { addr, bytes: file, memoryBytes: Math.max(bytes, file.length) };
+  return { kind: "linux", entry: addr, parts: [part], symbols: [] };
 }
 
 // --- ELF -------------------------------------------------------------------------------------------
@@ -189,6 +207,8 @@ const MACHINES: Readonly<Record<number, string>> = {
   183: "AArch64",
 };
 
+const RV64 = "build it for little-endian 64-bit RISC-V (-march=rv64…)";
+
 const viewOf = (b: Uint8Array): DataView => new DataView(b.buffer, b.byteOffset, b.byteLength);
 
 const isElf = (file: Uint8Array): boolean => text(file, 0, 4) === "\x7fELF";
@@ -204,7 +224,8 @@ class ElfReader {
     if (offset + count <= this.file.length) return;
     throw new LoadError(
       `${this.name} is truncated: ${what} ends at byte ${offset + count}, ` +
-        `the file at ${this.file.length}; copy or build it again`,
+        `the file at ${this.file.length}`,
+      AGAIN,
     );
   }
   u16(at: number): number {
@@ -226,20 +247,21 @@ function checkElfHeader(elf: ElfReader): void {
   elf.need(0, ELF.headerBytes, "its header");
   const { name, file } = elf;
   if (file[4] !== ELF.class64) {
-    throw new LoadError(`${name} is a 32-bit ELF file; build it for 64-bit RISC-V (-march=rv64…)`);
+    throw new LoadError(`${name} is a 32-bit ELF file`, RV64);
   }
   if (file[5] !== ELF.littleEndian) {
-    throw new LoadError(`${name} is a big-endian ELF file; build it for little-endian RISC-V`);
+    throw new LoadError(`${name} is a big-endian ELF file`, RV64);
   }
   const machine = elf.u16(18);
   if (machine !== ELF.EM_RISCV) {
     const which = MACHINES[machine] ?? `machine number ${machine}`;
-    throw new LoadError(`${name} is an ELF file for ${which}; build it for 64-bit RISC-V`);
+    throw new LoadError(`${name} is an ELF file for ${which}`, RV64);
   }
   const type = elf.u16(16);
   if (type !== ELF.EXEC && type !== ELF.DYN) {
     throw new LoadError(
-      `${name} is an ELF file of type ${type}, not an executable; link it first`,
+      `${name} is an ELF file of type ${type}, not an executable`,
+      "link it first",
     );
   }
 }
@@ -259,7 +281,8 @@ function programHeaders(elf: ElfReader): ProgramHeader[] {
   if (count > 0 && entryBytes !== PROGRAM_HEADER_BYTES) {
     throw new LoadError(
       `${elf.name} is damaged: program headers of ${entryBytes} bytes, expected ` +
-        `${PROGRAM_HEADER_BYTES}; copy or build it again`,
+        PROGRAM_HEADER_BYTES,
+      AGAIN,
     );
   }
   elf.need(offset, count * entryBytes, "its program header table");
@@ -278,18 +301,19 @@ function programHeaders(elf: ElfReader): ProgramHeader[] {
   return found;
 }
 
-function parseElf(file: Uint8Array, at: Placement): Image {
+function parseElf(file: Uint8Array, at: Where): Parsed {
   const elf = new ElfReader(file, at.name);
   checkElfHeader(elf);
   const headers = programHeaders(elf);
   if (headers.length === 0) {
-    throw new LoadError(`${at.name} has nothing to load (no PT_LOAD segment); link it again`);
+    throw new LoadError(`${at.name} has nothing to load: no PT_LOAD segment`, "link it again");
   }
-  const segments = headers.map((header, i) => {
+  const parts = headers.map((header, i) => {
     if (header.fileBytes > header.memoryBytes) {
       throw new LoadError(
         `${at.name} is damaged: segment ${i} has ${header.fileBytes} bytes in the file for ` +
-          `${header.memoryBytes} in memory; copy or build it again`,
+          `${header.memoryBytes} in memory`,
+        AGAIN,
       );
     }
     elf.need(header.offset, header.fileBytes, `segment ${i}`);
@@ -299,7 +323,7 @@ function parseElf(file: Uint8Array, at: Placement): Image {
       memoryBytes: header.memoryBytes,
     };
   });
-  return { kind: "elf", entry: physicalEntry(elf, headers), segments, symbols: readSymbols(elf) };
+  return { kind: "elf", entry: physicalEntry(elf, headers), parts, symbols: readSymbols(elf) };
 }
 
 /** e_entry is virtual: a kernel linked high enters at the physical address of the same byte. */
@@ -311,18 +335,19 @@ function physicalEntry(elf: ElfReader, headers: ProgramHeader[]): number {
   return Number(entry);
 }
 
-function readSymbols(elf: ElfReader): CodeSymbol[] {
+function readSymbols(elf: ElfReader): Symbol[] {
   const offset = elf.number(40);
   const count = elf.u16(60);
   if (count === 0) return [];
   if (elf.u16(58) !== SECTION_HEADER_BYTES) {
     throw new LoadError(
       `${elf.name} is damaged: section headers of ${elf.u16(58)} bytes, expected ` +
-        `${SECTION_HEADER_BYTES}; copy or build it again`,
+        SECTION_HEADER_BYTES,
+      AGAIN,
     );
   }
   elf.need(offset, count * SECTION_HEADER_BYTES, "its section header table");
-  const symbols: CodeSymbol[] = [];
+  const symbols: Symbol[] = [];
   for (let i = 0; i < count; i++) {
     const at = offset + i * SECTION_HEADER_BYTES;
     const link = elf.u32(at + 40);
@@ -333,9 +358,9 @@ function readSymbols(elf: ElfReader): CodeSymbol[] {
 }
 
 /** Of several names for an address, lookups find the last: one with a size. */
-const rank = (s: CodeSymbol): number => s.size > 0 ? 1 : 0;
+const rank = (s: Symbol): number => s.size > 0 ? 1 : 0;
 
-function readSymbolTable(elf: ElfReader, at: number, strings: number, out: CodeSymbol[]): void {
+function readSymbolTable(elf: ElfReader, at: number, strings: number, out: Symbol[]): void {
   const [offset, bytes] = [elf.number(at + 24), elf.number(at + 32)];
   const [namesOffset, namesBytes] = [elf.number(strings + 24), elf.number(strings + 32)];
   elf.need(offset, bytes, "its symbol table");
