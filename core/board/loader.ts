@@ -15,33 +15,34 @@ export class LoadError extends Error {
   }
 }
 
-/** A run of guest-physical memory, the zeroes after a segment's file bytes included. */
+/** A run of guest-physical memory: `bytes`, then zeroes up to `memoryBytes`. */
 export interface Segment {
   addr: number;
   bytes: Uint8Array;
+  memoryBytes: number;
 }
 
 /** A named virtual address; size 0 is unknown. */
-export interface Symbol {
+export interface CodeSymbol {
   addr: bigint;
   size: number;
   name: string;
 }
 
-/** What {@link loadKernel} found in a file. */
+/** What {@link parseImage} found in a file. */
 export interface Image {
   kind: "elf" | "linux" | "flat";
   /** Guest-physical address of the first instruction. */
-  entry: bigint;
+  entry: number;
   segments: Segment[];
   /** By address; empty but for ELF. */
-  symbols: Symbol[];
+  symbols: CodeSymbol[];
 }
 
 /** Where an image may go. */
 export interface Placement {
   /** The file's name, for messages. */
-  name?: string;
+  name: string;
   ramBase: number;
   ramBytes: number;
   /** Guest-physical address of a flat binary; null: one is refused. */
@@ -58,50 +59,33 @@ const AGAIN = "copy or build it again";
 
 const hex = (n: number): string => `0x${n.toString(16)}`;
 
-/** A part of the file and where it goes; `memoryBytes` past the file's bytes are zeroes. */
-interface Part {
-  addr: number;
-  bytes: Uint8Array;
-  memoryBytes: number;
-}
-
-type Parsed = Omit<Image, "segments" | "entry"> & { entry: number; parts: Part[] };
-type Where = Required<Placement>;
-
 /**
  * Finds out a file's format, checks it and says what goes where in RAM; nothing is written.
  * @throws {LoadError} when the file is damaged, for another machine, or does not fit in RAM.
  */
-export function loadKernel(file: Uint8Array, placement: Placement): Image {
-  const at = { name: "the file", ...placement };
-  const { kind, entry, parts, symbols } = isElf(file)
+export function parseImage(file: Uint8Array, at: Placement): Image {
+  const image = isElf(file)
     ? parseElf(file, at)
     : isLinuxImage(file)
     ? parseLinuxImage(file, at)
     : parseFlat(file, at);
-  for (const part of parts) checkInRam(part, at);
-  if (parts.reduce((sum, p) => sum + p.memoryBytes, 0) > at.ramBytes) {
+  const { entry, segments } = image;
+  for (const segment of segments) checkInRam(segment, at);
+  if (segments.reduce((sum, s) => sum + s.memoryBytes, 0) > at.ramBytes) {
     throw new LoadError(`${at.name} is damaged: its segments overlap`, AGAIN);
   }
-  if (!parts.some((p) => entry >= p.addr && entry < p.addr + p.memoryBytes)) {
+  if (!segments.some((s) => entry >= s.addr && entry < s.addr + s.memoryBytes)) {
     throw new LoadError(
       `${at.name} starts at ${hex(entry)}, which lies in no part of it that is loaded`,
       "link it again with its entry point in a PT_LOAD segment",
     );
   }
-  return { kind, entry: BigInt(entry), segments: parts.map(fill), symbols };
-}
-
-function fill({ addr, bytes, memoryBytes }: Part): Segment {
-  if (memoryBytes === bytes.length) return { addr, bytes };
-  const filled = new Uint8Array(memoryBytes);
-  filled.set(bytes);
-  return { addr, bytes: filled };
+  return image;
 }
 
 /** The symbol that covers a virtual address, and how far into it the address lies. */
 export function symbolAt(
-  symbols: readonly Symbol[],
+  symbols: readonly CodeSymbol[],
   vaddr: bigint,
 ): { name: string; offset: number } | null {
   let low = 0;
@@ -118,7 +102,7 @@ export function symbolAt(
   return offset < reach ? { name: symbol.name, offset: Number(offset) } : null;
 }
 
-function checkInRam({ addr, memoryBytes }: Part, at: Where): void {
+function checkInRam({ addr, memoryBytes }: Segment, at: Placement): void {
   const ramEnd = at.ramBase + at.ramBytes;
   const end = addr + memoryBytes;
   if (addr >= at.ramBase && end <= ramEnd) return;
@@ -136,7 +120,7 @@ function checkInRam({ addr, memoryBytes }: Part, at: Where): void {
 
 // --- Flat binaries and Linux Image -----------------------------------------------------------------
 
-function parseFlat(file: Uint8Array, at: Where): Parsed {
+function parseFlat(file: Uint8Array, at: Placement): Image {
   if (file.length === 0) throw new LoadError(`${at.name} is empty`, AGAIN);
   if (file[0] === 0x1f && file[1] === 0x8b) {
     throw new LoadError(`${at.name} is gzip-compressed`, "unpack it first: gunzip");
@@ -147,8 +131,8 @@ function parseFlat(file: Uint8Array, at: Where): Parsed {
       "to place raw bytes, use --load FILE@ADDR",
     );
   }
-  const part = { addr: at.flatAddr, bytes: file, memoryBytes: file.length };
-  return { kind: "flat", entry: at.flatAddr, parts: [part], symbols: [] };
+  const segment = { addr: at.flatAddr, bytes: file, memoryBytes: file.length };
+  return { kind: "flat", entry: at.flatAddr, segments: [segment], symbols: [] };
 }
 
 /** Offsets in the 64-byte header of a Linux Image. */
@@ -170,7 +154,7 @@ function isLinuxImage(file: Uint8Array): boolean {
     (text(file, LINUX.magic, 8) === "RISCV\0\0\0" || text(file, LINUX.magic2, 4) === "RSC\x05");
 }
 
-function parseLinuxImage(file: Uint8Array, at: Where): Parsed {
+function parseLinuxImage(file: Uint8Array, at: Placement): Image {
   const view = viewOf(file);
   if (view.getUint32(LINUX.flags, true) & 1) {
     throw new LoadError(`${at.name} is a big-endian Linux Image`, "build a little-endian kernel");
@@ -178,8 +162,8 @@ function parseLinuxImage(file: Uint8Array, at: Where): Parsed {
   const offset = Number(view.getBigUint64(LINUX.textOffset, true));
   const bytes = Number(view.getBigUint64(LINUX.imageSize, true));
   const addr = at.ramBase + offset;
-  const part = { addr, bytes: file, memoryBytes: Math.max(bytes, file.length) };
-  return { kind: "linux", entry: addr, parts: [part], symbols: [] };
+  const segment = { addr, bytes: file, memoryBytes: Math.max(bytes, file.length) };
+  return { kind: "linux", entry: addr, segments: [segment], symbols: [] };
 }
 
 // --- ELF -------------------------------------------------------------------------------------------
@@ -301,14 +285,14 @@ function programHeaders(elf: ElfReader): ProgramHeader[] {
   return found;
 }
 
-function parseElf(file: Uint8Array, at: Where): Parsed {
+function parseElf(file: Uint8Array, at: Placement): Image {
   const elf = new ElfReader(file, at.name);
   checkElfHeader(elf);
   const headers = programHeaders(elf);
   if (headers.length === 0) {
     throw new LoadError(`${at.name} has nothing to load: no PT_LOAD segment`, "link it again");
   }
-  const parts = headers.map((header, i) => {
+  const segments = headers.map((header, i) => {
     if (header.fileBytes > header.memoryBytes) {
       throw new LoadError(
         `${at.name} is damaged: segment ${i} has ${header.fileBytes} bytes in the file for ` +
@@ -323,7 +307,7 @@ function parseElf(file: Uint8Array, at: Where): Parsed {
       memoryBytes: header.memoryBytes,
     };
   });
-  return { kind: "elf", entry: physicalEntry(elf, headers), parts, symbols: readSymbols(elf) };
+  return { kind: "elf", entry: physicalEntry(elf, headers), segments, symbols: readSymbols(elf) };
 }
 
 /** e_entry is virtual: a kernel linked high enters at the physical address of the same byte. */
@@ -335,7 +319,7 @@ function physicalEntry(elf: ElfReader, headers: ProgramHeader[]): number {
   return Number(entry);
 }
 
-function readSymbols(elf: ElfReader): Symbol[] {
+function readSymbols(elf: ElfReader): CodeSymbol[] {
   const offset = elf.number(40);
   const count = elf.u16(60);
   if (count === 0) return [];
@@ -347,7 +331,7 @@ function readSymbols(elf: ElfReader): Symbol[] {
     );
   }
   elf.need(offset, count * SECTION_HEADER_BYTES, "its section header table");
-  const symbols: Symbol[] = [];
+  const symbols: CodeSymbol[] = [];
   for (let i = 0; i < count; i++) {
     const at = offset + i * SECTION_HEADER_BYTES;
     const link = elf.u32(at + 40);
@@ -358,9 +342,9 @@ function readSymbols(elf: ElfReader): Symbol[] {
 }
 
 /** Of several names for an address, lookups find the last: one with a size. */
-const rank = (s: Symbol): number => s.size > 0 ? 1 : 0;
+const rank = (s: CodeSymbol): number => s.size > 0 ? 1 : 0;
 
-function readSymbolTable(elf: ElfReader, at: number, strings: number, out: Symbol[]): void {
+function readSymbolTable(elf: ElfReader, at: number, strings: number, out: CodeSymbol[]): void {
   const [offset, bytes] = [elf.number(at + 24), elf.number(at + 32)];
   const [namesOffset, namesBytes] = [elf.number(strings + 24), elf.number(strings + 32)];
   elf.need(offset, bytes, "its symbol table");

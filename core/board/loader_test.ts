@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Image, LoadError, loadKernel, type Placement, symbolAt } from "./loader.ts";
+import { type Image, LoadError, parseImage, type Placement, symbolAt } from "./loader.ts";
 
 const RAM_BASE = 0x80000000;
 const AT: Placement = { name: "k", ramBase: RAM_BASE, ramBytes: 16 << 20, flatAddr: null };
@@ -71,26 +71,26 @@ function addSymbols(
 }
 
 const refused = (file: Uint8Array, message: RegExp, at: Partial<Placement> = {}) =>
-  assert.throws(() => loadKernel(file, { ...AT, ...at }), (error: Error) => {
+  assert.throws(() => parseImage(file, { ...AT, ...at }), (error: Error) => {
     assert.ok(error instanceof LoadError);
     assert.match(`${error.message}; ${error.fix}`, message);
     assert.match(error.message, /^k [^\n]+$/);
     return true;
   });
 
-Deno.test("ELF: segments go to their physical addresses and what the file lacks is zeroed", () => {
-  const image = loadKernel(elf([{}, { addr: 0x80201000n, bytes: [9], memoryBytes: 4 }]), AT);
+Deno.test("ELF: segments go to their physical addresses, with their size in memory", () => {
+  const image = parseImage(elf([{}, { addr: 0x80201000n, bytes: [9], memoryBytes: 4 }]), AT);
   assert.equal(image.kind, "elf");
-  assert.equal(image.entry, 0x80200000n);
+  assert.equal(image.entry, 0x80200000);
   assert.deepEqual(image.segments, [
-    { addr: 0x80200000, bytes: Uint8Array.of(1, 2, 3, 4) },
-    { addr: 0x80201000, bytes: Uint8Array.of(9, 0, 0, 0) },
+    { addr: 0x80200000, bytes: Uint8Array.of(1, 2, 3, 4), memoryBytes: 4 },
+    { addr: 0x80201000, bytes: Uint8Array.of(9), memoryBytes: 4 },
   ]);
 });
 
 Deno.test("ELF: a virtual entry point is entered at the physical address of the same byte", () => {
   const file = elf([{ vaddr: 0xffffffff80000000n }], 0xffffffff80000002n);
-  assert.equal(loadKernel(file, AT).entry, 0x80200002n);
+  assert.equal(parseImage(file, AT).entry, 0x80200002);
 });
 
 Deno.test("ELF: symbols are found by any address inside them", () => {
@@ -101,7 +101,7 @@ Deno.test("ELF: symbols are found by any address inside them", () => {
     ["main", 0x80200000n, 8],
     ["unsized", 0x80200010n, 0],
   ]);
-  const { symbols } = loadKernel(file, AT);
+  const { symbols } = parseImage(file, AT);
   assert.deepEqual(symbols.map((s) => s.name), ["label", "main", "unsized", "high"]);
   assert.deepEqual(symbolAt(symbols, 0x80200006n), { name: "main", offset: 6 });
   assert.deepEqual(symbolAt(symbols, 0x80200018n), { name: "unsized", offset: 8 });
@@ -117,10 +117,10 @@ Deno.test("Linux Image: it goes to RAM's start + text_offset and takes image_siz
   file.set([0x52, 0x53, 0x43, 5], 56);
   view.setBigUint64(8, 0x200000n, true);
   view.setBigUint64(16, 0x1000n, true);
-  const image = loadKernel(file, AT);
+  const image = parseImage(file, AT);
   assert.equal(image.kind, "linux");
-  assert.equal(image.entry, 0x80200000n);
-  assert.equal(image.segments[0].bytes.length, 0x1000);
+  assert.equal(image.entry, 0x80200000);
+  assert.equal(image.segments[0].memoryBytes, 0x1000);
   view.setBigUint64(16, 0x4000000n, true);
   refused(file, /outside RAM.*--memory 66M/);
   view.setUint32(24, 1, true);
@@ -129,7 +129,7 @@ Deno.test("Linux Image: it goes to RAM's start + text_offset and takes image_siz
 
 Deno.test("flat binary: taken where an address is given, refused elsewhere", () => {
   const file = Uint8Array.of(0x13, 0, 0, 0);
-  assert.equal(loadKernel(file, { ...AT, flatAddr: 0x80200000 }).entry, 0x80200000n);
+  assert.equal(parseImage(file, { ...AT, flatAddr: 0x80200000 }).entry, 0x80200000);
   refused(file, /neither an ELF file nor a Linux Image.*--load FILE@ADDR/);
   refused(new Uint8Array(0), /empty/, { flatAddr: 0x80200000 });
   refused(Uint8Array.of(0x1f, 0x8b, 8, 0), /gzip.*gunzip/, { flatAddr: 0x80200000 });
@@ -188,22 +188,22 @@ Deno.test("mutated files: loaded inside RAM or refused, never a crash", () => {
     }
     let image: Image | null = null;
     try {
-      image = loadKernel(file, { ...AT, flatAddr: 0x80200000 });
+      image = parseImage(file, { ...AT, flatAddr: 0x80200000 });
     } catch (error) {
       assert.ok(
         error instanceof LoadError,
         `at round ${round}: ${error}; to replay: SEED=${seed} deno test -A core/board/loader_test.ts`,
       );
     }
-    for (const { addr, bytes } of image?.segments ?? []) {
-      assert.ok(addr >= RAM_BASE && addr + bytes.length <= RAM_BASE + AT.ramBytes);
+    for (const { addr, memoryBytes } of image?.segments ?? []) {
+      assert.ok(addr >= RAM_BASE && addr + memoryBytes <= RAM_BASE + AT.ramBytes);
     }
   }
 });
 
 Deno.test("the bundled guests load", () => {
   const file = Deno.readFileSync(new URL("../../fixtures/guests/serial.elf", import.meta.url));
-  const image = loadKernel(file, AT);
-  assert.equal(image.entry, 0x80200000n);
+  const image = parseImage(file, AT);
+  assert.equal(image.entry, 0x80200000);
   assert.deepEqual(symbolAt(image.symbols, 0x80200000n), { name: "_start", offset: 0 });
 });
