@@ -6,33 +6,30 @@
  * Deviates from QEMU: setting the time moves a running alarm, which stays at its time of the clock.
  * @module
  */
-import { device, flag, prop, u32, u64 } from "./device.ts";
+import { device, flag, type Port, prop, type StateOf, u32, u64 } from "./device.ts";
 
 const LOW = 0xffff_ffffn;
 
-export const goldfishRtc = device("goldfish_rtc", {
-  doc: "Goldfish RTC: wall clock with an alarm.",
-  source: "Goldfish virtual hardware documentation, real-time clock",
-  size: 0x1000,
-  compatible: ["google,goldfish-rtc"],
-  node: "rtc",
-  irqs: 1,
-  props: { start_ns: prop.text("1767225600000000000", "Wall clock at reset, in ns since 1970.") },
-  state: {
-    /** What the guest added to the clock by setting it, modulo 2^64. */
-    adjustNs: u64(),
-    /** Upper half, latched when the lower is read. */
-    latchedHigh: u32(),
-    alarmNs: u64(),
-    alarmRunning: flag(),
-    irqPending: flag(),
-    irqEnabled: flag(),
-  },
-}, (s, port, props) => {
-  const startNs = parseNs(props.start_ns);
+const STATE = {
+  /** What the guest added to the clock by setting it, modulo 2^64. */
+  adjustNs: u64(),
+  /** Upper half, latched when the lower is read. */
+  latchedHigh: u32(),
+  alarmNs: u64(),
+  alarmRunning: flag(),
+  irqPending: flag(),
+  irqEnabled: flag(),
+};
+type State = StateOf<typeof STATE>;
+
+const low = (v: bigint) => Number(v & LOW);
+const high = (v: bigint) => Number(v >> 32n);
+const withLow = (v: bigint, low: number) => v & ~LOW | BigInt(low);
+const withHigh = (v: bigint, high: number) => v & LOW | BigInt(high) << 32n;
+
+/** The clock and its alarm. */
+function makeClock(s: State, port: Port, startNs: bigint) {
   const wallNs = () => BigInt.asUintN(64, startNs + BigInt(port.now()) + s.adjustNs);
-  const withLow = (v: bigint, low: number) => v & ~LOW | BigInt(low);
-  const withHigh = (v: bigint, high: number) => v & LOW | BigInt(high) << 32n;
 
   function arm(): void {
     const waitNs = s.alarmNs - wallNs();
@@ -50,8 +47,20 @@ export const goldfishRtc = device("goldfish_rtc", {
     s.adjustNs += ns - wallNs();
     if (s.alarmRunning) arm();
   }
-  const low = (v: bigint) => Number(v & LOW);
-  const high = (v: bigint) => Number(v >> 32n);
+  return { wallNs, setWall, arm, disarm };
+}
+
+export const goldfishRtc = device("goldfish_rtc", {
+  doc: "Goldfish RTC: wall clock with an alarm.",
+  source: "Goldfish virtual hardware documentation, real-time clock",
+  size: 0x1000,
+  compatible: ["google,goldfish-rtc"],
+  node: "rtc",
+  irqs: 1,
+  props: { start_ns: prop.text("1767225600000000000", "Wall clock at reset, in ns since 1970.") },
+  state: STATE,
+}, (s, port, props) => {
+  const { wallNs, setWall, arm, disarm } = makeClock(s, port, parseNs(props.start_ns));
 
   return {
     regs: [
