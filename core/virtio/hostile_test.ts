@@ -5,11 +5,12 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { DeviceType, GuestMemory } from "../mmio/device.ts";
+import type { DeviceType } from "../mmio/device.ts";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { virtioConsole } from "./console.ts";
 import { type DriverQueue, ReferenceDriver, REG } from "./reference_driver.ts";
 import { AVAIL, DESC, DESC_F, USED } from "./ring_layout.ts";
+import { watched } from "./watched_memory.ts";
 
 const RX = 0, TX = 1, SIZE = 8;
 const NEEDS_RESET = 64;
@@ -286,44 +287,16 @@ Deno.test("virtqueue legacy: page sizes and alignments that are no powers of two
   }
 });
 
-/** The console on a memory that calls `seen` after each read. */
-function watched(seen: (gpa: number, sizeBytes: number) => void): DeviceType {
-  const watch = (mem: GuestMemory): GuestMemory => ({
-    ok: (gpa, n) => mem.ok(gpa, n),
-    read(gpa, n) {
-      const v = mem.read(gpa, n);
-      seen(gpa, n);
-      return v;
-    },
-    u8: (gpa) => note(gpa, 1, mem.u8(gpa)),
-    u16: (gpa) => note(gpa, 2, mem.u16(gpa)),
-    u32: (gpa) => note(gpa, 4, mem.u32(gpa)),
-    u64: (gpa) => note(gpa, 8, mem.u64(gpa)),
-    write: (gpa, b) => mem.write(gpa, b),
-    setU8: (gpa, v) => mem.setU8(gpa, v),
-    setU16: (gpa, v) => mem.setU16(gpa, v),
-    setU32: (gpa, v) => mem.setU32(gpa, v),
-    setU64: (gpa, v) => mem.setU64(gpa, v),
-  });
-  function note<T>(gpa: number, n: number, v: T): T {
-    seen(gpa, n);
-    return v;
-  }
-  return {
-    ...virtioConsole,
-    create: (name, port, props) =>
-      virtioConsole.create(name, { ...port, mem: watch(port.mem) }, props),
-  };
-}
-
 for (const legacy of [false, true]) {
   const kind = legacy ? "legacy" : "modern";
   Deno.test(`virtqueue ${kind}: no byte is read twice for one request (CVE-2015-8550)`, () => {
     const reads = new Map<number, number>();
     const s = scene(
       legacy,
-      watched((gpa, n) => {
-        for (let i = 0; i < n; i++) reads.set(gpa + i, (reads.get(gpa + i) ?? 0) + 1);
+      watched(virtioConsole, {
+        read(gpa, n) {
+          for (let i = 0; i < n; i++) reads.set(gpa + i, (reads.get(gpa + i) ?? 0) + 1);
+        },
       }),
     );
     const gpa = s.tx.ram.alloc(64);
@@ -341,10 +314,12 @@ for (const legacy of [false, true]) {
     let armed = false;
     const s: Scene = scene(
       legacy,
-      watched((gpa, n) => {
-        if (armed && gpa >= s.tx.desc && gpa < s.tx.desc + DESC.bytes * SIZE) {
-          s.m.ram.fill(0xff, gpa - RAM_BASE, gpa - RAM_BASE + n);
-        }
+      watched(virtioConsole, {
+        read(gpa, n) {
+          if (armed && gpa >= s.tx.desc && gpa < s.tx.desc + DESC.bytes * SIZE) {
+            s.m.ram.fill(0xff, gpa - RAM_BASE, gpa - RAM_BASE + n);
+          }
+        },
       }),
     );
     const gpa = s.tx.ram.alloc(5);
