@@ -247,8 +247,8 @@ export class Virtqueue {
     if (afterWrite && (d.flags & DESC_F.WRITE) === 0) {
       return { error: "device-readable descriptor after a device-writable one" };
     }
-    if (bytes > MAX_CHAIN_BYTES) return { error: `chain carries over ${MAX_CHAIN_BYTES} bytes` };
     if (!this.host.mem.ok(d.gpa, d.length)) return { error: "buffer lies outside RAM" };
+    if (bytes > MAX_CHAIN_BYTES) return { error: `chain carries over ${MAX_CHAIN_BYTES} bytes` };
     return null;
   }
 
