@@ -14,12 +14,15 @@ import { concatenate, TableFile } from "./table_file.ts";
 const DEFAULT_SLICE_BYTES = 16 << 20;
 
 export class TraceReader {
+  /** Tables whose checksum was found to agree. */
+  readonly #checked = new Set<TableName>();
+
   private constructor(readonly path: string, readonly manifest: Manifest) {}
 
   /** Throws TraceError when `path` is no trace, or one that cannot be read. */
   static open(path: string): TraceReader {
     const reader = new TraceReader(path, parseManifest(readManifest(path), path));
-    for (const table of TABLE_NAMES) reader.openTable(table)?.close();
+    for (const table of TABLE_NAMES) reader.#openFile(table)?.close();
     return reader;
   }
 
@@ -38,7 +41,7 @@ export class TraceReader {
     const file = this.openTable(table);
     if (file === null) return yield concatenate(schemaMessage(table), END_OF_STREAM);
     try {
-      yield* file.slices(sliceBytes, this.manifest.tables[table]!.crc32);
+      yield* file.slices(sliceBytes);
     } finally {
       file.close();
     }
@@ -94,7 +97,7 @@ export class TraceReader {
     return names;
   }
 
-  /** Reads every committed byte and compares checksums; throws TraceError on the first mismatch. */
+  /** Reads and decodes every committed byte; throws TraceError on the first thing that is wrong. */
   check(): void {
     for (const table of TABLE_NAMES) {
       let rows = 0;
@@ -110,8 +113,24 @@ export class TraceReader {
     }
   }
 
-  /** The table's file, to be closed by the caller; null when the trace is older than the table. */
+  /**
+   * The table's file, to be closed by the caller; null when the trace is older than the table. The
+   * first opening of a table reads it whole and throws TraceError when it was damaged.
+   */
   openTable(table: TableName): TableFile | null {
+    const file = this.#openFile(table);
+    if (file === null || this.#checked.has(table)) return file;
+    try {
+      file.check(this.manifest.tables[table]!.crc32);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    this.#checked.add(table);
+    return file;
+  }
+
+  #openFile(table: TableName): TableFile | null {
     const entry = this.manifest.tables[table];
     if (entry === undefined) return null;
     const path = `${this.path}/${tableFile(table)}`;

@@ -74,39 +74,42 @@ export class TableFile {
   }
 
   /**
-   * The committed batches as self-contained streams of at most `sliceBytes` (or one batch), at least
-   * one even if it holds no rows. Throws TraceError at the end when the CRC does not agree.
+   * Throws TraceError when the committed bytes are not those that were recorded. Comes before any
+   * decoding: a decoder that is fed a wrong length may never come back.
    */
-  *slices(sliceBytes: number, expectedCrc: number): Generator<Uint8Array<ArrayBuffer>> {
-    let schema = schemaMessage(this.table);
+  check(expectedCrc: number): void {
+    const buffer = new Uint8Array(1 << 20);
     let crc = 0;
-    let end = 0;
+    for (let at = 0; at < this.committed; at += buffer.length) {
+      const length = Math.min(buffer.length, this.committed - at);
+      crc = checksum(this.read(at, length, buffer), crc);
+    }
+    if (crc !== expectedCrc) throw new TraceError(`${this.path} has damaged bytes`, DAMAGED);
+  }
+
+  /**
+   * The committed batches as self-contained streams of at most `sliceBytes` (or one batch), at least
+   * one even if it holds no rows.
+   */
+  *slices(sliceBytes: number): Generator<Uint8Array<ArrayBuffer>> {
+    let schema = schemaMessage(this.table);
     let run = { at: 0, bytes: 0 };
     let yielded = false;
-    const flush = () => {
-      const bytes = this.read(run.at, run.bytes);
-      crc = checksum(bytes, crc);
-      return concatenate(schema, bytes, END_OF_STREAM);
-    };
+    const slice = () => concatenate(schema, this.read(run.at, run.bytes), END_OF_STREAM);
     for (const message of this.messages()) {
-      end = message.at + message.bytes;
       if (message.isSchema) {
-        schema = this.read(message.at, message.bytes).slice();
-        crc = checksum(schema, crc);
+        schema = this.read(message.at, message.bytes);
         continue;
       }
       if (run.bytes > 0 && run.bytes + message.bytes > sliceBytes) {
-        yield flush();
+        yield slice();
         yielded = true;
         run = { at: 0, bytes: 0 };
       }
       if (run.bytes === 0) run.at = message.at;
       run.bytes += message.bytes;
     }
-    if (run.bytes > 0 || !yielded) yield flush();
-    if (checksum(this.read(end, this.committed - end), crc) !== expectedCrc) {
-      throw new TraceError(`${this.path} does not match its checksum`, DAMAGED);
-    }
+    if (run.bytes > 0 || !yielded) yield slice();
   }
 
   #message(at: number, end: number): MessageSpan | null {
