@@ -14,7 +14,7 @@ import { describe, EXIT, readerIsGone } from "./replay/cli/errors.ts";
 import { lines, say } from "./replay/cli/say.ts";
 import { nearest } from "./replay/cli/suggest.ts";
 import * as values from "./replay/cli/values.ts";
-import { VERSION } from "./replay/cli/version.ts";
+import { VERSION } from "./replay/version.ts";
 
 const doc = (description: Message) => ({ description });
 

@@ -6,9 +6,9 @@
  */
 import type { Machine } from "../vmm/machine.ts";
 import { deviceTree } from "./device_tree.ts";
-import { loadKernel, type Symbol } from "./loader.ts";
+import { type CodeSymbol, parseImage } from "./loader.ts";
 import type { FileRef, MachineSpec } from "./spec.ts";
-import { BoardError, hasMachineMode, KERNEL_BASE, type Placed, RAM_BASE } from "./virt.ts";
+import { BoardError, hasMachineMode, type Placed, RAM_BASE } from "./virt.ts";
 
 /** Bytes of a machine's files, by the path that its spec names them with. */
 export type Files = ReadonlyMap<string, Uint8Array>;
@@ -17,7 +17,7 @@ export interface Booted {
   readonly dtb: Uint8Array;
   readonly dtbAddr: number;
   readonly entry: bigint;
-  readonly symbols: readonly Symbol[];
+  readonly symbols: readonly CodeSymbol[];
 }
 
 const DTB_ALIGN = 2 * 1024 * 1024;
@@ -63,16 +63,20 @@ export function boot(
   };
   const bytesOf = (ref: FileRef) => files.get(ref.path)!;
   const entries: bigint[] = [];
-  const symbols: Symbol[] = [];
-  const load = (what: string, bytes: Uint8Array, flatAddr: number) => {
-    const image = loadKernel(bytes, { ramBase: RAM_BASE, ramBytes: spec.memoryBytes, flatAddr });
-    for (const s of image.segments) place(what, s.addr, s.bytes);
+  const symbols: CodeSymbol[] = [];
+  const load = (file: FileRef, flatAddr: number | null) => {
+    const ram = { ramBase: RAM_BASE, ramBytes: spec.memoryBytes };
+    const image = parseImage(bytesOf(file), { name: file.path, flatAddr, ...ram });
+    for (const s of image.segments) {
+      const bytes = new Uint8Array(s.memoryBytes);
+      bytes.set(s.bytes);
+      place(file.path, s.addr, bytes);
+    }
     symbols.push(...image.symbols);
-    entries.push(image.entry);
+    entries.push(BigInt(image.entry));
   };
-  if (typeof spec.bios === "object") load(`bios ${spec.bios.path}`, bytesOf(spec.bios), RAM_BASE);
-  const kernelAddr = spec.bios === "none" ? RAM_BASE : KERNEL_BASE;
-  if (spec.kernel) load(`kernel ${spec.kernel.path}`, bytesOf(spec.kernel), kernelAddr);
+  if (typeof spec.bios === "object") load(spec.bios, RAM_BASE);
+  if (spec.kernel) load(spec.kernel, null);
   for (const { file, addr } of spec.loads) {
     place(`file ${file.path}`, addr, bytesOf(file));
     entries.push(BigInt(addr));

@@ -9,8 +9,6 @@ import type { DeviceType, PropValue } from "../mmio/device.ts";
 import type { MachineSpec, SerialKind } from "./spec.ts";
 
 export const RAM_BASE = 0x8000_0000;
-/** Where firmware passes control to a kernel that brings no address of its own. */
-export const KERNEL_BASE = 0x8020_0000;
 export const TIMEBASE_HZ = 10_000_000;
 export const MAX_HARTS = 8;
 
@@ -51,7 +49,7 @@ function placed(
 export const SERIAL: Readonly<Record<SerialKind, { use: string; name: string }>> = {
   sifive: { use: "sifive_uart", name: "uart0" },
   "16550": { use: "uart16550", name: "uart0" },
-  virtio: { use: "virtio_console", name: "virtio_console0" },
+  virtio: { use: "virtio-console", name: "virtio-console0" },
 };
 
 /** Does firmware of this machine run in M-mode (`--bios none|FILE`)? */
@@ -74,8 +72,8 @@ function virtioSlots(spec: MachineSpec): Placed[] {
   return Array.from({ length: VIRTIO.slots }, (_, i) => {
     const console = spec.serial === "virtio" && i === 0;
     return placed(
-      console ? SERIAL.virtio.use : "virtio_slot",
-      console ? SERIAL.virtio.name : `virtio_slot${i}`,
+      console ? SERIAL.virtio.use : "virtio-mmio",
+      console ? SERIAL.virtio.name : `virtio-mmio${i}`,
       VIRTIO.base + i * VIRTIO.stride,
       [VIRTIO.irq + i],
       console ? spec.serialProps : {},
@@ -89,7 +87,7 @@ export function placeDevices(
   types: ReadonlyMap<string, DeviceType>,
 ): Placed[] {
   const aclint = hasMachineMode(spec)
-    ? [placed("aclint", "aclint", 0x0200_0000, [], { harts: spec.harts })]
+    ? [placed("aclint", "aclint", 0x0200_0000, [], { harts: spec.harts, timebase_hz: TIMEBASE_HZ })]
     : [];
   const fixed = [
     placed("plic", "plic", 0x0c00_0000, [], { harts: spec.harts }),

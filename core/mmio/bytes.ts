@@ -8,6 +8,7 @@ export class ByteWriter {
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
+  /** May replace buffer and view: call it before either is read. */
   #reserve(sizeBytes: number): number {
     const at = this.#length;
     this.#length += sizeBytes;
@@ -21,24 +22,30 @@ export class ByteWriter {
   }
 
   u8(v: number): void {
-    this.#view.setUint8(this.#reserve(1), v);
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, v);
   }
   u16(v: number): void {
-    this.#view.setUint16(this.#reserve(2), v, true);
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, v, true);
   }
   u32(v: number): void {
-    this.#view.setUint32(this.#reserve(4), v, true);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, v, true);
   }
   u64(v: bigint): void {
-    this.#view.setBigUint64(this.#reserve(8), v, true);
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, v, true);
   }
   f64(v: number): void {
-    this.#view.setFloat64(this.#reserve(8), v, true);
+    const at = this.#reserve(8);
+    this.#view.setFloat64(at, v, true);
   }
   /** Length (u32) and bytes. */
   bytes(v: Uint8Array): void {
     this.u32(v.length);
-    this.#bytes.set(v, this.#reserve(v.length));
+    const at = this.#reserve(v.length);
+    this.#bytes.set(v, at);
   }
 
   finish(): Uint8Array {

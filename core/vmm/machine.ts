@@ -140,6 +140,11 @@ export class Machine {
     return turn.state === "running" ? clock : Math.max(this.#nowNs, clock);
   }
 
+  /** The hart whose turn it is. */
+  get turn(): number {
+    return this.#current;
+  }
+
   /** icount of the hart being served, else of the one whose turn it is. */
   get servedIcount(): number {
     return this.#p.harts[this.#inHart >= 0 ? this.#inHart : this.#current].icount;
@@ -352,8 +357,8 @@ export class Machine {
   #ecall(hart: number, h: Hart): void {
     const extension = h.xLo(A7);
     this.#p.exits.hypercall(hart, extension, sbiHandler(extension), () => {
-      // A hart that stopped or was sent elsewhere has no instruction to retire.
-      if (sbiCall(this.#sbi, hart)) h.retire();
+      sbiCall(this.#sbi, hart);
+      h.retire();
     });
     const turn = this.#turns[hart];
     if (turn.suspended) this.#wait(hart);

@@ -93,24 +93,21 @@ type Call = (host: SbiHost, hart: number, h: Hart) => Answer;
 
 /**
  * Serves the call that `hart` stopped at: a7 extension, a6 function, a0–a5 arguments. Registers
- * other than a0 and a1 keep their values. The caller retires the instruction unless the hart stopped
- * or restarts elsewhere (`false`).
+ * other than a0 and a1 keep their values; the caller retires the instruction.
  */
-export function sbiCall(host: SbiHost, hart: number): boolean {
+export function sbiCall(host: SbiHost, hart: number): void {
   const h = host.harts[hart];
   const extension = h.xLo(A7);
   const call: Call | undefined = h.xHi(A7) === 0 || h.xHi(A7) === 0xffffffff
     ? CALLS[extension]
     : undefined;
   const answer = call ? call(host, hart, h) : fail(SBI.ERR_NOT_SUPPORTED);
-  if (host.hsmState(hart) === HSM.STOPPED) return false;
   if ("legacy" in answer) {
     h.setX(A0, BigInt.asUintN(64, answer.legacy));
   } else {
     h.setX(A0, BigInt.asUintN(64, BigInt(answer.error)));
     h.setX(A1, BigInt.asUintN(64, answer.value));
   }
-  return true;
 }
 
 function setTimer(host: SbiHost, hart: number, h: Hart): void {

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { SerialKind } from "../../core/board/spec.ts";
-import type { Progress, RecordHost, RecordResult } from "./contract.ts";
+import type { Progress, RecordHost, RecordResult } from "../record.ts";
 import { EXIT, UserError } from "./errors.ts";
 import { machineFor, type RecordArguments, usesBundledGuest } from "./machine_spec.ts";
 import { freeNames } from "./output_directory.ts";

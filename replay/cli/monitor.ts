@@ -3,7 +3,7 @@
  * QEMU's where QEMU has them; an abbreviation is enough when only one command begins with it.
  * @module
  */
-import type { MachineInfo } from "./contract.ts";
+import type { MachineInfo } from "../info.ts";
 import { nearest } from "./suggest.ts";
 
 export type MonitorAction = "stay" | "leave" | "quit";

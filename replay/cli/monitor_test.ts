@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { MachineInfo } from "./contract.ts";
+import type { MachineInfo } from "../info.ts";
 import { answer, LineEditor } from "./monitor.ts";
 
 const MACHINE: MachineInfo = {

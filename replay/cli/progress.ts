@@ -2,7 +2,7 @@
  * How far a recording is: a bar on a terminal, otherwise a plain line at every tenth.
  * @module
  */
-import type { Progress } from "./contract.ts";
+import type { Progress } from "../record.ts";
 
 export interface ProgressView {
   update(p: Progress): void;

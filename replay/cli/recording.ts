@@ -2,11 +2,10 @@
  * One recording into one directory, and the sentence that says how it ended.
  * @module
  */
-import type { EndKind, RecordHost, RecordResult } from "./contract.ts";
+import type { EndKind, RecordHost, RecordResult } from "../record.ts";
 import { diskIsFull } from "./errors.ts";
 import type { Recipe, RecordArguments } from "./machine_spec.ts";
 import { OutputDirectory } from "./output_directory.ts";
-import { recorder } from "./recorder.ts";
 
 /** Folder of traces whose name nobody chose. */
 export const TRACES = "traces";
@@ -43,14 +42,14 @@ export async function recordInto(
   recipe: Recipe,
   host: RecordHost,
 ): Promise<RecordResult> {
-  const record = await recorder();
+  const { record } = await import("../record.ts");
   const output = new OutputDirectory(path, a.force);
   try {
     const result = await record({
       ...recipe,
       directory: path,
       force: false,
-      tables: a.traceTables === undefined ? undefined : [...a.traceTables],
+      tables: a.traceTables,
       traceLimitBytes: a.traceLimit,
       untilIcount: a.untilIcount,
       untilOutput: a.untilOutput,

@@ -3,7 +3,8 @@
  * too) and Ctrl-A begins a command; from a pipe or file, bytes pass unchanged.
  * @module
  */
-import type { MachineInfo, RecordHost } from "./contract.ts";
+import type { MachineInfo } from "../info.ts";
+import type { RecordHost } from "../record.ts";
 import { EXIT } from "./errors.ts";
 import { Keys, KEYS_HELP } from "./keys.ts";
 import { answer, LineEditor } from "./monitor.ts";
