@@ -96,8 +96,17 @@ async function createSurface(engine: Engine, names: readonly string[]): Promise<
       }`,
     );
   }
-  script.push(...views().map((view) => view.sql), ...macros().map((macro) => macro.sql));
   for (const statement of script) await engine.query(statement);
+  for (const entry of [...views(), ...macros()]) await createEntry(engine, entry);
+}
+
+/** A library statement that DuckDB refuses is our bug, and names itself. */
+export async function createEntry(engine: Engine, entry: { name: string; sql: string }) {
+  try {
+    await engine.query(entry.sql);
+  } catch (error) {
+    throw new Error(`analysis library, ${entry.name}: ${(error as Error).message}`);
+  }
 }
 
 /** A trace written before the column was added has none. */
