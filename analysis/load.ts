@@ -96,8 +96,18 @@ async function createSurface(engine: Engine, names: readonly string[]): Promise<
       }`,
     );
   }
-  for (const statement of script) await engine.query(statement);
-  for (const entry of [...views(), ...macros()]) await createEntry(engine, entry);
+  await engine.query(script.join(";\n"));
+  await createLibrary(engine);
+}
+
+/** In one go; where that fails, one by one, so that the culprit names itself. */
+async function createLibrary(engine: Engine): Promise<void> {
+  const library = [...views(), ...macros()];
+  try {
+    await engine.query(library.map((entry) => entry.sql).join("\n"));
+  } catch {
+    for (const entry of library) await createEntry(engine, entry);
+  }
 }
 
 /** A library statement that DuckDB refuses is our bug, and names itself. */
