@@ -68,17 +68,17 @@ function stores(i: number, type: Column["type"], v: string, hi: string): string 
 }
 
 function storeNullable(i: number, type: Column["type"], v: string, hi: string): string {
-  const clear = type === "bool"
-    ? ""
-    : stores(i, type, type === "binary" || type === "utf8" ? "null" : "0", "0");
-  return `if (${v} != null) { v${i}[n >> 3] |= bit; ${stores(i, type, v, hi)} } else { ${clear} }`;
+  const nothing = type === "binary" || type === "utf8" ? "null" : "0";
+  const clear = type === "bool" ? "" : stores(i, type, nothing, "0");
+  return `if (${v} == null) { v${i}[n >> 3] &= ~bit; ${clear} } else { ${stores(i, type, v, hi)} }`;
 }
 
 /** Where the columns that every event table has come from. */
 const FROM_CONTEXT: Record<keyof typeof COMMON, (i: number) => string> = {
   seq: (i) => stores(i, "u64", "seq", ""),
   time_ns: (i) => stores(i, "wide", "clock[0]", "clock[1]"),
-  icount: (i) => `if (clock[5]) v${i}[n >> 3] |= bit; ${stores(i, "wide", "clock[2]", "clock[3]")}`,
+  icount: (i) =>
+    `if (clock[5] === 0) v${i}[n >> 3] &= ~bit; ${stores(i, "wide", "clock[2]", "clock[3]")}`,
   vcpu: (i) => stores(i, "u8", "clock[4]", ""),
 };
 

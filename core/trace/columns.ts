@@ -2,8 +2,9 @@
  * Growing column buffers in Arrow's memory layout: values, a bit per value that is set when it is not
  * null, offsets for text and bytes. The generated appenders write into them directly.
  *
- * Invariants: bits past the last row are 0, and the value under a null is 0, so that what is written
- * depends on the rows alone and never on what a buffer held before.
+ * Invariants: validity bits of rows to come are 1, so that only a null costs a store; in what `data`
+ * returns the bits past the last row are 0, as is the value under a null, so that the bytes written
+ * depend on the rows alone and never on what a buffer held before.
  * @module
  */
 import * as arrow from "apache-arrow";
@@ -62,13 +63,13 @@ function countOnes(bits: Uint8Array): number {
 
 /** One column's rows since the last flush. `capacity` is a multiple of 64 rows. */
 export abstract class ColumnBuffer {
-  /** Validity bits; empty when the column is not nullable. */
+  /** Validity bits, cleared by a null; empty when the column is not nullable. */
   valid: Uint8Array;
   protected readonly type: arrow.DataType;
 
   constructor(protected readonly column: Column, capacity: number) {
     this.type = ARROW_TYPES[column.type]();
-    this.valid = new Uint8Array(column.nullable ? bitmapBytes(capacity) : 0);
+    this.valid = new Uint8Array(column.nullable ? bitmapBytes(capacity) : 0).fill(0xff);
   }
 
   static make(column: Column, capacity: number): ColumnBuffer {
@@ -81,21 +82,23 @@ export abstract class ColumnBuffer {
 
   grow(capacity: number): void {
     if (this.column.nullable) {
-      this.valid = grown(this.valid, new Uint8Array(bitmapBytes(capacity)));
+      this.valid = grown(this.valid, new Uint8Array(bitmapBytes(capacity)).fill(0xff));
     }
   }
 
   /** Forgets `rows` rows. */
   reset(rows: number): void {
-    this.valid.fill(0, 0, bitmapBytes(rows));
+    this.valid.fill(0xff, 0, bitmapBytes(rows));
   }
 
-  /** The first `rows` rows, sharing this buffer's memory: valid until the next append. */
+  /** All `rows` rows, sharing this buffer's memory until `reset`, which must come before more rows. */
   abstract data(rows: number): arrow.Data;
 
   protected nulls(rows: number): { nullCount: number; nullBitmap?: Uint8Array } {
     if (!this.column.nullable) return { nullCount: 0 };
     const nullBitmap = this.valid.subarray(0, bitmapBytes(rows));
+    nullBitmap.fill(0, (rows + 7) >>> 3);
+    if (rows & 7) nullBitmap[rows >>> 3] &= (1 << (rows & 7)) - 1;
     return { nullCount: rows - countOnes(nullBitmap), nullBitmap };
   }
 }

@@ -7,12 +7,11 @@
  * loss of power the other tables are synced when the trace is closed, not at every flush.
  * @module
  */
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { crc32 } from "node:zlib";
 import { TraceError } from "./error.ts";
 import { MANIFEST, type Manifest, type Recording, tableFile, TOOL } from "./manifest.ts";
 import { SCHEMA_VERSION, TABLE_NAMES, type TableName } from "./schema.ts";
+import { checksum } from "./table_file.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
 
 interface TableWriter {
@@ -50,7 +49,7 @@ export class TraceDirectory implements TraceSink {
     const t = this.#tables.get(table)!;
     this.#guard(t.path, () => writeAll(t.file, bytes));
     t.bytes += bytes.length;
-    t.crc32 = crc32(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), t.crc32);
+    t.crc32 = checksum(bytes, t.crc32);
   }
 
   sync(table: TableName): void {

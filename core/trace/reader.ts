@@ -4,23 +4,25 @@
  * @module
  */
 import * as arrow from "apache-arrow";
+import { END_OF_STREAM, schemaMessage } from "./arrow_stream.ts";
 import { TraceError } from "./error.ts";
 import { MANIFEST, type Manifest, parseManifest, tableFile } from "./manifest.ts";
 import { columnsOf, type ReadRow } from "./rows.ts";
-import { schemaMessage } from "./arrow_stream.ts";
-import { END_OF_STREAM } from "./arrow_stream.ts";
 import { type CodeKind, TABLE_NAMES, type TableName } from "./schema.ts";
 import { concatenate, TableFile } from "./table_file.ts";
 
 const DEFAULT_SLICE_BYTES = 16 << 20;
 
 export class TraceReader {
+  /** Tables whose checksum was found to agree. */
+  readonly #checked = new Set<TableName>();
+
   private constructor(readonly path: string, readonly manifest: Manifest) {}
 
   /** Throws TraceError when `path` is no trace, or one that cannot be read. */
   static open(path: string): TraceReader {
     const reader = new TraceReader(path, parseManifest(readManifest(path), path));
-    for (const table of TABLE_NAMES) reader.#file(table)?.close();
+    for (const table of TABLE_NAMES) reader.#openFile(table)?.close();
     return reader;
   }
 
@@ -36,10 +38,10 @@ export class TraceReader {
     table: TableName,
     sliceBytes = DEFAULT_SLICE_BYTES,
   ): Generator<Uint8Array<ArrayBuffer>> {
-    const file = this.#file(table);
+    const file = this.openTable(table);
     if (file === null) return yield concatenate(schemaMessage(table), END_OF_STREAM);
     try {
-      yield* file.slices(sliceBytes, this.manifest.tables[table]!.crc32);
+      yield* file.slices(sliceBytes);
     } finally {
       file.close();
     }
@@ -60,28 +62,32 @@ export class TraceReader {
    */
   *inputs(): Generator<ReadRow<"input">> {
     yield* this.rows("input");
-    const file = this.#file("input");
-    if (file === null || this.manifest.clean_end) return file?.close();
+    yield* this.lateInputs().rows;
+  }
+
+  /** Inputs made durable after the last flush, and where in the file the last of them ends. */
+  lateInputs(): { rows: ReadRow<"input">[]; end: number } {
+    const file = this.openTable("input");
+    const late = { rows: [] as ReadRow<"input">[], end: file?.committed ?? 0 };
+    if (file === null) return late;
     try {
-      // A torn write after a loss of power reads as zeros: seq must go on rising.
+      // What a loss of power left half-written reads as zeros: seq must go on rising.
       let lastSeq = this.manifest.commit.seq - 1;
-      for (const span of file.uncommitted()) {
-        const stream = concatenate(
-          schemaMessage("input"),
-          file.read(span.at, span.bytes),
-          END_OF_STREAM,
-        );
-        for (const batch of this.#decode("input", stream)) {
-          for (const row of batchRows("input", batch)) {
-            if (row.seq <= lastSeq) return;
-            lastSeq = row.seq;
-            yield row;
-          }
+      for (const span of this.manifest.clean_end ? [] : file.uncommitted()) {
+        const bytes = file.read(span.at, span.bytes);
+        for (const row of decodeRows("input", concatenate(schemaMessage("input"), bytes))) {
+          if (row.seq <= lastSeq) return late;
+          lastSeq = row.seq;
+          late.rows.push(row);
         }
+        late.end = span.at + span.bytes;
       }
+    } catch {
+      // A batch that does not decode was never finished, so nothing after it took effect.
     } finally {
       file.close();
     }
+    return late;
   }
 
   /** Names of the codes of `kind`; position = code. */
@@ -91,7 +97,7 @@ export class TraceReader {
     return names;
   }
 
-  /** Reads every committed byte and compares checksums; throws TraceError on the first mismatch. */
+  /** Reads and decodes every committed byte; throws TraceError on the first thing that is wrong. */
   check(): void {
     for (const table of TABLE_NAMES) {
       let rows = 0;
@@ -107,7 +113,24 @@ export class TraceReader {
     }
   }
 
-  #file(table: TableName): TableFile | null {
+  /**
+   * The table's file, to be closed by the caller; null when the trace is older than the table. The
+   * first opening of a table reads it whole and throws TraceError when it was damaged.
+   */
+  openTable(table: TableName): TableFile | null {
+    const file = this.#openFile(table);
+    if (file === null || this.#checked.has(table)) return file;
+    try {
+      file.check(this.manifest.tables[table]!.crc32);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    this.#checked.add(table);
+    return file;
+  }
+
+  #openFile(table: TableName): TableFile | null {
     const entry = this.manifest.tables[table];
     if (entry === undefined) return null;
     const path = `${this.path}/${tableFile(table)}`;
@@ -132,7 +155,7 @@ export class TraceReader {
 
   #decode(table: TableName, stream: Uint8Array): arrow.RecordBatch[] {
     try {
-      return arrow.tableFromIPC(stream).batches;
+      return decode(stream);
     } catch (error) {
       throw new TraceError(
         `${this.path}/${tableFile(table)} is damaged: ${(error as Error).message}`,
@@ -164,6 +187,15 @@ function exists(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The record batches of a stream of this project's own making; a missing end marker is no error. */
+export function decode(stream: Uint8Array): arrow.RecordBatch[] {
+  return arrow.tableFromIPC(stream).batches.filter((batch) => batch.numRows > 0);
+}
+
+function* decodeRows<T extends TableName>(table: T, stream: Uint8Array): Generator<ReadRow<T>> {
+  for (const batch of decode(stream)) yield* batchRows(table, batch);
 }
 
 /** The rows of one batch, decoded. */

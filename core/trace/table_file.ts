@@ -74,39 +74,42 @@ export class TableFile {
   }
 
   /**
-   * The committed batches as self-contained streams of at most `sliceBytes` (or one batch), at least
-   * one even if it holds no rows. Throws TraceError at the end when the CRC does not agree.
+   * Throws TraceError when the committed bytes are not those that were recorded. Comes before any
+   * decoding: a decoder that is fed a wrong length may never come back.
    */
-  *slices(sliceBytes: number, expectedCrc: number): Generator<Uint8Array<ArrayBuffer>> {
-    let schema = schemaMessage(this.table);
+  check(expectedCrc: number): void {
+    const buffer = new Uint8Array(1 << 20);
     let crc = 0;
-    let end = 0;
+    for (let at = 0; at < this.committed; at += buffer.length) {
+      const length = Math.min(buffer.length, this.committed - at);
+      crc = checksum(this.read(at, length, buffer), crc);
+    }
+    if (crc !== expectedCrc) throw new TraceError(`${this.path} has damaged bytes`, DAMAGED);
+  }
+
+  /**
+   * The committed batches as self-contained streams of at most `sliceBytes` (or one batch), at least
+   * one even if it holds no rows.
+   */
+  *slices(sliceBytes: number): Generator<Uint8Array<ArrayBuffer>> {
+    let schema = schemaMessage(this.table);
     let run = { at: 0, bytes: 0 };
     let yielded = false;
-    const flush = () => {
-      const bytes = this.read(run.at, run.bytes);
-      crc = checksum(bytes, crc);
-      return concatenate(schema, bytes, END_OF_STREAM);
-    };
+    const slice = () => concatenate(schema, this.read(run.at, run.bytes), END_OF_STREAM);
     for (const message of this.messages()) {
-      end = message.at + message.bytes;
       if (message.isSchema) {
-        schema = this.read(message.at, message.bytes).slice();
-        crc = checksum(schema, crc);
+        schema = this.read(message.at, message.bytes);
         continue;
       }
       if (run.bytes > 0 && run.bytes + message.bytes > sliceBytes) {
-        yield flush();
+        yield slice();
         yielded = true;
         run = { at: 0, bytes: 0 };
       }
       if (run.bytes === 0) run.at = message.at;
       run.bytes += message.bytes;
     }
-    if (run.bytes > 0 || !yielded) yield flush();
-    if (checksum(this.read(end, this.committed - end), crc) !== expectedCrc) {
-      throw new TraceError(`${this.path} does not match its checksum`, DAMAGED);
-    }
+    if (run.bytes > 0 || !yielded) yield slice();
   }
 
   #message(at: number, end: number): MessageSpan | null {
@@ -120,19 +123,33 @@ export class TableFile {
     }
     if (metadataBytes === 0) return null;
     if (at + PREFIX_BYTES + metadataBytes > end) throw damaged("a message is cut off");
-    let message: arrow.Message;
-    let rows = 0;
-    try {
-      message = arrow.Message.decode(this.read(at + PREFIX_BYTES, metadataBytes));
-      if (message.isRecordBatch()) rows = message.header().length;
-    } catch {
-      throw damaged("no Arrow message");
-    }
+    const message = parse(this.read(at + PREFIX_BYTES, metadataBytes));
+    if (message === null) throw damaged("no Arrow message");
     const bytes = PREFIX_BYTES + metadataBytes + message.bodyLength;
-    if (!(message.bodyLength >= 0) || at + bytes > end) throw damaged("a message is cut off");
-    if (!message.isSchema() && !message.isRecordBatch()) throw damaged("a foreign message");
-    return { at, bytes, isSchema: message.isSchema(), rows };
+    if (at + bytes > end) throw damaged("a message is cut off");
+    return { at, bytes, isSchema: message.isSchema, rows: message.rows };
   }
+}
+
+/** Metadata of a schema or record batch message; null when it is neither. */
+function parse(
+  metadata: Uint8Array,
+): { isSchema: boolean; rows: number; bodyLength: number } | null {
+  try {
+    const message = arrow.Message.decode(metadata);
+    const { bodyLength } = message;
+    if (message.isSchema()) return { isSchema: true, rows: 0, bodyLength };
+    if (!message.isRecordBatch() || !(bodyLength >= 0)) return null;
+    return { isSchema: false, rows: message.header().length, bodyLength };
+  } catch {
+    return null;
+  }
+}
+
+/** Rows in the record batch message that `bytes` starts with; 0 for any other message. */
+export function rowsInBatch(bytes: Uint8Array): number {
+  const metadataBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
+  return parse(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + metadataBytes))?.rows ?? 0;
 }
 
 export function checksum(bytes: Uint8Array, before = 0): number {
