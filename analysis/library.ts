@@ -34,7 +34,8 @@ export function laws(): LibraryEntry[] {
 }
 
 export interface Macro {
-  readonly call: string;
+  /** How it is called. */
+  readonly name: string;
   readonly doc: string;
   readonly sql: string;
 }
@@ -45,7 +46,7 @@ export function macros(): Macro[] {
   return text.split(/\n\n(?=-- [^\n]+\n(?:-- [^\n]*\n)*CREATE)/).map((part) => {
     const comment = [...part.matchAll(/^-- ?(.*)$/gm)].map((m) => m[1]!);
     const [call = "", ...doc] = comment;
-    return { call: call.replace(/:$/, ""), doc: doc.join(" ").trim(), sql: part };
+    return { name: call.replace(/:$/, ""), doc: doc.join(" ").trim(), sql: part };
   });
 }
 

@@ -96,8 +96,27 @@ async function createSurface(engine: Engine, names: readonly string[]): Promise<
       }`,
     );
   }
-  script.push(...views().map((view) => view.sql), ...macros().map((macro) => macro.sql));
-  for (const statement of script) await engine.query(statement);
+  await engine.query(script.join(";\n"));
+  await createLibrary(engine);
+}
+
+/** In one go; where that fails, one by one, so that the culprit names itself. */
+async function createLibrary(engine: Engine): Promise<void> {
+  const library = [...views(), ...macros()];
+  try {
+    await engine.query(library.map((entry) => entry.sql).join("\n"));
+  } catch {
+    for (const entry of library) await createEntry(engine, entry);
+  }
+}
+
+/** A library statement that DuckDB refuses is our bug, and names itself. */
+export async function createEntry(engine: Engine, entry: { name: string; sql: string }) {
+  try {
+    await engine.query(entry.sql);
+  } catch (error) {
+    throw new Error(`analysis library, ${entry.name}: ${(error as Error).message}`);
+  }
 }
 
 /** A trace written before the column was added has none. */

@@ -10,8 +10,10 @@ export interface Output {
   /** Characters a line may have; Infinity when nobody looks. */
   readonly width: number;
   write(data: string | Uint8Array): void;
-  /** A passing remark beside the answer: progress, what was left out. */
+  /** A remark beside the answer, such as what was left out. */
   note(text: string): void;
+  /** Shows how far work is, in place of what it showed before; null takes it away. */
+  progress(text: string | null): void;
 }
 
 /** Standard output and standard error. */
@@ -24,6 +26,10 @@ export function standardOutput(): Output {
       while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
     },
     note: (text) => console.error(text),
+    progress(text) {
+      if (!Deno.stderr.isTerminal()) return;
+      Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text ?? ""}`));
+    },
   };
 }
 
@@ -40,6 +46,7 @@ export function textOutput(width = 100): Output & { text: string; notes: string[
     note(text) {
       this.notes.push(text);
     },
+    progress() {},
   };
 }
 
@@ -94,7 +101,10 @@ function fit(natural: number[], right: readonly boolean[], width: number): numbe
   const widths = [...natural];
   const total = () => widths.reduce((sum, w) => sum + w, 0) + GAP * (widths.length - 1);
   while (total() > width) {
-    const widest = widths.reduce((best, w, c) => !right[c] && w > (widths[best] ?? 0) ? c : best, -1);
+    const widest = widths.reduce(
+      (best, w, c) => !right[c] && w > (widths[best] ?? 0) ? c : best,
+      -1,
+    );
     if (widest < 0 || widths[widest]! <= NARROWEST) return null;
     widths[widest]! -= Math.min(total() - width, widths[widest]! - NARROWEST, 4);
   }

@@ -56,7 +56,10 @@ export async function runQuery(
 
 function statement(options: QueryOptions): string | null {
   if (options.file && options.sql !== null) {
-    throw new AnalysisError("The query is given twice, as text and as a file.", "Give one of them.");
+    throw new AnalysisError(
+      "The query is given twice, as text and as a file.",
+      "Give one of them.",
+    );
   }
   const sql = options.file ? readFile(options.file) : options.sql;
   if (sql === null) return null;
@@ -81,7 +84,9 @@ function render(result: Result, format: Exclude<QueryFormat, "arrow">, output: O
   const shown = { ...result, rows: result.rows.slice(0, TABLE_ROWS) };
   const more = result.rows.length - shown.rows.length;
   if (more > 0) {
-    output.note(`${more.toLocaleString("en")} more rows are not shown; --format csv gives them all.`);
+    output.note(
+      `${more.toLocaleString("en")} more rows are not shown; --format csv gives them all.`,
+    );
   }
   return renderTable(gridOf(shown), output.width);
 }

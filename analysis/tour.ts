@@ -25,10 +25,10 @@ export async function tour(session: Session, width: number): Promise<string> {
     lines(tables, room),
     heading("Views", "each begins with the column run, the trace's name") +
     lines(library.map((view) => ({ name: view.name, doc: view.doc })), room),
-    heading("Macros", "") + lines(macros().map((m) => ({ name: m.call, doc: m.doc })), room),
+    heading("Macros", "") + lines(macros().map((m) => ({ name: m.name, doc: m.doc })), room),
     heading("To try", "give one as the last argument; a table's or view's name alone will do") +
     examples(library).map((sql) => `${" ".repeat(INDENT)}${sql}\n`).join(""),
-    "DESCRIBE NAME lists columns. offset and desc are words of SQL: write \"offset\", \"desc\".",
+    'DESCRIBE NAME lists columns. offset and desc are words of SQL: write "offset", "desc".',
   ];
   return sections.map((section) => section.trimEnd()).join("\n\n") + "\n";
 }
@@ -59,7 +59,9 @@ function lines(entries: readonly Line[], width: number): string {
     const first = `${" ".repeat(INDENT)}${entry.name.padEnd(name)}${count}  `;
     const text = wrap(entry.doc, width - left).join(`\n${" ".repeat(left)}`);
     const fits = first.length <= left;
-    return `${first.trimEnd()}${fits ? " ".repeat(left - first.trimEnd().length) : `\n${" ".repeat(left)}`}${text}\n`;
+    return `${first.trimEnd()}${
+      fits ? " ".repeat(left - first.trimEnd().length) : `\n${" ".repeat(left)}`
+    }${text}\n`;
   }).join("");
 }
 

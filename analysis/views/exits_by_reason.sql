@@ -18,5 +18,5 @@ SELECT
   count(*) / sum(count(*)) OVER (PARTITION BY run),
   sum(transitions)::UBIGINT
 FROM exit
-GROUP BY ALL
+GROUP BY run, reason, hw_reason, handler
 ORDER BY run, exits DESC, reason, hw_reason, handler;

@@ -1,9 +1,8 @@
--- How many exits each device costs per KiB of work: inside the regions where marks tell the work,
--- over the whole run otherwise. Accesses to the marker do not count.
+-- How many exits each device costs per KiB of work.
 --
 -- Grain: one row per run and device, and one with a null device for exits that concern none.
 -- Time:  none; counts only.
--- Reads: exit, exits_by_region, work.
+-- Reads: exits_at_work, work.
 -- Try:   SELECT * FROM exits_per_kib
 CREATE OR REPLACE VIEW exits_per_kib (
   run,            -- Name of the trace.
@@ -12,20 +11,10 @@ CREATE OR REPLACE VIEW exits_per_kib (
   bytes,          -- Payload bytes of the work.
   exits_per_kib   -- exits * 1024 / bytes; null when no work is known.
 ) AS
-WITH counted AS (
-  SELECT run, device, sum(exits)::BIGINT AS exits
-  FROM exits_by_region
-  JOIN work USING (run)
-  WHERE basis = 'marks' AND exits_by_region.bytes > 0
-  GROUP BY run, device
-  UNION ALL
-  SELECT run, device, count(*)
-  FROM exit
-  JOIN work USING (run)
-  WHERE basis <> 'marks' AND device IS DISTINCT FROM 'marker'
-  GROUP BY run, device
-)
-SELECT run, device, exits, bytes, CASE WHEN bytes > 0 THEN exits * 1024 / bytes END
-FROM counted
+SELECT
+  run, device, sum(exits)::BIGINT AS exits, bytes,
+  CASE WHEN bytes > 0 THEN sum(exits)::BIGINT * 1024 / bytes END
+FROM exits_at_work
 JOIN work USING (run)
+GROUP BY run, device, bytes
 ORDER BY run, exits DESC, device;

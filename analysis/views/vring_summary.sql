@@ -17,16 +17,17 @@ CREATE OR REPLACE VIEW vring_summary (
   errors,                -- Rules of the specification the driver broke, a count.
   pops_per_kick          -- Batch size: chains taken per kick; null without a kick.
 ) AS
-SELECT
-  run, device, queue,
-  count(*) FILTER (event = 'kick') AS kicks,
-  count(*) FILTER (event = 'pop') AS pops,
-  count(*) FILTER (event = 'descriptor'),
-  count(*) FILTER (event = 'push'),
-  count(*) FILTER (event = 'interrupt'),
-  count(*) FILTER (event = 'interrupt_suppressed'),
-  count(*) FILTER (event = 'error'),
-  pops / nullif(kicks, 0)
-FROM vring
-GROUP BY run, device, queue
-ORDER BY run, device, queue;
+WITH counted AS (
+  SELECT
+    run, device, queue,
+    count(*) FILTER (event = 'kick') AS kicks,
+    count(*) FILTER (event = 'pop') AS pops,
+    count(*) FILTER (event = 'descriptor') AS descriptors,
+    count(*) FILTER (event = 'push') AS pushes,
+    count(*) FILTER (event = 'interrupt') AS interrupts,
+    count(*) FILTER (event = 'interrupt_suppressed') AS suppressed,
+    count(*) FILTER (event = 'error') AS errors
+  FROM vring
+  GROUP BY run, device, queue
+)
+SELECT *, pops / nullif(kicks, 0) FROM counted ORDER BY run, device, queue;

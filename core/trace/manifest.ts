@@ -36,8 +36,8 @@ export interface Recording {
   files: FileDigest[];
   /** Rows per flush: with the same number replay writes the same bytes. */
   batch_rows: number;
-  /** Event tables that were recorded; the others are empty because nobody asked for them. */
-  event_tables: EventTable[];
+  /** Event tables that were recorded, all when left out; others are empty because nobody asked. */
+  event_tables?: EventTable[];
 }
 
 export interface Manifest extends Recording {
@@ -87,7 +87,7 @@ export function parseManifest(text: string, where: string): Manifest {
   if (!isObject(value.tables)) throw bad("no tables");
   if (!isObject(value.commit) || !isCount(value.commit.seq)) throw bad("no commit");
   if (typeof value.clean_end !== "boolean") throw bad("clean_end is missing");
-  if (!Array.isArray(value.event_tables)) throw bad("event_tables is missing");
+  if (!Array.isArray(value.event_tables ?? [])) throw bad("event_tables");
   for (const table of TABLE_NAMES) {
     const entry = value.tables[table];
     if (entry === undefined) continue; // Written before the schema had this table.

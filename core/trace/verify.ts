@@ -9,7 +9,7 @@ import type { RecordBatch } from "apache-arrow";
 import { END_OF_STREAM, schemaMessage } from "./arrow_stream.ts";
 import { decode, type TraceReader } from "./reader.ts";
 import { columnsOf } from "./rows.ts";
-import type { TableName } from "./schema.ts";
+import { EVENT_TABLES, type TableName } from "./schema.ts";
 import { concatenate, rowsInBatch, type TableFile } from "./table_file.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
 
@@ -168,7 +168,7 @@ export class VerifySink implements TraceSink {
 
   /** Compares with the tables that the trace recorded; what is written to others is not looked at. */
   constructor(reader: TraceReader) {
-    const { clean_end, event_tables } = reader.manifest;
+    const { clean_end, event_tables = EVENT_TABLES } = reader.manifest;
     this.#cleanEnd = clean_end;
     const tables = new Set<TableName>([...event_tables, "input", "name", "cost"]);
     this.#tables = new Map([...tables].map((t) => [t, new TableVerifier(t, reader)]));
