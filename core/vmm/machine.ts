@@ -73,8 +73,6 @@ interface Turn {
   /** Where a hart that suspended non-retentively goes on. */
   resume: { pc: bigint; opaque: bigint } | null;
   suspended: boolean;
-  /** Timer deadline whose expiry was already seen to interrupt the host. */
-  timerSeenNs: number;
 }
 
 export interface MachineParts {
@@ -113,7 +111,6 @@ export class Machine {
       state: "stopped",
       resume: null,
       suspended: false,
-      timerSeenNs: -1,
     }));
   }
 
@@ -301,19 +298,13 @@ export class Machine {
     const timer = h.timerDeadlineNs();
     let untilNs = nextNs;
     if (harts.length > 1 && this.#quantumEndNs < untilNs) untilNs = this.#quantumEndNs;
-    if (timer > clock && timer < untilNs) untilNs = timer;
-    else if (timer <= clock) this.#timerExpired(hart, timer);
+    if (timer < untilNs) untilNs = timer;
     let counts = left < MAX_COUNTS ? left : MAX_COUNTS;
     const room = Math.ceil((untilNs - clock) / nsPerInsn);
     if (room < counts) counts = room > 0 ? room : 1;
     this.#serve(hart, h, cpu.run(hart, counts));
-  }
-
-  #timerExpired(hart: number, deadlineNs: number): void {
-    const turn = this.#turns[hart];
-    if (!this.#p.profile.timerExits || turn.timerSeenNs === deadlineNs) return;
-    turn.timerSeenNs = deadlineNs;
-    this.#p.exits.interrupted(hart, "timer");
+    const expired = h.clockNs >= timer && this.#turns[hart].state === "running";
+    if (expired && this.#p.profile.timerExits) this.#p.exits.interrupted(hart, "timer");
   }
 
   #serve(hart: number, h: Hart, stop: Stop): void {
@@ -445,9 +436,6 @@ export class Machine {
         if (machine.#turns[to].state !== "stopped") machine.hartIrq(to, SSIP, true);
       },
       flushTlb: (hart) => machine.#p.cpu.flushTlb(hart),
-      timerSet: (hart) => {
-        machine.#turns[hart].timerSeenNs = -1;
-      },
       consoleOut: (bytes) => machine.#p.consoleOut(bytes),
       consoleIn: (max) => {
         machine.sbiWantsInput = true;

@@ -68,7 +68,6 @@ export interface SbiHost {
   suspendHart(hart: number, resume: { pc: bigint; opaque: bigint } | null): void;
   sendIpi(from: number, to: number): void;
   flushTlb(hart: number): void;
-  timerSet(hart: number): void;
   consoleOut(bytes: Uint8Array): void;
   /** Takes up to `max` bytes that were typed. */
   consoleIn(max: number): Uint8Array;
@@ -110,9 +109,8 @@ export function sbiCall(host: SbiHost, hart: number): void {
   }
 }
 
-function setTimer(host: SbiHost, hart: number, h: Hart): void {
+function setTimer(h: Hart): void {
   h.setCsr(STIMECMP, h.x(A0));
-  host.timerSet(hart);
 }
 
 /** § 3.1: the harts that a mask and its base name, or null when one of them does not exist. */
@@ -253,9 +251,9 @@ function dbcn(host: SbiHost, _hart: number, h: Hart): Answer {
 
 const CALLS: Readonly<Record<number, Call>> = {
   [EXT.base]: base,
-  [EXT.time]: (host, hart, h) => {
+  [EXT.time]: (_host, _hart, h) => {
     if (h.xLo(A6) !== 0) return fail(SBI.ERR_NOT_SUPPORTED);
-    setTimer(host, hart, h);
+    setTimer(h);
     return ok();
   },
   [EXT.ipi]: (host, hart, h) =>
@@ -267,8 +265,8 @@ const CALLS: Readonly<Record<number, Call>> = {
   [EXT.srst]: (host, hart, h) =>
     h.xLo(A6) === 0 ? srst(host, hart, h) : fail(SBI.ERR_NOT_SUPPORTED),
   [EXT.dbcn]: dbcn,
-  [EXT.setTimer]: (host, hart, h) => {
-    setTimer(host, hart, h);
+  [EXT.setTimer]: (_host, _hart, h) => {
+    setTimer(h);
     return legacy();
   },
   [EXT.putchar]: (host, _hart, h) => {
