@@ -121,8 +121,8 @@ async function runPair(a: RecordArguments, pair: Pair): Promise<number> {
   }
   const bytes = checkOutputs(done);
   console.log();
-  const { compare } = await import("./analyse.ts");
-  const code = await compare(paths, "table");
+  const { runCompare } = await import("../../analysis/compare.ts");
+  const code = await runCompare({ traces: paths });
   console.log(`\nBoth consoles received ${count(bytes)} bytes unchanged (CRC-32 by the guest).`);
   console.log(`Ask further: deno task query ${paths.join(" ")}`);
   return code;
