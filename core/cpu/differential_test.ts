@@ -33,8 +33,8 @@ class Pair {
   readonly #tables = new Set<bigint>();
   #tableWritten = false;
 
-  constructor(readonly r: Rng, readonly sbi: boolean) {
-    const ram = randomRam(r);
+  constructor(readonly r: Rng, readonly sbi: boolean, readonly user: boolean) {
+    const ram = randomRam(r, user);
     this.cpu = new RiscvCpu({
       ...{
         harts: 1,
@@ -76,9 +76,9 @@ class Pair {
     this.oracle.loadState(b);
   }
   randomState(): void {
-    const { r, sbi } = this;
-    const low = r.chance(50) ? 0n : 1n;
-    const priv = sbi || r.chance(60) ? low : 3n;
+    const { r, sbi, user } = this;
+    const low = r.chance(85) === user ? 0n : 1n;
+    const priv = sbi || r.chance(75) ? low : 3n;
     const slots: Partial<Record<ArchSlot, bigint>> = {
       priv,
       pc: randomPc(r),
@@ -137,7 +137,7 @@ class Pair {
       cpu.hart(0).setX(i, v);
       oracle.regs[i] = v;
     } else if (what === 4) this.registers();
-    else if (r.chance(20)) this.randomState();
+    else if (r.chance(70)) this.randomState();
   }
   #onHostWrite(pa: bigint): void {
     if (this.#tables.has(pa & ~0xfffn)) this.cpu.flushTlb(0);
@@ -221,7 +221,7 @@ function context(pair: Pair, pc: bigint): string {
 
 function stream(seed: number, chunks: number): void {
   const r = new Rng(seed);
-  const pair = new Pair(r, r.chance(40));
+  const pair = new Pair(r, r.chance(40), r.chance(50));
   for (let step = 0; step < chunks; step++) {
     const pc = pair.oracle.get("pc");
     try {
@@ -235,7 +235,7 @@ function stream(seed: number, chunks: number): void {
 }
 
 const SEED = Number(Deno.env.get("SEED") ?? 1);
-const STREAMS = Number(Deno.env.get("STREAMS") ?? 40);
+const STREAMS = Number(Deno.env.get("STREAMS") ?? 60);
 
 Deno.test("interpreter: equals the oracle on random streams, in every register, CSR and byte", () => {
   for (let seed = SEED; seed < SEED + STREAMS; seed++) stream(seed, 250);

@@ -120,7 +120,7 @@ export function instruction(r: Rng): { word: number; bytes: 2 | 4 } {
   if (r.chance(2)) return { word: r.u32(), bytes: r.chance(50) ? 2 : 4 };
   for (;;) {
     const insn = r.pick(INSNS);
-    if (RARE.test(insn.name) && !r.chance(15)) continue;
+    if (RARE.test(insn.name) && !r.chance(30)) continue;
     const values: Record<string, number> = {};
     for (const name of insn.row.operands.keys()) {
       const v = operandValue(r, insn, name);
@@ -144,15 +144,16 @@ function fillCode(r: Rng, ram: DataView): void {
 }
 
 /** A leaf's permissions: usually generous, sometimes nonsense. */
-export function leafBits(r: Rng): number {
-  const usual = PTE.V | PTE.R | PTE.X | (r.chance(80) ? PTE.W : 0) | (r.chance(50) ? PTE.U : 0);
-  if (r.chance(15)) return r.below(256);
+export function leafBits(r: Rng, user: boolean): number {
+  const u = r.chance(90) === user ? PTE.U : 0;
+  const usual = PTE.V | PTE.R | PTE.X | (r.chance(80) ? PTE.W : 0) | u;
+  if (r.chance(8)) return r.below(256);
   return usual | (r.chance(60) ? PTE.A : 0) | (r.chance(60) ? PTE.D : 0);
 }
 const pte = (page: number, bits: number) => BigInt(page) << 10n | BigInt(bits);
 
 /** Root, then for each of three regions a level-1 table whose first entry leads to a level-0 table. */
-function fillTables(r: Rng, ram: DataView): void {
+function fillTables(r: Rng, ram: DataView, user: boolean): void {
   const first = RAM_BASE / PAGE;
   const entry = (page: number, index: number, v: bigint) =>
     ram.setBigUint64(page * PAGE + index * 8, v, true);
@@ -161,24 +162,24 @@ function fillTables(r: Rng, ram: DataView): void {
     const [level1, level0] = [TABLE_PAGE + 1 + i * 2, TABLE_PAGE + 2 + i * 2];
     entry(TABLE_PAGE, Number(base >> 30n & 511n), pte(first + level1, PTE.V));
     entry(level1, 0, pte(first + level0, PTE.V));
-    entry(level1, 1, pte(first, leafBits(r))); // A superpage: RAM_BASE lies on 2 MiB.
+    entry(level1, 1, pte(first, leafBits(r, user))); // A superpage: RAM_BASE lies on 2 MiB.
     for (let p = 0; p < RAM_BYTES / PAGE; p++) {
       const to = i === 0 && !r.chance(10) ? p : r.below(TABLE_PAGE);
       const noise = r.chance(2) ? 1n << 60n : 0n;
-      entry(level0, p, pte(first + to, leafBits(r)) | noise);
+      entry(level0, p, pte(first + to, leafBits(r, user)) | noise);
     }
   });
 }
 
-/** Code, data and page tables. */
-export function randomRam(r: Rng): Uint8Array<ArrayBuffer> {
+/** Code, data and page tables; most pages are for `user` mode, or most are not. */
+export function randomRam(r: Rng, user: boolean): Uint8Array<ArrayBuffer> {
   const ram = new Uint8Array(RAM_BYTES);
   const view = new DataView(ram.buffer);
   fillCode(r, view);
   for (let at = DATA_PAGE * PAGE; at < TABLE_PAGE * PAGE; at += 4) {
     view.setUint32(at, r.u32(), true);
   }
-  fillTables(r, view);
+  fillTables(r, view, user);
   return ram;
 }
 
