@@ -268,17 +268,16 @@ export class VirtioCore implements VirtioPort<string> {
     else this.queues[i].suppressNotify();
   }
 
-  /** Ends an access, event or input: one interrupt for all that was pushed, then the request rows. */
+  /** Ends an access, event or input: one interrupt a queue for all it pushed, then the rows. */
   #announce(): void {
     if (this.#finished.length === 0) return;
     const finished = this.#finished;
     this.#finished = [];
-    const told = this.queues.map((q) => q.wantsInterrupt() === true);
-    let irq = -1;
-    if (told.includes(true)) {
+    const irqs = this.queues.map((q) => {
+      if (!q.wantsInterrupt()) return null;
       this.s.interruptStatus |= INTERRUPT.USED_BUFFER;
-      irq = this.port.signal();
-    }
+      return this.port.signal();
+    });
     for (const { queue, chain, served } of finished) {
       this.port.trace.request({
         id: chain.request,
@@ -289,7 +288,7 @@ export class VirtioCore implements VirtioPort<string> {
         complete_ns: this.port.now(),
         status: served.status,
         kick_exit_seq: chain.kickExitSeq < 0 ? null : chain.kickExitSeq,
-        irq_seq: told[queue] ? irq : null,
+        irq_seq: irqs[queue],
       });
     }
   }
@@ -305,7 +304,7 @@ export class VirtioCore implements VirtioPort<string> {
     const { s, options: { legacy } } = this;
     s.broken = true;
     s.error = fault.error;
-    this.log("error", i, {});
+    this.log("error", i, { head: fault.head, request: fault.request });
     this.queues.forEach((_, k) => {
       s.queues[k].inFlight.length = 0;
       this.port.timer("complete", null, k);

@@ -78,6 +78,9 @@ export type QueueState = StateOf<ReturnType<typeof queueFields>>;
 /** The driver broke a rule; the device can no longer trust this queue (§2.1.2). */
 export interface Fault {
   error: string;
+  /** The chain concerned, when it is one. */
+  head?: number;
+  request?: number;
 }
 export const isFault = (x: object | null): x is Fault => x !== null && "error" in x;
 
@@ -173,11 +176,12 @@ export class Virtqueue {
     s.lastAvail++;
     if (head >= size) return { error: `head ${head} outside queue of ${size}` };
     if (s.inFlight.some((c) => c.head === head)) {
-      return { error: `head ${head} is in flight already` };
+      return { error: `head ${head} is in flight already`, head };
     }
     const chain = host.open(head);
     host.log("pop", this.index, { head, avail_idx: s.availIdx, request: chain.request });
-    return this.#walk(chain, desc, size) ?? chain;
+    const fault = this.#walk(chain, desc, size);
+    return fault ? { ...fault, head, request: chain.request } : chain;
   }
 
   /** Follows the chain from its head; each descriptor is read once (§2.7.5). */
@@ -270,13 +274,12 @@ export class Virtqueue {
   }
 
   /**
-   * §2.7.7.2: whether the driver wants to hear of the chains pushed since the last call. `null` when
-   * there were none.
+   * §2.7.7.2: whether the driver wants to hear of the chains pushed since the last call.
    */
-  wantsInterrupt(): boolean | null {
+  wantsInterrupt(): boolean {
     const { s, host } = this;
     const before = s.signalledUsed, after = s.usedIdx;
-    if (before === after) return null;
+    if (before === after) return false;
     s.signalledUsed = after;
     const { avail } = this.areas();
     const wants = host.has("VIRTIO_F_EVENT_IDX")
