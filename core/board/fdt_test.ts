@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { needsCommand } from "../../tests/needs.ts";
+import { dtc } from "../../tests/needs.ts";
 import { cellsOf, decodeFdt, type DtNode, encodeFdt, encodeValue, textsOf } from "./fdt.ts";
 
 const TREE: DtNode = {
@@ -55,26 +55,20 @@ Deno.test("fdt: any cut and any flipped byte gives a tree or one clear error", (
   }
 });
 
-const dtc = needsCommand("dtc", "apt-get install device-tree-compiler");
-Deno.test({
-  name: `fdt: dtc reads the same tree${dtc.suffix}`,
-  ignore: dtc.ignore,
-  fn: async () => {
-    dtc.require();
-    const run = async (input: Uint8Array, ...args: string[]) => {
-      const child = new Deno.Command("dtc", { args, stdin: "piped", stdout: "piped" }).spawn();
-      const writer = child.stdin.getWriter();
-      await writer.write(input);
-      await writer.close();
-      return (await child.output()).stdout;
-    };
-    const source = await run(encodeFdt(TREE), "-q", "-I", "dtb", "-O", "dts");
-    const text = new TextDecoder().decode(source);
-    assert.match(text, /compatible = "a,b(", "|\\0)c";/);
-    assert.match(text, /serial@10000000 \{\s+reg = <0x00 0x10000000 0x00 0x100>;/);
-    assert.match(text, /ranges;/);
-    assert.match(text, /odd = \[01 02 03\];/);
-    const again = await run(source, "-q", "-I", "dts", "-O", "dtb");
-    assert.deepEqual(decodeFdt(again), decodeFdt(encodeFdt(TREE)));
-  },
+dtc().test("fdt: dtc reads the same tree", async () => {
+  const run = async (input: Uint8Array, ...args: string[]) => {
+    const child = new Deno.Command("dtc", { args, stdin: "piped", stdout: "piped" }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(input);
+    await writer.close();
+    return (await child.output()).stdout;
+  };
+  const source = await run(encodeFdt(TREE), "-q", "-I", "dtb", "-O", "dts");
+  const text = new TextDecoder().decode(source);
+  assert.match(text, /compatible = "a,b(", "|\\0)c";/);
+  assert.match(text, /serial@10000000 \{\s+reg = <0x00 0x10000000 0x00 0x100>;/);
+  assert.match(text, /ranges;/);
+  assert.match(text, /odd = \[01 02 03\];/);
+  const again = await run(source, "-q", "-I", "dts", "-O", "dtb");
+  assert.deepEqual(decodeFdt(again), decodeFdt(encodeFdt(TREE)));
 });

@@ -2,6 +2,8 @@
  * Every device type. A device in this list is held to every law of laws_test.ts.
  * @module
  */
+import { virtioConsole } from "../virtio/console.ts";
+import { virtioMmioEmpty } from "../virtio/transport_mmio.ts";
 import { aclint } from "./aclint.ts";
 import type { DeviceType } from "./device.ts";
 import { finisher } from "./finisher.ts";
@@ -19,6 +21,8 @@ const ALL: readonly DeviceType[] = [
   plic,
   sifiveUart,
   uart16550,
+  virtioConsole,
+  virtioMmioEmpty,
 ];
 
 export const DEVICES: Readonly<Record<string, DeviceType>> = Object.fromEntries(
