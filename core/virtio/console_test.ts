@@ -97,6 +97,12 @@ Deno.test("virtio-console: input waits outside until buffers can come, and none 
   assert.equal(m.dev.canInput("rx"), room);
 });
 
+Deno.test("virtio-console: input beyond the room that it announced is dropped", () => {
+  const { m } = setup();
+  m.dev.input("rx", new Uint8Array(m.dev.canInput("rx") + 1000));
+  assert.equal(m.dev.canInput("rx"), 0);
+});
+
 Deno.test("virtio-console: size and emergency write are in the configuration space", () => {
   const m = new TestMachine(virtioConsole, { props: { cols: 132 } });
   assert.equal(m.read(REG.Config, 2), 132);

@@ -261,6 +261,20 @@ attack("used rings laid over available rings end", null, ({ m, rx }) => {
   assert.equal(rx.ram.u16(rx.used + USED.idx), 2);
 });
 
+Deno.test("virtqueue: a fault found while polling forgets the chains in flight", () => {
+  const m = new TestMachine(virtioConsole, { props: { suppress: true }, ramBytes: 1 << 20 });
+  const d = new ReferenceDriver(m, false, SIZE).init();
+  const tx = d.queues[TX];
+  for (const head of [0, 1]) tx.writeDesc(tx.desc, head, readable(RAM_BASE, 1), 0, 0);
+  tx.publish(0);
+  start(tx, 1);
+  tx.publish(0xffff);
+  m.advance(100_000);
+  assert.equal(m.outBytes.length, 1);
+  assert.equal(errors(m).length, 1);
+  assertStillWorks({ m, d, tx, rx: d.queues[RX] });
+});
+
 for (const areas of ["unaligned", "outside RAM", "of no size", "of size 3", "over the maximum"]) {
   Deno.test(`virtqueue modern: a queue ${areas} is refused with NEEDS_RESET`, () => {
     const m = new TestMachine(virtioConsole, { ramBytes: 1 << 20 });
