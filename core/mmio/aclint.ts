@@ -3,7 +3,7 @@
  * SiFive CLINT that drivers know. § = RISC-V ACLINT Specification 1.0-rc4.
  *
  * Deviates: MTIME ignores writes. The time CSR shadows it and every hart reads it from virtual time, which
- * is not the guest's to change. Reset values of MTIMECMP are not given (§ 2.2); here no timer is pending.
+ * is not the guest's to change. Reset values of MTIMECMP are not given (§ 2.3); here no timer is pending.
  * @module
  */
 import { device, flag, prop, records, u64, u8s } from "./device.ts";
@@ -39,7 +39,7 @@ export const aclint = device("aclint", {
   if (hz === 0n) throw new Error("aclint: timebase_hz is 0, expected ticks a second");
   const mtime = () => BigInt(port.now()) * hz / NS_PER_S;
 
-  /** § 2.2: MTIP is pending while MTIME >= MTIMECMP, both unsigned. */
+  /** § 2.3: MTIP is pending while MTIME >= MTIMECMP, both unsigned. */
   function setMtimecmp(v: bigint, hart: number): void {
     const timer = s.timers[hart];
     timer.mtimecmp = v;
@@ -56,7 +56,7 @@ export const aclint = device("aclint", {
         name: "MSIP",
         count: harts,
         get: (h) => s.msip[h],
-        set: (v, h) => s.msip[h] = v & 1, // § 3.1: the upper 31 bits are wired to zero
+        set: (v, h) => s.msip[h] = v & 1, // § 3.2: the upper 31 bits are wired to zero
       },
       {
         at: 0x4000,

@@ -8,7 +8,7 @@ export class ByteWriter {
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
-  /** Growing replaces the view: reserve first, then use it. */
+  /** May replace buffer and view: call it before either is read. */
   #reserve(sizeBytes: number): number {
     const at = this.#length;
     this.#length += sizeBytes;

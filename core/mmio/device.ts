@@ -7,7 +7,7 @@
 import { cells64, type DtContext, type DtNode, type DtProps } from "./dt.ts";
 import type { Port } from "./port.ts";
 import { type Props, type PropsOf, type PropValue, resolveProps } from "./props.ts";
-import { type Binding, type Reg, RegisterMap } from "./registers.ts";
+import { type Binding, type Reg, type RegisterInfo, RegisterMap } from "./registers.ts";
 import { type Fields, type StateOf, StateStore } from "./state.ts";
 
 export {
@@ -28,7 +28,7 @@ export {
 export type { BoxField, Field, Fields, RecordOf, ScalarField, StateOf } from "./state.ts";
 export { prop, resolveProps } from "./props.ts";
 export type { Props, PropsOf, PropSpec, PropValue } from "./props.ts";
-export type { Reg } from "./registers.ts";
+export type { Reg, RegisterInfo } from "./registers.ts";
 export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
 export type { GuestMemory } from "./memory.ts";
 export type { DeviceTrace, DmaRow, IrqRow, MarkRow, Port, RequestRow, VringRow } from "./port.ts";
@@ -188,7 +188,7 @@ export class DeviceInstance {
     this.#behaviour = behaviour;
     this.#map = new RegisterMap(type.name, behaviour.regs, type.size);
     this.#settle = behaviour.settle ?? (() => {});
-    this.regs = this.#map.names;
+    this.regs = this.#map.registers.map((r) => r.name);
   }
 
   #settled(): void {
@@ -282,6 +282,15 @@ export class DeviceInstance {
       throw new Error(`${this.name}: ${(e as Error).message}`, { cause: e });
     }
     this.#settled();
+  }
+
+  get registers(): readonly RegisterInfo[] {
+    return this.#map.registers;
+  }
+
+  /** Is it an interrupt controller, with lines coming in? */
+  get takesLines(): boolean {
+    return this.#behaviour.lines !== undefined;
   }
 
   get inputs(): string[] {

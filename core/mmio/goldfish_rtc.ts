@@ -2,38 +2,34 @@
  * Goldfish real-time clock, in ns since 1970. Source: Goldfish virtual hardware documentation ("Goldfish
  * real-time clock"), with the registers that Linux's rtc-goldfish driver adds to it.
  *
- * The wall clock is the property `start` plus virtual time, never the host's.
+ * The wall clock is the property `start_ns` plus virtual time, never the host's.
  * Deviates from QEMU: setting the time moves a running alarm, which stays at its time of the clock.
  * @module
  */
-import { device, flag, prop, u32, u64 } from "./device.ts";
+import { device, flag, type Port, prop, type StateOf, u32, u64 } from "./device.ts";
 
-const NS_PER_S = 1_000_000_000n;
 const LOW = 0xffff_ffffn;
 
-export const goldfishRtc = device("goldfish_rtc", {
-  doc: "Goldfish RTC: wall clock with an alarm.",
-  source: "Goldfish virtual hardware documentation, real-time clock",
-  size: 0x1000,
-  compatible: ["google,goldfish-rtc"],
-  node: "rtc",
-  irqs: 1,
-  props: { start: prop.u32(1_767_225_600, "Wall clock at reset, in s since 1970.") },
-  state: {
-    /** What the guest added to the clock by setting it, modulo 2^64. */
-    adjustNs: u64(),
-    /** Upper half, latched when the lower is read. */
-    latchedHigh: u32(),
-    alarmNs: u64(),
-    alarmRunning: flag(),
-    irqPending: flag(),
-    irqEnabled: flag(),
-  },
-}, (s, port, props) => {
-  const wallNs = () =>
-    BigInt.asUintN(64, BigInt(props.start) * NS_PER_S + BigInt(port.now()) + s.adjustNs);
-  const withLow = (v: bigint, low: number) => v & ~LOW | BigInt(low);
-  const withHigh = (v: bigint, high: number) => v & LOW | BigInt(high) << 32n;
+const STATE = {
+  /** What the guest added to the clock by setting it, modulo 2^64. */
+  adjustNs: u64(),
+  /** Upper half, latched when the lower is read. */
+  latchedHigh: u32(),
+  alarmNs: u64(),
+  alarmRunning: flag(),
+  irqPending: flag(),
+  irqEnabled: flag(),
+};
+type State = StateOf<typeof STATE>;
+
+const low = (v: bigint) => Number(v & LOW);
+const high = (v: bigint) => Number(v >> 32n);
+const withLow = (v: bigint, low: number) => v & ~LOW | BigInt(low);
+const withHigh = (v: bigint, high: number) => v & LOW | BigInt(high) << 32n;
+
+/** The clock and its alarm. */
+function makeClock(s: State, port: Port, startNs: bigint) {
+  const wallNs = () => BigInt.asUintN(64, startNs + BigInt(port.now()) + s.adjustNs);
 
   function arm(): void {
     const waitNs = s.alarmNs - wallNs();
@@ -51,8 +47,20 @@ export const goldfishRtc = device("goldfish_rtc", {
     s.adjustNs += ns - wallNs();
     if (s.alarmRunning) arm();
   }
-  const low = (v: bigint) => Number(v & LOW);
-  const high = (v: bigint) => Number(v >> 32n);
+  return { wallNs, setWall, arm, disarm };
+}
+
+export const goldfishRtc = device("goldfish_rtc", {
+  doc: "Goldfish RTC: wall clock with an alarm.",
+  source: "Goldfish virtual hardware documentation, real-time clock",
+  size: 0x1000,
+  compatible: ["google,goldfish-rtc"],
+  node: "rtc",
+  irqs: 1,
+  props: { start_ns: prop.text("1767225600000000000", "Wall clock at reset, in ns since 1970.") },
+  state: STATE,
+}, (s, port, props) => {
+  const { wallNs, setWall, arm, disarm } = makeClock(s, port, parseNs(props.start_ns));
 
   return {
     regs: [
@@ -103,3 +111,8 @@ export const goldfishRtc = device("goldfish_rtc", {
     settle: () => void port.irq(s.irqPending && s.irqEnabled),
   };
 });
+
+function parseNs(text: string): bigint {
+  if (/^\d{1,19}$/.test(text)) return BigInt(text);
+  throw new Error(`goldfish_rtc: start_ns=${text}: expected ns since 1970, up to 19 digits`);
+}

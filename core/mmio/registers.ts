@@ -119,6 +119,34 @@ function hex(v: number): string {
   return `0x${v.toString(16)}`;
 }
 
+/** A register as declared, for those who look at a machine: position = code. */
+export interface RegisterInfo {
+  readonly name: string;
+  readonly at: number;
+  readonly size: number;
+  readonly sizes: readonly number[];
+  readonly count: number;
+  readonly stride: number;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly doc: string;
+}
+
+function infoOf(reg: Reg): RegisterInfo {
+  const size = reg.size ?? 4;
+  return {
+    name: reg.name,
+    at: reg.at,
+    size,
+    sizes: reg.sizes ?? [size],
+    count: reg.count ?? 1,
+    stride: reg.stride ?? size,
+    readable: reg.get !== undefined,
+    writable: reg.set !== undefined,
+    doc: reg.doc ?? "",
+  };
+}
+
 /** Offsets per page of the table; pages without registers take no room. */
 const PAGE_SLOTS = 1024;
 
@@ -126,8 +154,7 @@ type Page = (Binding[] | undefined)[];
 
 /** Finds the register that an access means. */
 export class RegisterMap {
-  /** Position = code of the register. */
-  readonly names: readonly string[];
+  readonly registers: readonly RegisterInfo[];
   readonly #granule: number;
   readonly #shift: number;
   readonly #pages: (Page | undefined)[] = [];
@@ -144,7 +171,7 @@ export class RegisterMap {
       names.add(reg.name);
       checkReg(reg, fail, regionBytes);
     }
-    this.names = [...names];
+    this.registers = regs.map(infoOf);
     this.#granule = granuleOf(regs);
     this.#shift = Math.log2(this.#granule);
     for (const [code, reg] of regs.entries()) {
@@ -164,7 +191,8 @@ export class RegisterMap {
           ? "writes"
           : null;
         if (both !== null && !(other.when && binding.when)) {
-          const pair = `registers ${this.names[other.code]} and ${this.names[binding.code]}`;
+          const name = (b: Binding) => this.registers[b.code].name;
+          const pair = `registers ${name(other)} and ${name(binding)}`;
           throw new Error(
             `${device}: ${pair} both answer ${both} at ${hex(at)}: give each a \`when\``,
           );

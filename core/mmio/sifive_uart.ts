@@ -4,7 +4,7 @@
  * Simplified: a byte leaves the moment it reaches an enabled transmitter, so that the transmit FIFO holds
  * bytes only while txen is 0; div and nstop are kept and have no effect.
  * Deviates: while rxen is 0 or the receive FIFO is full, characters wait outside; a wire would lose them.
- * QEMU differs from § 13.9: it raises the interrupt for ie alone; here, as there, ip AND ie decides,
+ * QEMU differs from § 13.8: it raises the interrupt for ie alone; here, as there, ip AND ie decides,
  * which Linux's driver, with txcnt 1, sees no difference in.
  * @module
  */

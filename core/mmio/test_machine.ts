@@ -9,6 +9,8 @@ import type { DeviceTrace, Port } from "./port.ts";
 import { Wire } from "./wire.ts";
 
 export const RAM_BASE = 0x8000_0000;
+const GUARD_BYTES = 256;
+const GUARD = 0xa5;
 
 interface Pending {
   atNs: number;
@@ -29,6 +31,8 @@ export interface Saved {
 
 export class TestMachine {
   readonly ram: Uint8Array;
+  /** RAM with what lies around it in the host's memory. */
+  readonly #host: Uint8Array;
   readonly dev: DeviceInstance;
   readonly wires: Wire[];
   /** What left the device, in order: `irq 0 raise`, `out 41`, `vring {…}`. */
@@ -43,7 +47,9 @@ export class TestMachine {
     type: DeviceType,
     o: { props?: Readonly<Record<string, PropValue>>; ramBytes?: number; name?: string } = {},
   ) {
-    this.ram = new Uint8Array(o.ramBytes ?? 0x10000);
+    const ramBytes = o.ramBytes ?? 0x10000;
+    this.#host = new Uint8Array(ramBytes + 2 * GUARD_BYTES).fill(GUARD);
+    this.ram = this.#host.subarray(GUARD_BYTES, GUARD_BYTES + ramBytes).fill(0);
     this.wires = Array.from({ length: Math.max(type.irqs, 1) }, (_, line) =>
       new Wire(
         (event) => this.#row("irq", { event, line, path: "wire" }),
@@ -129,6 +135,20 @@ export class TestMachine {
   reset(): void {
     this.#pending = [];
     this.dev.reset();
+  }
+
+  /** A machine as this one, but for the state of its device. */
+  continueFrom(other: TestMachine): void {
+    this.ram.set(other.ram);
+    this.nowNs = other.nowNs;
+    this.#nextRequest = other.#nextRequest;
+    this.#seq = other.#seq;
+  }
+
+  /** Is the host's memory around RAM as it was? */
+  get guarded(): boolean {
+    const { length } = this.#host;
+    return this.#host.every((v, i) => v === GUARD || i >= GUARD_BYTES && i < length - GUARD_BYTES);
   }
 
   read(at: number, size = 4): number {
