@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { TestMachine } from "../mmio/test_machine.ts";
 import { virtioConsole } from "./console.ts";
-import { type Buffer, type DriverQueue, ReferenceDriver, REG } from "./reference_driver.ts";
+import { type Buffer, type DriverQueue, ReferenceDriver, REG } from "./test_driver.ts";
 
 const RX = 0, TX = 1;
 const encode = (s: string) => new TextEncoder().encode(s);

@@ -8,9 +8,9 @@ import assert from "node:assert/strict";
 import type { DeviceType } from "../mmio/device.ts";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { virtioConsole } from "./console.ts";
-import { type DriverQueue, ReferenceDriver, REG } from "./reference_driver.ts";
+import { type DriverQueue, ReferenceDriver, REG } from "./test_driver.ts";
 import { AVAIL, DESC, DESC_F, USED } from "./ring_layout.ts";
-import { watched } from "./watched_memory.ts";
+import { watched } from "./test_memory.ts";
 
 const RX = 0, TX = 1, SIZE = 8;
 const NEEDS_RESET = 64;
