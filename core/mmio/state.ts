@@ -14,8 +14,8 @@ export interface ScalarField<T> {
   /** Type and bounds; part of the layout that saved bytes are checked against. */
   readonly signature: string;
   readonly init: T;
-  /** Storage of one device. */
-  cell(): { get(): T; set(v: T): void };
+  /** What is kept of a value assigned. */
+  wrap(v: T): T;
   write(out: ByteWriter, v: T): void;
   read(from: ByteReader): T;
 }
@@ -48,7 +48,6 @@ function scalar<T>(
   type: string,
   init: T,
   wrap: (v: T) => T,
-  cell: () => { get(): T; set(v: T): void },
   write: (out: ByteWriter, v: T) => void,
   read: (from: ByteReader) => T,
 ): ScalarField<T> {
@@ -57,7 +56,7 @@ function scalar<T>(
     kind: "scalar",
     signature: type,
     init,
-    cell,
+    wrap,
     write(out, v) {
       if (wrap(v) !== v) throw new RangeError(`a field of type ${type} holds ${v}`);
       write(out, v);
@@ -68,48 +67,28 @@ function scalar<T>(
 
 /** 8 bits. */
 export function u8(init = 0): ScalarField<number> {
-  const cell = () => {
-    let v = init;
-    return { get: () => v, set: (x: number) => void (v = x & 0xff) };
-  };
-  return scalar("u8", init, (v) => v & 0xff, cell, (o, v) => o.u8(v), (i) => i.u8());
+  return scalar("u8", init, (v) => v & 0xff, (o, v) => o.u8(v), (i) => i.u8());
 }
 
 /** 16 bits. */
 export function u16(init = 0): ScalarField<number> {
-  const cell = () => {
-    let v = init;
-    return { get: () => v, set: (x: number) => void (v = x & 0xffff) };
-  };
-  return scalar("u16", init, (v) => v & 0xffff, cell, (o, v) => o.u16(v), (i) => i.u16());
+  return scalar("u16", init, (v) => v & 0xffff, (o, v) => o.u16(v), (i) => i.u16());
 }
 
 /** 32 bits, 0 to 2^32 - 1. */
 export function u32(init = 0): ScalarField<number> {
-  const cell = () => {
-    let v = init;
-    return { get: () => v, set: (x: number) => void (v = x >>> 0) };
-  };
-  return scalar("u32", init, (v) => v >>> 0, cell, (o, v) => o.u32(v), (i) => i.u32());
+  return scalar("u32", init, (v) => v >>> 0, (o, v) => o.u32(v), (i) => i.u32());
 }
 
 /** 64 bits. */
 export function u64(init = 0n): ScalarField<bigint> {
   const wrap = (v: bigint) => BigInt.asUintN(64, v);
-  const cell = () => {
-    let v = init;
-    return { get: () => v, set: (x: bigint) => void (v = wrap(x)) };
-  };
-  return scalar("u64", init, wrap, cell, (o, v) => o.u64(v), (i) => i.u64());
+  return scalar("u64", init, wrap, (o, v) => o.u64(v), (i) => i.u64());
 }
 
 /** True or false. */
 export function flag(init = false): ScalarField<boolean> {
-  const cell = () => {
-    let v = init;
-    return { get: () => v, set: (x: boolean) => void (v = !!x) };
-  };
-  return scalar("flag", init, Boolean, cell, (o, v) => o.u8(v ? 1 : 0), (i) => i.u8() !== 0);
+  return scalar("flag", init, (v) => !!v, (o, v) => o.u8(v ? 1 : 0), (i) => i.u8() !== 0);
 }
 
 /** An integer from -2^53 to 2^53, for times in ns and counts; another value throws. */
@@ -118,22 +97,14 @@ export function num(init = 0): ScalarField<number> {
     if (!Number.isSafeInteger(v)) throw new RangeError(`a field of type num was set to ${v}`);
     return v + 0; // -0 becomes 0
   };
-  const cell = () => {
-    let v = init;
-    return { get: () => v, set: (x: number) => void (v = whole(x)) };
-  };
-  return scalar("num", init, whole, cell, (o, v) => o.f64(v), (i) => i.f64());
+  return scalar("num", init, whole, (o, v) => o.f64(v), (i) => i.f64());
 }
 
 /** Text; characters beyond `max` UTF-16 units are dropped on assignment. */
 export function text(max: number): ScalarField<string> {
   const wrap = (v: string) => v.slice(0, max).toWellFormed();
-  const cell = () => {
-    let v = "";
-    return { get: () => v, set: (x: string) => void (v = wrap(x)) };
-  };
   const write = (o: ByteWriter, v: string) => o.bytes(new TextEncoder().encode(v));
-  return scalar(`text(${max})`, "", wrap, cell, write, (i) => new TextDecoder().decode(i.bytes()));
+  return scalar(`text(${max})`, "", wrap, write, (i) => new TextDecoder().decode(i.bytes()));
 }
 
 /** A FIFO of at most `max` bytes, oldest first. */
@@ -272,6 +243,34 @@ function layoutHash(layout: string): number {
   return h >>> 0;
 }
 
+const classes = new WeakMap<Fields, new () => object>();
+
+/**
+ * A class with a private slot and an accessor per scalar. It is generated, once per declaration, so that
+ * all devices of a type share one hidden class and the engine inlines every `s.field`.
+ */
+function stateClass(fields: Fields): new () => object {
+  let made = classes.get(fields);
+  if (made === undefined) {
+    const scalars = Object.entries(fields).filter(([, f]) => f.kind === "scalar");
+    const body = scalars.map(([name], i) => {
+      const key = `[${JSON.stringify(name)}]`;
+      return `#f${i} = init[${i}];
+        get ${key}() { return this.#f${i}; }
+        set ${key}(v) { this.#f${i} = wrap${i}(v); }`;
+    });
+    const wraps = scalars.map((_, i) => `wrap${i}`);
+    const source = `return class State { ${body.join("\n")} };`;
+    const each = scalars.map(([, f]) => f as ScalarField<unknown>);
+    made = new Function("init", ...wraps, source)(
+      each.map((f) => f.init),
+      ...each.map((f) => f.wrap),
+    ) as new () => object;
+    classes.set(fields, made);
+  }
+  return made;
+}
+
 /** The state of one device and what is derived from its declaration. */
 export class StateStore<F extends Fields> {
   readonly state: StateOf<F>;
@@ -282,16 +281,13 @@ export class StateStore<F extends Fields> {
   constructor(fields: F) {
     this.#fields = Object.entries(fields);
     this.#layoutHash = layoutHash(layoutOf(fields));
-    const state = {};
+    const state = new (stateClass(fields))();
     for (const [name, field] of this.#fields) {
-      if (field.kind === "scalar") {
-        Object.defineProperty(state, name, { ...field.cell(), enumerable: true });
-      } else {
-        const value = field.make();
-        Object.defineProperty(state, name, { value, enumerable: true });
-        if (field.max !== undefined) {
-          this.#growing.push({ name, max: field.max, box: value as readonly unknown[] });
-        }
+      if (field.kind === "scalar") continue;
+      const value = field.make();
+      Object.defineProperty(state, name, { value, enumerable: true });
+      if (field.max !== undefined) {
+        this.#growing.push({ name, max: field.max, box: value as readonly unknown[] });
       }
     }
     this.state = Object.preventExtensions(state) as StateOf<F>;

@@ -88,9 +88,9 @@ const consoleDevice = virtioDevice({
           for (const byte of data.subarray(0, FIFO_BYTES - s.fifo.length)) s.fifo.push(byte);
           deliver();
         },
-        /** Columns and rows, u16 little-endian each. */
+        /** Columns and rows, u16 little-endian each; anything else is dropped. */
         resize(data) {
-          if (data.length !== 4) throw new RangeError(`resize takes 4 bytes, got ${data.length}`);
+          if (data.length !== 4) return;
           kept.cols = data[0] | data[1] << 8;
           kept.rows = data[2] | data[3] << 8;
           if (v.has("VIRTIO_CONSOLE_F_SIZE")) v.configChanged();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { TestMachine } from "../mmio/test_machine.ts";
 import { virtioConsole } from "./console.ts";
-import { type Buffer, type DriverQueue, ReferenceDriver, REG } from "./reference_driver.ts";
+import { type Buffer, type DriverQueue, ReferenceDriver, REG } from "./test_driver.ts";
 
 const RX = 0, TX = 1;
 const encode = (s: string) => new TextEncoder().encode(s);
@@ -95,6 +95,12 @@ Deno.test("virtio-console: input waits outside until buffers can come, and none 
   }
   assert.deepEqual(Uint8Array.from(got), sent);
   assert.equal(m.dev.canInput("rx"), room);
+});
+
+Deno.test("virtio-console: input beyond the room that it announced is dropped", () => {
+  const { m } = setup();
+  m.dev.input("rx", new Uint8Array(m.dev.canInput("rx") + 1000));
+  assert.equal(m.dev.canInput("rx"), 0);
 });
 
 Deno.test("virtio-console: size and emergency write are in the configuration space", () => {

@@ -8,9 +8,9 @@ import assert from "node:assert/strict";
 import type { DeviceType } from "../mmio/device.ts";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { virtioConsole } from "./console.ts";
-import { type DriverQueue, ReferenceDriver, REG } from "./reference_driver.ts";
+import { type DriverQueue, ReferenceDriver, REG } from "./test_driver.ts";
 import { AVAIL, DESC, DESC_F, USED } from "./ring_layout.ts";
-import { watched } from "./watched_memory.ts";
+import { watched } from "./test_memory.ts";
 
 const RX = 0, TX = 1, SIZE = 8;
 const NEEDS_RESET = 64;
@@ -259,6 +259,20 @@ attack("used rings laid over available rings end", null, ({ m, rx }) => {
   m.dev.input("rx", Uint8Array.of(0, 0, 2, 0, 0, 0)); // The payload makes one more chain available.
   m.dev.input("rx", Uint8Array.of(0, 0, 3, 0, 0, 0));
   assert.equal(rx.ram.u16(rx.used + USED.idx), 2);
+});
+
+Deno.test("virtqueue: a fault found while polling forgets the chains in flight", () => {
+  const m = new TestMachine(virtioConsole, { props: { suppress: true }, ramBytes: 1 << 20 });
+  const d = new ReferenceDriver(m, false, SIZE).init();
+  const tx = d.queues[TX];
+  for (const head of [0, 1]) tx.writeDesc(tx.desc, head, readable(RAM_BASE, 1), 0, 0);
+  tx.publish(0);
+  start(tx, 1);
+  tx.publish(0xffff);
+  m.advance(100_000);
+  assert.equal(m.outBytes.length, 1);
+  assert.equal(errors(m).length, 1);
+  assertStillWorks({ m, d, tx, rx: d.queues[RX] });
 });
 
 for (const areas of ["unaligned", "outside RAM", "of no size", "of size 3", "over the maximum"]) {

@@ -5,12 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
+import { forSeeds, type Random } from "../mmio/test_random.ts";
 import { virtioConsole } from "./console.ts";
-import { type Buffer, type DriverQueue, ReferenceDriver } from "./reference_driver.ts";
+import { type Buffer, type DriverQueue, ReferenceDriver } from "./test_driver.ts";
 import { DESC_F, usedBytes } from "./ring_layout.ts";
-import { forSeeds, type Random } from "./seeded.ts";
-import { watched } from "./watched_memory.ts";
+import { watched } from "./test_memory.ts";
 
+const FILE = "core/virtio/roundtrip_test.ts";
 const RX = 0, TX = 1;
 const RAM_BYTES = 4 << 20;
 
@@ -135,10 +136,14 @@ class Traffic {
 }
 
 for (const props of COMBINATIONS) {
-  Deno.test(`virtio-console round trip: ${label(props)}`, () => {
-    forSeeds(6, "core/virtio/roundtrip_test.ts", (r) => {
+  const title = `virtio-console round trip: ${label(props)}`;
+  Deno.test(title, () => {
+    forSeeds(6, FILE, title, (r, at) => {
       const t = new Traffic(props, r);
-      for (let i = 0; i < 250; i++) t.step();
+      for (let i = 0; i < 250; i++) {
+        at(i);
+        t.step();
+      }
       t.finish();
       assert.deepEqual(t.m.outBytes, t.sent);
       assert.deepEqual(t.got, t.typed);
@@ -147,11 +152,12 @@ for (const props of COMBINATIONS) {
   });
 }
 
-Deno.test("virtqueue: the device writes used rings and lent buffers, and nothing else", () => {
-  forSeeds(32, "core/virtio/roundtrip_test.ts", (r, seed) => {
+const ONLY_ITS_OWN = "virtqueue: the device writes used rings and lent buffers, and nothing else";
+Deno.test(ONLY_ITS_OWN, () => {
+  forSeeds(32, FILE, ONLY_ITS_OWN, (r) => {
     const writes: [number, number][] = [];
     const type = watched(virtioConsole, { write: (gpa, n) => writes.push([gpa, n]) });
-    const t = new Traffic(COMBINATIONS[seed % 32], r, type);
+    const t = new Traffic(COMBINATIONS[r.seed % 32], r, type);
     for (let i = 0; i < 100; i++) t.step();
     const allowed = t.d.queues.map((q): [number, number] => [q.used, usedBytes(q.size)]);
     for (const line of t.m.log.filter((l) => l.startsWith('vring {"event":"descriptor"'))) {

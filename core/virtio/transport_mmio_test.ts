@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { virtioConsole } from "./console.ts";
-import { ReferenceDriver, REG } from "./reference_driver.ts";
+import { ReferenceDriver, REG } from "./test_driver.ts";
 import { virtioMmioEmpty } from "./transport_mmio.ts";
 
 const ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, NEEDS_RESET = 64, FAILED = 128;
