@@ -1,0 +1,464 @@
+/**
+ * The interpreter's memory slow paths, in WebAssembly: TLB fills and flushes, misaligned and
+ * device accesses, atomics, decoded pages and their coherence with stores.
+ *
+ * @module
+ */
+import {
+  getSlot32,
+  H,
+  inRam,
+  offsetInRam,
+  rawLoad,
+  rawStore,
+  type RoutineSet,
+  setSlot,
+} from "./emit.ts";
+import { tlbEntry } from "./handler.ts";
+import {
+  BANK,
+  CODE_PAGE,
+  ENTRY,
+  ENTRY_BYTES,
+  HART,
+  type Layout,
+  PAGE,
+  PSEUDO,
+  TLB,
+} from "./layout.ts";
+import { CAUSE, MSTATUS } from "./mstatus.ts";
+import { Access, SLOT, STATUS_STOP, STATUS_TRAP, Stop } from "./state.ts";
+import { TRANSLATE } from "./translate.ts";
+import { type Code, i32, i64, memoryFill } from "./wasm/code.ts";
+import type { Func, Module } from "./wasm/module.ts";
+
+const pageOf = (va: Code): Code => i64.and(va, i64.const(-PAGE));
+const BYTES = [1, 2, 4, 8] as const;
+const TLB_BYTES = BANK.count * TLB.bankBytes;
+
+export class AccessPaths {
+  readonly flushAll: Func;
+  readonly flushPage: Func;
+  readonly invalidate: Func;
+  readonly mulhu: Func;
+  readonly rebank: Func;
+  readonly allocCode: Func;
+  readonly fetchPage: Func;
+  readonly loadSlow: Func;
+  readonly storeSlow: Func;
+  readonly amoAddr: Func;
+  readonly reserveAddr: Func;
+  readonly #noteSuperpage: Func;
+
+  constructor(m: Module, private readonly routines: RoutineSet) {
+    this.mulhu = mulhu(m);
+    this.flushAll = flushAll(m);
+    this.flushPage = flushPage(m, this.flushAll);
+    this.invalidate = invalidate(m, this.#layout);
+    routines.helpers = this;
+    this.rebank = rebank(m);
+    this.allocCode = allocCode(m, this.#layout);
+    this.#noteSuperpage = noteSuperpage(m);
+    this.fetchPage = this.#fetchPage(m);
+    this.loadSlow = this.#loadSlow(m);
+    this.storeSlow = this.#storeSlow(m);
+    this.amoAddr = this.#atomicAddr(m, "amoAddr", Access.Store);
+    this.reserveAddr = this.#atomicAddr(m, "reserveAddr", Access.Load);
+  }
+
+  get #layout(): Layout {
+    return this.routines.layout;
+  }
+  /** Physical address of `va`, or leaves with `bail`. */
+  #translate(f: Func, kind: Access, va: Code, bail: () => void): Code {
+    const pa = f.bind("i64", f.call(this.routines.func(TRANSLATE[kind]), H, va));
+    f.if(getSlot32("status"), bail);
+    return pa;
+  }
+  #host(pa: Code): Code {
+    return i32.add(i32.wrap(offsetInRam(this.#layout, pa)), i32.const(this.#layout.ram));
+  }
+  #fill(f: Func, bank: Code, array: number, va: Code, payload: Code, flags = 0): void {
+    const entry = f.bind("i32", tlbEntry(bank, va));
+    f.emit(i64.store(entry, i64.or(pageOf(va), i64.const(flags)), array));
+    f.emit(i32.store(entry, payload, array + TLB.payload));
+    f.emit(f.call(this.#noteSuperpage, H, va));
+  }
+
+  /** (h, va) → decoded page that holds `va`; 0 when status is set. */
+  #fetchPage(m: Module): Func {
+    const f = m.func("fetchPage", ["i32", "i64"], ["i32"]);
+    const va = f.get(1);
+    const bank = getSlot32("fetchBank");
+    const entry = f.bind("i32", tlbEntry(bank, va));
+    f.if(
+      i64.eq(i64.load(entry, TLB.fetch), pageOf(va)),
+      () => f.return(i32.load(entry, TLB.fetch + TLB.payload)),
+    );
+    const pa = this.#translate(f, Access.Fetch, va, () => f.return(i32.const(0)));
+    f.if(i32.eqz(inRam(this.#layout, pa)), () => {
+      raise(f, CAUSE.FetchAccess, va);
+      f.return(i32.const(0));
+    });
+    const page = f.bind("i32", i32.shrU(i32.wrap(offsetInRam(this.#layout, pa)), i32.const(12)));
+    const code = f.local("i32");
+    f.set(code, i32.load(i32.shl(page, i32.const(2)), this.#layout.codeMap));
+    f.if(i32.eqz(f.get(code)), () => f.set(code, f.call(this.allocCode, H, page)));
+    this.#fill(f, bank, TLB.fetch, va, f.get(code));
+    f.emit(f.get(code));
+    return f;
+  }
+
+  /** (h, va, meta) → value, zero-extended. */
+  #loadSlow(m: Module): Func {
+    const f = m.func("loadSlow", ["i32", "i64", "i32"], ["i64"]);
+    const [va, meta] = [f.get(1), f.get(2)];
+    const bytes = f.bind("i32", i32.and(meta, i32.const(15)));
+    const bail = () => f.return(i64.const(0));
+    const split = f.bind("i32", firstPart(va, bytes));
+    f.if(split, () => {
+      const first = this.#translate(f, Access.Load, va, bail);
+      const second = this.#translate(f, Access.Load, i64.add(va, i64.extendU(split)), bail);
+      this.#requireRam(f, first, second, CAUSE.LoadMisaligned, bail);
+      const value = f.local("i64");
+      this.#eachByte(f, first, second, split, bytes, (at, i) => {
+        const shifted = i64.shl(i64.load8u(at), i64.extendU(i32.shl(i, i32.const(3))));
+        f.set(value, i64.or(f.get(value), shifted));
+      });
+      f.return(f.get(value));
+    });
+    const pa = this.#translate(f, Access.Load, va, bail);
+    f.if(i32.eqz(inRam(this.#layout, pa)), () => {
+      this.#leaveRam(f, pa, bytes, meta, CAUSE.LoadMisaligned, Stop.Load);
+      bail();
+    });
+    const host = f.bind("i32", this.#host(pa));
+    this.#fill(f, getSlot32("dataBank"), TLB.load, va, i32.sub(host, i32.wrap(va)));
+    for (const n of BYTES) {
+      f.if(i32.eq(bytes, i32.const(n)), () => f.return(rawLoad(n, "unsigned", host)));
+    }
+    f.unreachable();
+    return f;
+  }
+
+  /** (h, va, value, meta). */
+  #storeSlow(m: Module): Func {
+    const f = m.func("storeSlow", ["i32", "i64", "i64", "i32"], []);
+    const [va, value, meta] = [f.get(1), f.get(2), f.get(3)];
+    const bytes = f.bind("i32", i32.and(meta, i32.const(15)));
+    const bail = () => f.return();
+    const split = f.bind("i32", firstPart(va, bytes));
+    f.if(split, () => {
+      const first = this.#translate(f, Access.Store, va, bail);
+      const second = this.#translate(f, Access.Store, i64.add(va, i64.extendU(split)), bail);
+      this.#requireRam(f, first, second, CAUSE.StoreMisaligned, bail);
+      this.#eachByte(f, first, second, split, bytes, (at, i) => {
+        f.emit(i64.store8(at, i64.shrU(value, i64.extendU(i32.shl(i, i32.const(3))))));
+        this.#coherent(f, at, i32.const(1));
+      });
+      f.return();
+    });
+    const host = f.local("i32");
+    const entry = f.bind("i32", tlbEntry(getSlot32("dataBank"), va));
+    const coded = i64.or(pageOf(va), i64.const(TLB.holdsCode));
+    f.if(i64.eq(i64.load(entry, TLB.store), coded), () => {
+      f.set(host, i32.add(i32.wrap(va), i32.load(entry, TLB.store + TLB.payload)));
+    }, () => {
+      const pa = this.#translate(f, Access.Store, va, bail);
+      f.if(i32.eqz(inRam(this.#layout, pa)), () => {
+        f.emit(setSlot("accessValue", value));
+        this.#leaveRam(f, pa, bytes, meta, CAUSE.StoreMisaligned, Stop.Store);
+        bail();
+      });
+      f.set(host, this.#host(pa));
+      this.#fillStore(f, va, f.get(host));
+    });
+    for (const n of BYTES) {
+      f.if(i32.eq(bytes, i32.const(n)), () => f.emit(rawStore(n, f.get(host), value)));
+    }
+    this.#coherent(f, f.get(host), bytes);
+    return f;
+  }
+  #fillStore(f: Func, va: Code, host: Code): void {
+    const bank = getSlot32("dataBank");
+    const payload = i32.sub(host, i32.wrap(va));
+    const page = i32.shrU(i32.sub(host, i32.const(this.#layout.ram)), i32.const(12));
+    const code = i32.load(i32.shl(page, i32.const(2)), this.#layout.codeMap);
+    f.if(
+      code,
+      () => this.#fill(f, bank, TLB.store, va, payload, TLB.holdsCode),
+      () => this.#fill(f, bank, TLB.store, va, payload),
+    );
+  }
+  #coherent(f: Func, host: Code, bytes: Code): void {
+    const offset = i32.sub(host, i32.const(this.#layout.ram));
+    f.emit(f.call(this.invalidate, H, offset, bytes));
+  }
+
+  /** A misaligned access that touches a device is an address-misaligned exception. */
+  #requireRam(f: Func, first: Code, second: Code, cause: number, bail: () => void): void {
+    const both = i32.and(inRam(this.#layout, first), inRam(this.#layout, second));
+    f.if(i32.eqz(both), () => {
+      raise(f, cause, f.get(1));
+      bail();
+    });
+  }
+  /** Calls `act(address, index)` for each byte of an access whose first `split` bytes are at `first`. */
+  #eachByte(
+    f: Func,
+    first: Code,
+    second: Code,
+    split: Code,
+    bytes: Code,
+    act: (at: Code, index: Code) => void,
+  ): void {
+    const [i, at] = [f.local("i32"), f.local("i32")];
+    f.set(i, i32.const(0));
+    f.loop((again) => {
+      f.set(at, i32.add(this.#host(first), f.get(i)));
+      f.if(i32.geU(f.get(i), split), () => {
+        f.set(at, i32.add(this.#host(second), i32.sub(f.get(i), split)));
+      });
+      act(f.get(at), f.get(i));
+      f.set(i, i32.add(f.get(i), i32.const(1)));
+      f.brIf(again, i32.ltU(f.get(i), bytes));
+    });
+  }
+  #leaveRam(f: Func, pa: Code, bytes: Code, meta: Code, cause: number, stop: Stop): void {
+    const va = f.get(1);
+    f.if(i32.and(i32.wrap(va), i32.sub(bytes, i32.const(1))), () => {
+      raise(f, cause, va);
+      f.return(stop === Stop.Load ? i64.const(0) : []);
+    });
+    f.emit(setSlot("accessGpa", pa));
+    f.emit(setSlot("accessVa", va));
+    f.emit(setSlot("accessMeta", i64.extendU(meta)));
+    f.emit(setSlot("status", i64.const(STATUS_STOP + stop)));
+  }
+
+  /** (h, va, bytes) → linear-memory address; 0 when status is set. */
+  #atomicAddr(m: Module, name: string, kind: Access.Load | Access.Store): Func {
+    const f = m.func(name, ["i32", "i64", "i32"], ["i32"]);
+    const [va, bytes] = [f.get(1), f.get(2)];
+    const bail = () => f.return(i32.const(0));
+    const store = kind === Access.Store;
+    f.if(i32.and(i32.wrap(va), i32.sub(bytes, i32.const(1))), () => {
+      raise(f, store ? CAUSE.StoreMisaligned : CAUSE.LoadMisaligned, va);
+      bail();
+    });
+    const entry = f.bind("i32", tlbEntry(getSlot32("dataBank"), va));
+    const array = store ? TLB.store : TLB.load;
+    f.if(
+      i64.eq(i64.load(entry, array), pageOf(va)),
+      () => f.return(i32.add(i32.wrap(va), i32.load(entry, array + TLB.payload))),
+    );
+    const pa = this.#translate(f, kind, va, bail);
+    f.if(i32.eqz(inRam(this.#layout, pa)), () => {
+      raise(f, store ? CAUSE.StoreAccess : CAUSE.LoadAccess, va);
+      bail();
+    });
+    const host = f.bind("i32", this.#host(pa));
+    if (store) {
+      this.#fillStore(f, va, host);
+      this.#coherent(f, host, bytes);
+    } else {
+      this.#fill(f, getSlot32("dataBank"), array, va, i32.sub(host, i32.wrap(va)));
+    }
+    f.emit(host);
+    return f;
+  }
+}
+
+/** How many bytes of an access lie before a page boundary that it crosses; 0: it crosses none. */
+function firstPart(va: Code, bytes: Code): Code {
+  const room = i32.sub(i32.const(PAGE), i32.and(i32.wrap(va), i32.const(PAGE - 1)));
+  return i32.mul(room, i32.ltU(room, bytes));
+}
+
+function raise(f: Func, cause: number, tval: Code): void {
+  f.emit(setSlot("excCause", i64.const(cause)));
+  f.emit(setSlot("excTval", tval));
+  f.emit(setSlot("status", i64.const(STATUS_TRAP)));
+}
+
+/** High half of an unsigned product, from four products of halves. */
+function mulhu(m: Module): Func {
+  const f = m.func("mulhu", ["i64", "i64"], ["i64"]);
+  const low = (v: Code) => i64.and(v, i64.const(0xffffffffn));
+  const high = (v: Code) => i64.shrU(v, i64.const(32));
+  const [a, b] = [f.get(0), f.get(1)];
+  const mid = f.bind("i64", i64.add(i64.mul(high(a), low(b)), high(i64.mul(low(a), low(b)))));
+  const mid2 = f.bind("i64", i64.add(i64.mul(low(a), high(b)), low(mid)));
+  f.emit(i64.add(i64.add(i64.mul(high(a), high(b)), high(mid)), high(mid2)));
+  return f;
+}
+
+function flushAll(m: Module): Func {
+  const f = m.export(m.func("flushAll", ["i32"], []));
+  f.emit(memoryFill(i32.add(H, i32.const(HART.tlb)), i32.const(0xff), i32.const(TLB_BYTES)));
+  f.emit(setSlot("superMask", i64.const(0)));
+  return f;
+}
+
+/** A superpage is cached as 4 KiB pieces, so an address inside one forgets everything. */
+function flushPage(m: Module, all: Func): Func {
+  const f = m.func("flushPage", ["i32", "i64"], []);
+  const va = f.get(1);
+  const mask = i64.load(H, SLOT.superMask);
+  const inSuper = i64.eq(i64.and(va, mask), i64.load(H, SLOT.superAddr));
+  f.if(i32.and(i64.ne(mask, i64.const(0)), inSuper), () => {
+    f.emit(f.call(all, H));
+    f.return();
+  });
+  for (let bank = 0; bank < BANK.count; bank++) {
+    const entry = f.bind(
+      "i32",
+      tlbEntry(i32.add(H, i32.const(HART.tlb + bank * TLB.bankBytes)), va),
+    );
+    for (const array of [TLB.load, TLB.store, TLB.fetch]) {
+      f.emit(i64.store(entry, i64.const(-1), array));
+    }
+  }
+  return f;
+}
+
+/** Widens the region that holds every superpage cached, as far as the new one needs. */
+function noteSuperpage(m: Module): Func {
+  const f = m.func("noteSuperpage", ["i32", "i64"], []);
+  const level = getSlot32("walkLevel");
+  f.if(i32.eqz(level), () => f.return());
+  const [mask, addr] = [f.local("i64"), f.local("i64")];
+  const shift = i64.extendU(i32.add(i32.mul(level, i32.const(9)), i32.const(12)));
+  f.set(mask, i64.shl(i64.const(-1), shift));
+  f.set(addr, i64.load(H, SLOT.superAddr));
+  const old = f.bind("i64", i64.load(H, SLOT.superMask));
+  f.if(i64.eqz(old), () => f.set(addr, f.get(1)), () => {
+    f.set(mask, i64.and(f.get(mask), old));
+    f.block((done) =>
+      f.loop((again) => {
+        const differ = i64.and(i64.xor(f.get(addr), f.get(1)), f.get(mask));
+        f.brIf(done, i64.eqz(differ));
+        f.set(mask, i64.shl(f.get(mask), i64.const(1)));
+        f.br(again);
+      })
+    );
+  });
+  f.emit(setSlot("superMask", f.get(mask)));
+  f.emit(setSlot("superAddr", i64.and(f.get(addr), f.get(mask))));
+  return f;
+}
+
+/** Chooses the TLB banks from privilege, satp, MPRV and SUM. */
+function rebank(m: Module): Func {
+  const f = m.export(m.func("rebank", ["i32"], []));
+  const mstatus = f.bind("i32", getSlot32("mstatus"));
+  const flag = (n: number) => i32.and(i32.shrU(mstatus, i32.const(n)), i32.const(1));
+  const paged = f.bind(
+    "i32",
+    i64.ne(i64.shrU(i64.load(H, SLOT.satp), i64.const(60)), i64.const(0)),
+  );
+  const address = (bank: Code) =>
+    i64.extendU(i32.add(i32.add(H, i32.const(HART.tlb)), i32.mul(bank, i32.const(TLB.bankBytes))));
+  const [priv, bank] = [f.local("i32"), f.local("i32")];
+  const choose = (slot: "fetchBank" | "dataBank", supervisor: Code) => {
+    f.set(bank, i32.const(BANK.bare));
+    f.if(i32.and(paged, i32.ne(f.get(priv), i32.const(3))), () => {
+      f.if(f.get(priv), () => f.set(bank, supervisor), () => f.set(bank, i32.const(BANK.user)));
+    });
+    f.emit(setSlot(slot, address(f.get(bank))));
+  };
+  f.set(priv, getSlot32("priv"));
+  choose("fetchBank", i32.const(BANK.supervisor));
+  f.if(flag(MSTATUS.MPRV), () => {
+    f.set(priv, i32.and(i32.shrU(mstatus, i32.const(MSTATUS.MPP)), i32.const(3)));
+  });
+  choose("dataBank", i32.add(i32.const(BANK.supervisor), flag(MSTATUS.SUM)));
+  return f;
+}
+
+/** (h, RAM offset, bytes), within one page: decoded entries that overlap are decoded again. */
+function invalidate(m: Module, l: Layout): Func {
+  const f = m.export(m.func("invalidate", ["i32", "i32", "i32"], []));
+  const [offset, bytes] = [f.get(1), f.get(2)];
+  const map = i32.shl(i32.shrU(offset, i32.const(12)), i32.const(2));
+  const code = f.bind("i32", i32.load(map, l.codeMap));
+  f.if(i32.eqz(code), () => f.return());
+  const at = f.bind("i32", i32.and(offset, i32.const(PAGE - 1)));
+  const last = i32.shrU(i32.sub(i32.add(at, bytes), i32.const(1)), i32.const(1));
+  const end = f.bind("i32", i32.add(code, i32.mul(last, i32.const(ENTRY_BYTES))));
+  const entry = f.local("i32");
+  // An instruction of four bytes may begin two bytes earlier.
+  f.set(entry, i32.add(code, i32.mul(i32.shrU(at, i32.const(1)), i32.const(ENTRY_BYTES))));
+  f.if(
+    i32.geU(at, i32.const(2)),
+    () => f.set(entry, i32.sub(f.get(entry), i32.const(ENTRY_BYTES))),
+  );
+  f.loop((again) => {
+    f.emit(i32.store16(f.get(entry), i32.const(PSEUDO.decode), ENTRY.op));
+    f.set(entry, i32.add(f.get(entry), i32.const(ENTRY_BYTES)));
+    f.brIf(again, i32.leU(f.get(entry), end));
+  });
+  return f;
+}
+
+/** Calls `act` with the address of every TLB entry of every hart. */
+function eachTlbEntry(f: Func, l: Layout, act: (entry: Code) => void): void {
+  const [hart, entry, end] = [f.local("i32"), f.local("i32"), f.local("i32")];
+  f.set(hart, i32.const(l.hartsAt));
+  f.loop((nextHart) => {
+    f.set(entry, i32.add(f.get(hart), i32.const(HART.tlb)));
+    f.set(end, i32.add(f.get(entry), i32.const(TLB_BYTES)));
+    f.loop((again) => {
+      act(f.get(entry));
+      f.set(entry, i32.add(f.get(entry), i32.const(TLB.entryBytes)));
+      f.brIf(again, i32.ltU(f.get(entry), f.get(end)));
+    });
+    f.set(hart, i32.add(f.get(hart), i32.const(HART.bytes)));
+    f.brIf(nextHart, i32.ltU(f.get(hart), i32.const(l.hartsAt + l.harts * HART.bytes)));
+  });
+}
+
+/**
+ * (h, RAM page) → an empty decoded page for it. The oldest page gives way, but never the one that
+ * runs. A payload is unique to its kind: fetch payloads lie in the pool, and a store payload plus its
+ * tag gives the RAM page, so one pass over the TLBs serves both.
+ */
+function allocCode(m: Module, l: Layout): Func {
+  const f = m.func("allocCode", ["i32", "i32"], ["i32"]);
+  const page = f.get(1);
+  const [code, next] = [f.local("i32"), f.local("i32")];
+  const slots = i32.const(CODE_PAGE.bytes);
+  const take = () => {
+    f.set(next, i32.load(i32.const(l.nextCodePage)));
+    f.set(code, i32.add(i32.const(l.codePool), i32.mul(f.get(next), slots)));
+    f.set(next, i32.add(f.get(next), i32.const(1)));
+    f.if(i32.eq(f.get(next), i32.const(l.codePages)), () => f.set(next, i32.const(0)));
+    f.emit(i32.store(i32.const(l.nextCodePage), f.get(next)));
+  };
+  take();
+  f.if(i32.eq(f.get(code), getSlot32("codePage")), take);
+  const host = f.bind("i32", i32.add(i32.const(l.ram), i32.shl(page, i32.const(12))));
+  f.if(i32.load(f.get(code), CODE_PAGE.host), () => {
+    const old = i32.load(f.get(code), CODE_PAGE.ramPage);
+    f.emit(i32.store(i32.shl(old, i32.const(2)), i32.const(0), l.codeMap));
+  });
+  eachTlbEntry(f, l, (entry) => {
+    const payload = i32.load(entry, TLB.payload);
+    const tag = i64.load(entry);
+    f.if(i64.ne(tag, i64.const(-1)), () => {
+      f.if(i32.eq(payload, f.get(code)), () => f.emit(i64.store(entry, i64.const(-1))));
+      // Load and store entries alike: a load entry is refilled at its next use.
+      const target = i32.and(i32.add(i32.wrap(tag), payload), i32.const(-PAGE));
+      f.if(i32.eq(target, host), () => f.emit(i64.store(entry, i64.const(-1))));
+    });
+  });
+  f.emit(memoryFill(f.get(code), i32.const(0), slots));
+  for (const end of [CODE_PAGE.end, CODE_PAGE.straddleEnd]) {
+    f.emit(i32.store16(f.get(code), i32.const(PSEUDO.cross), end));
+  }
+  f.emit(i32.store(f.get(code), host, CODE_PAGE.host));
+  f.emit(i32.store(f.get(code), page, CODE_PAGE.ramPage));
+  f.emit(i32.store(i32.shl(page, i32.const(2)), f.get(code), l.codeMap));
+  f.emit(f.get(code));
+  return f;
+}

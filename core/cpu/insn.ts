@@ -1,0 +1,123 @@
+/**
+ * An instruction is one definition: `row` (encoding), `asm` (name and syntax), `sem` (meaning, over
+ * `Ops`). Decoder, encoder, disassembler, interpreter and oracle derive from it.
+ *
+ * A compressed instruction has `as` in place of `sem`: the base instruction, and where each of its
+ * operands comes from (an operand of this row, or a constant).
+ *
+ * @module
+ */
+import type { Fields, Ops } from "./ops.ts";
+import { encodeRow, extract, parseRow, type Row, rowMatches } from "./row.ts";
+
+export type Sem = <V, C>(o: Ops<V, C>, f: Fields) => void;
+export type Field = keyof Fields;
+type Mapping = Partial<Record<Field, string | number>>;
+
+interface Definition {
+  row: string;
+  asm: string;
+  sem?: Sem;
+  as?: [Insn, Mapping];
+}
+
+export interface Insn {
+  name: string;
+  row: Row;
+  asm: string;
+  sem: Sem;
+  /** Where each field of `sem` comes from. */
+  mapping: Mapping;
+}
+
+/** Operands of one decoded instruction, as `sem` wants them. */
+export interface Decoded {
+  insn: Insn;
+  rd: number;
+  rs1: number;
+  rs2: number;
+  imm: number;
+  csr: number;
+}
+
+const FIELD_OF: Record<string, Field> = {
+  rd: "rd",
+  rs1: "rs1",
+  rs2: "rs2",
+  csr: "csr",
+  imm: "imm",
+  uimm: "imm",
+  shamt: "imm",
+};
+
+export function insn(d: Definition): Insn {
+  const name = d.asm.split(/[ {]/)[0];
+  const row = parseRow(d.row, name);
+  if (d.as) {
+    const [base, mapping] = d.as;
+    for (const from of Object.values(mapping)) {
+      if (typeof from === "string" && !row.operands.has(from)) {
+        throw new Error(`${name}: row has no operand ${from}`);
+      }
+    }
+    return { name, row, asm: d.asm, sem: base.sem, mapping };
+  }
+  if (!d.sem) throw new Error(`${name}: neither sem nor as`);
+  const mapping: Mapping = {};
+  for (const operand of row.operands.keys()) {
+    if (FIELD_OF[operand]) mapping[FIELD_OF[operand]] = operand;
+  }
+  return { name, row, asm: d.asm, sem: d.sem, mapping };
+}
+
+/** The word of `i` with these operands, by the names in its row. */
+export const encode = (i: Insn, values: Record<string, number> = {}): number =>
+  encodeRow(i.row, i.name, values);
+
+export function operands(i: Insn, word: number): Decoded {
+  const of = (f: Field) => {
+    const from = i.mapping[f] ?? 0;
+    return typeof from === "number" ? from : extract(i.row.operands.get(from)!, word);
+  };
+  return { insn: i, rd: of("rd"), rs1: of("rs1"), rs2: of("rs2"), imm: of("imm"), csr: of("csr") };
+}
+
+const ones = (v: number) => {
+  let n = 0;
+  for (; v !== 0; v &= v - 1) n++;
+  return n;
+};
+
+/** Buckets by opcode and funct3; within one, the row with more fixed bits wins. */
+export class Decoder {
+  readonly #wide: Insn[][] = Array.from({ length: 256 }, () => []);
+  readonly #narrow: Insn[][] = Array.from({ length: 32 }, () => []);
+
+  constructor(insns: readonly Insn[]) {
+    const specific = [...insns].sort((a, b) => weight(b) - weight(a));
+    for (const i of specific) {
+      const wide = i.row.length === 4;
+      const buckets = wide ? this.#wide : this.#narrow;
+      buckets.forEach((bucket, key) => {
+        const bits = wide ? wideBits(key) : narrowBits(key);
+        const care = i.row.mask & (wide ? 0x707f : 0xe003);
+        if ((bits & care) === (i.row.match & care)) bucket.push(i);
+      });
+    }
+  }
+
+  /** undefined: no such instruction. `word` has 16 bits when its two lowest are not both set. */
+  find(word: number): Insn | undefined {
+    const bucket = (word & 3) === 3
+      ? this.#wide[(word >>> 2 & 31) | (word >>> 12 & 7) << 5]
+      : this.#narrow[(word & 3) | (word >>> 13 & 7) << 2];
+    for (const i of bucket) if (rowMatches(i.row, word)) return i;
+    return undefined;
+  }
+}
+
+const weight = (i: Insn) =>
+  ones(i.row.mask) * 8 +
+  [...i.row.operands.values()].reduce((n, o) => n + Math.min(o.excluded.length, 1), 0);
+const wideBits = (key: number) => (key & 31) << 2 | (key >> 5) << 12 | 3;
+const narrowBits = (key: number) => (key & 3) | (key >> 2) << 13;

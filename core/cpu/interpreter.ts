@@ -1,0 +1,298 @@
+/**
+ * The interpreter module: one function that dispatches pre-decoded entries through a `br_table`,
+ * with a handler per row of the instruction set (two where it branches: a target in the same page is
+ * an addition, one elsewhere a fetch). The budget is counted at every dispatch, so it is exact.
+ *
+ * @module
+ */
+import { AccessPaths } from "./access.ts";
+import { csrModify, csrRead, csrWrite } from "./csr.ts";
+import { getSlot, getSlot32, H, RoutineSet, setSlot } from "./emit.ts";
+import { ENTRY_FIELDS, type Frame, HandlerOps, tlbEntry } from "./handler.ts";
+import type { Insn } from "./insn.ts";
+import { INSNS } from "./isa/mod.ts";
+import { CODE_PAGE, ENTRY, type Layout, PAGE, PSEUDO, TLB } from "./layout.ts";
+import { STATUS_ILLEGAL, STATUS_STOP, Stop } from "./state.ts";
+import { mipNow, nextInterrupt, takeTrap, time } from "./trap.ts";
+import { type Code, i32, i64 } from "./wasm/code.ts";
+import { type Func, type Import, type Local, Module } from "./wasm/module.ts";
+
+/** Operation numbers of a row's handlers. */
+export interface Operations {
+  far: number;
+  /** The entry's immediate is offset × 8; absent where the row does not branch. */
+  near?: number;
+}
+
+export interface Interpreter {
+  bytes: Uint8Array<ArrayBuffer>;
+  operations: Map<Insn, Operations>;
+}
+
+/** What the module exports; pointers are addresses of harts. */
+export interface InterpreterExports {
+  run(hart: number, counts: number): number;
+  flushAll(hart: number): void;
+  rebank(hart: number): void;
+  invalidate(hart: number, ramOffset: number, bytes: number): void;
+  raise(hart: number, cause: bigint, tval: bigint): void;
+  csrRead(hart: number, index: bigint): bigint;
+  csrModify(hart: number, index: bigint): bigint;
+  csrWrite(hart: number, index: bigint, value: bigint): bigint;
+  mipNow(hart: number): bigint;
+  time(hart: number): bigint;
+}
+
+/** Host functions: decode the entry at `ep` of a decoded page; decode `word` into the entry `ep`. */
+export interface InterpreterImports {
+  decode(ep: number, codePage: number): void;
+  decodeWord(ep: number, word: number): void;
+}
+
+interface Parts {
+  f: Func;
+  routines: RoutineSet;
+  access: AccessPaths;
+  decode: Import;
+  decodeWord: Import;
+  rawWord: Func;
+  pc: Local;
+  code: Local;
+}
+
+const pcOfEntry = (f: Func, frame: Pick<Frame, "ep" | "delta">): Code =>
+  i64.add(f.get(frame.delta), i64.extendU(i32.shrU(f.get(frame.ep), i32.const(3))));
+
+export function buildInterpreter(l: Layout): Interpreter {
+  const m = new Module(l.wasmPages);
+  const decode = m.import("decode", ["i32", "i32"], []);
+  const decodeWord = m.import("decodeWord", ["i32", "i32"], []);
+  const routines = new RoutineSet(m, l);
+  const access = new AccessPaths(m, routines);
+  for (const r of [csrRead, csrModify, csrWrite, mipNow, time]) m.export(routines.func(r));
+  raiseFromOutside(m, routines, access);
+  const rawWord = illegalWord(m);
+  const f = m.export(m.func("run", ["i32", "i32"], ["i32"]));
+  const parts = {
+    ...{ f, routines, access, decode, decodeWord, rawWord },
+    ...{ pc: f.local("i64"), code: f.local("i32") },
+  };
+  const operations = emitRun(parts);
+  return { bytes: m.bytes(), operations };
+}
+
+/** (h, cause, tval): takes a trap at slot pc. */
+function raiseFromOutside(m: Module, routines: RoutineSet, access: AccessPaths): void {
+  const f = m.export(m.func("raise", ["i32", "i64", "i64"], []));
+  f.drop(f.call(routines.func(takeTrap), H, f.get(1), f.get(2)));
+  f.emit(f.call(access.rebank, H));
+}
+
+/** (h, ep) → the bits of the instruction at `ep`: an illegal instruction's tval. */
+function illegalWord(m: Module): Func {
+  const f = m.func("illegalWord", ["i32", "i32"], ["i64"]);
+  const page = f.bind("i32", getSlot32("codePage"));
+  const offset = f.bind("i32", i32.sub(f.get(1), page));
+  f.if(
+    i32.geU(offset, i32.const(CODE_PAGE.end)),
+    () => f.return(i64.load32u(page, CODE_PAGE.straddleWord)),
+  );
+  const at = i32.add(i32.load(page, CODE_PAGE.host), i32.shrU(offset, i32.const(3)));
+  const low = f.bind("i64", i64.load16u(at));
+  f.if(
+    i64.eq(i64.and(low, i64.const(3)), i64.const(3)),
+    () => f.return(i64.or(low, i64.shl(i64.load16u(at, 2), i64.const(16)))),
+  );
+  f.emit(low);
+  return f;
+}
+
+/** Stores what the main loop keeps in locals. */
+function syncIcount(f: Func, left: Local): void {
+  f.emit(setSlot("icount", i64.sub(getSlot("icountEnd"), i64.extendU(f.get(left)))));
+}
+function finish(f: Func, left: Local, stop: Code): void {
+  syncIcount(f, left);
+  f.return(stop);
+}
+
+function emitRun(p: Parts): Map<Insn, Operations> {
+  const { f } = p;
+  const [ep, delta, bank] = [f.local("i32"), f.local("i64"), f.local("i32")];
+  const left = 1; // The budget's own parameter counts down.
+  let operations = new Map<Insn, Operations>();
+  f.emit(setSlot("icountEnd", i64.add(getSlot("icount"), i64.extendU(f.get(left)))));
+  f.loop((check) => {
+    emitCheck(p, left, bank);
+    f.loop((refetch) => {
+      f.block((leaveAtPc) => {
+        f.block((leave) => {
+          emitFetch(p, { ep, left, delta }, () => f.br(leaveAtPc));
+          f.loop((next) => {
+            const frame = { ep, left, delta, bank, next, refetch, check, leave };
+            operations = emitDispatch(p, frame, () => f.br(leaveAtPc));
+          });
+        });
+        f.emit(setSlot("pc", pcOfEntry(f, { ep, delta })));
+      });
+      emitLeave(p, left, ep);
+      f.br(check);
+    });
+  });
+  f.unreachable();
+  return operations;
+}
+
+/** Between instructions, when modes or interrupts may have changed. */
+function emitCheck(p: Parts, left: Local, bank: Local): void {
+  const { f, routines, access } = p;
+  f.emit(setSlot("dirty", i64.const(0)));
+  f.emit(f.call(access.rebank, H));
+  f.set(bank, getSlot32("dataBank"));
+  f.if(getSlot32("stopAfter"), () => {
+    f.set(p.code, i32.sub(getSlot32("stopAfter"), i32.const(1)));
+    f.emit(setSlot("stopAfter", i64.const(0)));
+    finish(f, left, f.get(p.code));
+  });
+  f.if(i32.eqz(f.get(left)), () => finish(f, left, i32.const(Stop.Budget)));
+  syncIcount(f, left);
+  const cause = f.bind("i64", f.call(routines.func(nextInterrupt), H));
+  f.if(i64.ne(cause, i64.const(-1)), () => {
+    f.emit(setSlot("lastCause", cause));
+    const trap = i64.or(cause, i64.const(-(1n << 63n)));
+    f.drop(f.call(routines.func(takeTrap), H, trap, i64.const(0)));
+    finish(f, left, i32.const(Stop.Interrupt));
+  });
+}
+
+/** Finds the decoded page for slot pc, and the entry in it. */
+function emitFetch(p: Parts, frame: Pick<Frame, "ep" | "left" | "delta">, bail: () => void): void {
+  const { f } = p;
+  const { ep, left, delta } = frame;
+  f.if(i32.eqz(f.get(left)), () => finish(f, left, i32.const(Stop.Budget)));
+  f.set(p.pc, getSlot("pc"));
+  const pc = f.get(p.pc);
+  const entry = f.bind("i32", tlbEntry(getSlot32("fetchBank"), pc));
+  const hit = i64.eq(i64.load(entry, TLB.fetch), i64.and(pc, i64.const(-PAGE)));
+  f.if(hit, () => f.set(p.code, i32.load(entry, TLB.fetch + TLB.payload)), () => {
+    f.set(left, i32.sub(f.get(left), i32.const(1)));
+    f.set(p.code, f.call(p.access.fetchPage, H, pc));
+    f.if(getSlot32("status"), bail);
+    f.set(left, i32.add(f.get(left), i32.const(1)));
+  }, true);
+  f.emit(setSlot("codePage", i64.extendU(f.get(p.code))));
+  const slot = i32.shl(i32.and(i32.wrap(pc), i32.const(PAGE - 1)), i32.const(3));
+  f.set(ep, i32.add(f.get(p.code), slot));
+  f.set(delta, i64.sub(pc, i64.extendU(i32.shrU(f.get(ep), i32.const(3)))));
+}
+
+/** An instruction did not complete: stop, or take its trap. The instruction has been counted. */
+function emitLeave(p: Parts, left: Local, ep: Local): void {
+  const { f } = p;
+  f.set(p.code, getSlot32("status"));
+  const status = f.get(p.code);
+  f.emit(setSlot("status", i64.const(0)));
+  f.if(i32.geU(status, i32.const(STATUS_STOP)), () => {
+    f.set(left, i32.add(f.get(left), i32.const(1)));
+    const rd = i64.load16u(f.get(ep), ENTRY.rd);
+    f.emit(setSlot("accessRd", rd));
+    finish(f, left, i32.sub(status, i32.const(STATUS_STOP)));
+  });
+  f.if(i32.eq(status, i32.const(STATUS_ILLEGAL)), () => {
+    f.emit(setSlot("excCause", i64.const(STATUS_ILLEGAL)));
+    f.emit(setSlot("excTval", f.call(p.rawWord, H, f.get(ep))));
+  });
+  f.emit(setSlot("exceptions", i64.add(getSlot("exceptions"), i64.const(1))));
+  f.drop(f.call(p.routines.func(takeTrap), H, getSlot("excCause"), getSlot("excTval")));
+}
+
+function emitDispatch(p: Parts, frame: Frame, bail: () => void): Map<Insn, Operations> {
+  const { f } = p;
+  const { left } = frame;
+  f.if(
+    i32.eqz(f.get(left)),
+    () => {
+      f.emit(setSlot("pc", pcOfEntry(f, frame)));
+      finish(f, left, i32.const(Stop.Budget));
+    },
+    undefined,
+    false,
+  );
+  f.set(left, i32.sub(f.get(left), i32.const(1)));
+  const operations = new Map<Insn, Operations>();
+  const cases = pseudoHandlers(p, frame, bail);
+  for (const insn of INSNS) {
+    const far = cases.length;
+    cases.push(() => void emitHandler(p, frame, insn, false));
+    const branches = branchesIn(p, insn);
+    if (branches) cases.push(() => void emitHandler(p, frame, insn, true));
+    operations.set(insn, branches ? { far, near: far + 1 } : { far });
+  }
+  f.switch(i32.load16u(f.get(frame.ep), ENTRY.op), cases);
+  f.unreachable();
+  return operations;
+}
+
+function emitHandler(p: Parts, frame: Frame, insn: Insn, near: boolean): HandlerOps {
+  const ops = new HandlerOps(p.f, p.routines, frame, p.access, insn.row.length, near);
+  insn.sem(ops, ENTRY_FIELDS);
+  ops.end();
+  return ops;
+}
+
+/** Tries the semantics on a function that is thrown away. */
+function branchesIn(p: Parts, insn: Insn): boolean {
+  const scratch = new Module(1).func("scratch", ["i32", "i32"], ["i32"]);
+  const label = { depth: 0 };
+  const frame = {
+    ...{ ep: 0, left: 0, delta: 0, bank: 0 },
+    ...{ next: label, refetch: label, check: label, leave: label },
+  };
+  return emitHandler({ ...p, f: scratch }, frame, insn, false).branches;
+}
+
+/** The order of PSEUDO. None of them is an instruction: each gives its count back. */
+function pseudoHandlers(p: Parts, frame: Frame, bail: () => void): (() => void)[] {
+  const { f } = p;
+  const { ep, left, delta, next, refetch, leave } = frame;
+  const uncount = () => f.set(left, i32.add(f.get(left), i32.const(1)));
+  const decode = () => {
+    uncount();
+    f.emit(f.call(p.decode, f.get(ep), getSlot32("codePage")));
+    f.br(next);
+  };
+  const cross = () => {
+    uncount();
+    f.emit(setSlot("pc", pcOfEntry(f, frame)));
+    f.br(refetch);
+  };
+  const straddle = () => {
+    f.set(p.pc, pcOfEntry(f, frame));
+    const pc = f.get(p.pc);
+    f.emit(setSlot("pc", pc));
+    f.set(p.code, f.call(p.access.fetchPage, H, i64.add(pc, i64.const(2))));
+    f.if(getSlot32("status"), bail);
+    uncount();
+    const page = getSlot32("codePage");
+    const low = i32.load16u(i32.load(page, CODE_PAGE.host), PAGE - 2);
+    const high = i32.load16u(i32.load(f.get(p.code), CODE_PAGE.host));
+    f.set(p.code, i32.or(low, i32.shl(high, i32.const(16))));
+    f.set(ep, i32.add(page, i32.const(CODE_PAGE.straddle)));
+    f.set(delta, i64.sub(pc, i64.extendU(i32.shrU(f.get(ep), i32.const(3)))));
+    f.if(i32.ne(i32.load(page, CODE_PAGE.straddleWord), f.get(p.code)), () => {
+      f.emit(i32.store(page, f.get(p.code), CODE_PAGE.straddleWord));
+      f.emit(f.call(p.decodeWord, f.get(ep), f.get(p.code)));
+    });
+    f.br(next);
+  };
+  const illegal = () => {
+    f.emit(setSlot("status", i64.const(STATUS_ILLEGAL)));
+    f.br(leave);
+  };
+  const handlers: (() => void)[] = [];
+  handlers[PSEUDO.decode] = decode;
+  handlers[PSEUDO.cross] = cross;
+  handlers[PSEUDO.straddle] = straddle;
+  handlers[PSEUDO.illegal] = illegal;
+  return handlers;
+}

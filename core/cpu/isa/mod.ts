@@ -1,0 +1,13 @@
+/**
+ * The instruction set: every row that exists, in the order of the interpreter's handlers.
+ *
+ * @module
+ */
+import { Decoder, type Insn } from "../insn.ts";
+import { RV64C } from "./rv64c.ts";
+import { RV64I } from "./rv64i.ts";
+import { RV64A, RV64M } from "./rv64ma.ts";
+import { SYSTEM } from "./system.ts";
+
+export const INSNS: readonly Insn[] = [...RV64I, ...RV64M, ...RV64A, ...SYSTEM, ...RV64C];
+export const DECODER = new Decoder(INSNS);

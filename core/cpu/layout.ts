@@ -1,0 +1,108 @@
+/**
+ * Where everything lies in the machine's one linear memory, and the shape of TLB and decoded code.
+ *
+ * hart states and TLBs | stage-2 bytes | code map | decoded pages | guest RAM
+ *
+ * A decoded page holds one 16-byte entry for each two bytes of a 4 KiB page of RAM, so the address
+ * of an entry gives the pc and the reverse. Entry: u16 operation, u16 rd, u16 rs1, u16 rs2 (byte
+ * offsets from the hart; rs2 is the CSR's index where there is one), i64 immediate.
+ *
+ * @module
+ */
+import { HART_STATE_BYTES } from "./state.ts";
+
+export const PAGE = 4096;
+
+/** Direct-mapped; an entry is i64 tag (page address; −1 none), i32 payload, 4 unused bytes. */
+export const TLB = {
+  entries: 256,
+  entryBytes: 16,
+  payload: 8,
+  /** From the start of a bank: payload = host address − low word of the virtual address. */
+  load: 0,
+  store: 4096,
+  /** Payload = decoded page. */
+  fetch: 8192,
+  bankBytes: 3 * 4096,
+  /** Set in the tag of a store entry whose page holds decoded code: only the slow path matches. */
+  holdsCode: 8,
+} as const;
+
+/** Each mode in which the same address may mean or allow something else has a bank of its own. */
+export const BANK = { bare: 0, user: 1, supervisor: 2, supervisorSum: 3, count: 4 } as const;
+
+export const ENTRY_BYTES = 16;
+export const ENTRY = { op: 0, rd: 2, rs1: 4, rs2: 6, imm: 8 } as const;
+/** Operations that are no instruction. A zeroed entry asks to be decoded. */
+export const PSEUDO = { decode: 0, cross: 1, straddle: 2, illegal: 3, count: 4 } as const;
+
+const SLOTS_BYTES = PAGE / 2 * ENTRY_BYTES;
+/** Offsets in a decoded page, behind its entries. */
+export const CODE_PAGE = {
+  slots: SLOTS_BYTES,
+  /** Operation `cross`: execution ran off the page's end. */
+  end: SLOTS_BYTES,
+  /** Linear-memory address of the RAM page, and its number. */
+  host: SLOTS_BYTES + 16,
+  ramPage: SLOTS_BYTES + 20,
+  /** The instruction that straddles the end: its bits when last decoded, its entry, and what follows. */
+  straddleWord: SLOTS_BYTES + 24,
+  straddle: SLOTS_BYTES + 32,
+  straddleEnd: SLOTS_BYTES + 64,
+  bytes: SLOTS_BYTES + 128,
+} as const;
+
+const HART_TLB = Math.ceil(HART_STATE_BYTES / 1024) * 1024;
+export const HART = { tlb: HART_TLB, bytes: HART_TLB + BANK.count * TLB.bankBytes } as const;
+
+const MAX_CODE_PAGES = 2048;
+const WASM_PAGE = 65536;
+
+export interface Layout {
+  harts: number;
+  ramBase: number;
+  ramBytes: number;
+  hartsAt: number;
+  hartBytes: number;
+  /** i32: decoded page taken next, and how many are in use. */
+  nextCodePage: number;
+  codePagesUsed: number;
+  stage2: number;
+  codeMap: number;
+  codePool: number;
+  codePages: number;
+  ram: number;
+  wasmPages: number;
+}
+
+const align = (v: number, to: number) => Math.ceil(v / to) * to;
+
+/** `codePages` bounds the pool of decoded pages (tests make it tiny). */
+export function layout(o: {
+  harts: number;
+  ramBase: number;
+  ramBytes: number;
+  codePages?: number;
+}): Layout {
+  const ramPages = o.ramBytes / PAGE;
+  if (!Number.isInteger(ramPages) || ramPages < 1) {
+    throw new RangeError(`RAM of ${o.ramBytes} bytes: expected a multiple of ${PAGE}`);
+  }
+  const codePages = Math.max(2, Math.min(o.codePages ?? MAX_CODE_PAGES, ramPages));
+  const hartsAt = PAGE;
+  const stage2 = align(hartsAt + o.harts * HART.bytes, PAGE);
+  const codeMap = align(stage2 + ramPages, PAGE);
+  const codePool = align(codeMap + ramPages * 4, PAGE);
+  const ram = align(codePool + codePages * CODE_PAGE.bytes, WASM_PAGE);
+  const wasmPages = align(ram + o.ramBytes, WASM_PAGE) / WASM_PAGE;
+  if (wasmPages > 65535) {
+    throw new RangeError(
+      `RAM of ${o.ramBytes} bytes does not fit a 4 GiB memory; at most ${65535 * WASM_PAGE - ram}`,
+    );
+  }
+  return {
+    ...{ harts: o.harts, ramBase: o.ramBase, ramBytes: o.ramBytes, hartsAt, stage2, codeMap },
+    hartBytes: HART.bytes,
+    ...{ codePool, codePages, ram, wasmPages, nextCodePage: 1024, codePagesUsed: 1028 },
+  };
+}

@@ -1,0 +1,153 @@
+/**
+ * RV64IMAC harts with M, S and U modes, Sv39 and Sstc, interpreted by generated WebAssembly. Every
+ * instruction, CSR, trap and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
+ * Source: RISC-V Unprivileged ISA 20240411 and Privileged ISA 20240411.
+ *
+ * @module
+ */
+import { Hart } from "./hart.ts";
+import { buildInterpreter, type InterpreterExports } from "./interpreter.ts";
+import { type Layout, layout, PAGE } from "./layout.ts";
+import { Packer } from "./packer.ts";
+import { Stop } from "./state.ts";
+
+export { disassemble } from "./disassemble.ts";
+export { csrName } from "./csr.ts";
+export { Hart, type Privilege } from "./hart.ts";
+export { Stop } from "./state.ts";
+
+/** What a device tree says of these harts (`riscv,isa`, `mmu-type`). */
+export const ISA = "rv64imac_zicntr_zicsr_zifencei_sstc";
+export const MMU_TYPE = "riscv,sv39";
+
+export interface CpuOptions {
+  harts: number;
+  ramBase: number;
+  ramBytes: number;
+  /** Virtual nanoseconds per instruction, a whole number. */
+  nsPerInsn: number;
+  timebaseHz: number;
+  /** No M-mode software: harts run S and U only, an ecall from S is Stop.Ecall. */
+  sbi: boolean;
+  /** Bound of the pool of decoded pages; the guest cannot see it. */
+  codePages?: number;
+}
+
+/** One activation stays so short that optimized code takes over soon after it is ready. */
+const SLICE = 200_000;
+
+interface Built {
+  module: WebAssembly.Module;
+  operations: ReturnType<typeof buildInterpreter>["operations"];
+}
+const built = new Map<string, Built>();
+
+/** The module depends on nothing but the layout: machines alike share it. */
+function moduleFor(l: Layout): Built {
+  const key = JSON.stringify(l);
+  let b = built.get(key);
+  if (!b) {
+    const { bytes, operations } = buildInterpreter(l);
+    b = { module: new WebAssembly.Module(bytes), operations };
+    built.set(key, b);
+  }
+  return b;
+}
+
+function validate(o: CpuOptions): void {
+  for (const [name, v] of Object.entries({ nsPerInsn: o.nsPerInsn, timebaseHz: o.timebaseHz })) {
+    if (!Number.isInteger(v) || v < 1 || v > 1e9) {
+      throw new RangeError(`${name}: got ${v}, expected a whole number from 1 to 1e9`);
+    }
+  }
+  if (o.ramBase % PAGE !== 0) throw new RangeError(`ramBase ${o.ramBase}: not page-aligned`);
+}
+
+export class RiscvCpu {
+  /** Guest RAM; tell `wroteRam` of writes. */
+  readonly ram: Uint8Array<ArrayBuffer>;
+  readonly ramView: DataView<ArrayBuffer>;
+  /** A byte for each 4 KiB page of RAM: 1 mapped. Call flushTlb after unmapping one. */
+  readonly stage2: Uint8Array<ArrayBuffer>;
+  readonly #harts: Hart[];
+  readonly #wasm: InterpreterExports;
+  readonly #layout: Layout;
+  readonly #codeMap: Uint32Array;
+
+  constructor(o: CpuOptions) {
+    validate(o);
+    const l = layout(o);
+    const { module, operations } = moduleFor(l);
+    const memory = new WebAssembly.Memory({ initial: l.wasmPages, maximum: l.wasmPages });
+    const buffer = memory.buffer as ArrayBuffer; // Not shared: the memory was not made so.
+    const packer = new Packer(new DataView(buffer), operations);
+    const imports = { memory, decode: packer.decode, decodeWord: packer.decodeWord };
+    const exports: unknown = new WebAssembly.Instance(module, { env: imports }).exports;
+    this.#wasm = exports as InterpreterExports;
+    this.#layout = l;
+    this.ram = new Uint8Array(buffer, l.ram, l.ramBytes);
+    this.ramView = new DataView(buffer, l.ram, l.ramBytes);
+    this.stage2 = new Uint8Array(buffer, l.stage2, l.ramBytes / PAGE);
+    this.#codeMap = new Uint32Array(buffer, l.codeMap, l.ramBytes / PAGE);
+    this.#harts = Array.from(
+      { length: o.harts },
+      (_, i) => new Hart(this.#wasm, memory, l.hartsAt + i * l.hartBytes, i, o),
+    );
+  }
+
+  hart(i: number): Hart {
+    return this.#harts[i];
+  }
+
+  /** Executes `counts` instructions unless something asks to be served first. */
+  run(hart: number, counts: number): Stop {
+    const h = this.#harts[hart];
+    for (let left = counts; left > 0;) {
+      const slice = Math.min(left, SLICE, h.countsToDeadline());
+      const stop: Stop = this.#wasm.run(h.at, slice);
+      if (stop === Stop.Load || stop === Stop.Store) h.describeAccess(stop === Stop.Store);
+      if (stop !== Stop.Budget) return stop;
+      left -= slice;
+    }
+    return Stop.Budget;
+  }
+
+  /** A device or a loader wrote RAM: decoded code goes, and reservations on what was written. */
+  wroteRam(offset: number, bytes: number): void {
+    if (bytes <= 0) return;
+    const end = offset + bytes;
+    for (let at = offset; at < end;) {
+      const next = Math.min(end, (Math.floor(at / PAGE) + 1) * PAGE);
+      if (this.#codeMap[Math.floor(at / PAGE)] !== 0) {
+        this.#wasm.invalidate(this.#layout.hartsAt, at, next - at);
+      }
+      at = next;
+    }
+    for (const h of this.#harts) {
+      const reserved = h.reservation - this.#layout.ramBase;
+      if (h.reservation >= 0 && reserved < end && reserved + 8 > offset) h.clearReservation();
+    }
+  }
+  clearReservation(hart: number): void {
+    this.#harts[hart].clearReservation();
+  }
+  flushTlb(hart: number): void {
+    this.#wasm.flushAll(this.#harts[hart].at);
+  }
+
+  /** Architectural state of all harts, canonical: equal states give equal bytes. RAM is not in it. */
+  stateBytes(): Uint8Array<ArrayBuffer> {
+    const out = new Uint8Array(this.#harts.length * Hart.savedBytes);
+    this.#harts.forEach((h, i) => h.save(new DataView(out.buffer, i * Hart.savedBytes)));
+    return out;
+  }
+  loadState(b: Uint8Array): void {
+    const expected = this.#harts.length * Hart.savedBytes;
+    if (b.length !== expected) {
+      throw new RangeError(`CPU state of ${b.length} bytes: expected ${expected}`);
+    }
+    this.#harts.forEach((h, i) =>
+      h.load(new DataView(b.buffer, b.byteOffset + i * Hart.savedBytes, Hart.savedBytes))
+    );
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Bits and masks of the privileged architecture. Source: RISC-V Privileged ISA, "Machine-Level ISA"
+ * (mstatus, mip, menvcfg) and "Supervisor-Level ISA" (satp, page-table entries).
+ *
+ * @module
+ */
+
+const bit = (n: number) => 1n << BigInt(n);
+
+export const MSTATUS = {
+  SIE: 1,
+  MIE: 3,
+  SPIE: 5,
+  MPIE: 7,
+  SPP: 8,
+  MPP: 11, // Two bits.
+  MPRV: 17,
+  SUM: 18,
+  MXR: 19,
+  TVM: 20,
+  TW: 21,
+  TSR: 22,
+} as const;
+
+const all = (...names: (keyof typeof MSTATUS)[]) =>
+  names.reduce((m, n) => m | (n === "MPP" ? 3n << 11n : bit(MSTATUS[n])), 0n);
+
+export const SSTATUS_WRITE = all("SIE", "SPIE", "SPP", "SUM", "MXR");
+export const MSTATUS_WRITE = SSTATUS_WRITE |
+  all("MIE", "MPIE", "MPP", "MPRV", "TVM", "TW", "TSR");
+/** UXL = SXL = 64 bits, read-only. */
+const UXL = 2n << 32n;
+export const MSTATUS_RESET = UXL | (2n << 34n);
+export const SSTATUS_READ = SSTATUS_WRITE | UXL;
+
+export const IRQ = { SSI: 1, MSI: 3, STI: 5, MTI: 7, SEI: 9, MEI: 11 } as const;
+export const IRQ_S = bit(IRQ.SSI) | bit(IRQ.STI) | bit(IRQ.SEI);
+export const IRQ_ALL = IRQ_S | bit(IRQ.MSI) | bit(IRQ.MTI) | bit(IRQ.MEI);
+/** Highest priority first (Privileged ISA §3.1.9). */
+export const IRQ_PRIORITY = [IRQ.MEI, IRQ.MSI, IRQ.MTI, IRQ.SEI, IRQ.SSI, IRQ.STI];
+
+export const CAUSE = {
+  FetchAccess: 1,
+  Illegal: 2,
+  Breakpoint: 3,
+  LoadMisaligned: 4,
+  LoadAccess: 5,
+  StoreMisaligned: 6,
+  StoreAccess: 7,
+  EcallU: 8,
+} as const;
+
+/** Every exception but an ecall from M-mode can be delegated. */
+export const MEDELEG_WRITE = 0xb3ffn;
+export const ENVCFG_FIOM = 1n;
+export const MENVCFG_STCE = 63;
+export const MENVCFG_WRITE = ENVCFG_FIOM | bit(MENVCFG_STCE);
+/** cycle, time, instret. */
+export const COUNTEREN_WRITE = 7n;
+
+/** RV64 with A, C, I, M, S, U. */
+export const MISA = (2n << 62n) | [..."ACIMSU"].reduce((m, c) => m | bit(c.charCodeAt(0) - 65), 0n);
+
+export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, A: 64, D: 128 } as const;
+/** Reserved bits, PBMT and N: must be zero, as Svpbmt and Svnapot are absent. */
+export const PTE_RESERVED = 0xffc0_0000_0000_0000n;
+export const SATP_SV39 = 8n;
+export const SATP_PPN = (1n << 44n) - 1n;

@@ -1,0 +1,97 @@
+/**
+ * Fills decoded entries: the one import of the interpreter. What a word packs to is remembered, for
+ * programs repeat themselves.
+ *
+ * @module
+ */
+import { csrIndex } from "./csr.ts";
+import { type Insn, operands } from "./insn.ts";
+import type { Operations } from "./interpreter.ts";
+import { DECODER } from "./isa/mod.ts";
+import { CODE_PAGE, ENTRY, ENTRY_BYTES, PAGE, PSEUDO } from "./layout.ts";
+import { X_SINK } from "./state.ts";
+
+interface Packed {
+  length: number;
+  far: number;
+  near: number;
+  rd: number;
+  rs1: number;
+  rs2: number;
+  imm: number;
+}
+
+const REMEMBERED = 1 << 16;
+/** Straight-line code is decoded so many instructions at a time. */
+const AHEAD = 32;
+const NONE = -1;
+
+export class Packer {
+  readonly #known = new Map<number, Packed>();
+
+  constructor(
+    private readonly view: DataView,
+    private readonly operations: Map<Insn, Operations>,
+  ) {}
+
+  #pack(word: number): Packed {
+    const known = this.#known.get(word);
+    if (known) return known;
+    const length = (word & 3) === 3 ? 4 : 2;
+    const insn = DECODER.find(word);
+    const packed = insn
+      ? this.#packInsn(insn, word, length)
+      : { length, far: PSEUDO.illegal, near: NONE, rd: 0, rs1: 0, rs2: 0, imm: 0 };
+    if (this.#known.size >= REMEMBERED) this.#known.clear();
+    this.#known.set(word, packed);
+    return packed;
+  }
+  #packInsn(insn: Insn, word: number, length: number): Packed {
+    const d = operands(insn, word);
+    const { far, near = NONE } = this.operations.get(insn)!;
+    return {
+      ...{ length, far, near, imm: d.imm },
+      rd: d.rd === 0 ? X_SINK : d.rd * 8,
+      rs1: d.rs1 * 8,
+      rs2: insn.mapping.csr ? csrIndex(d.csr) : d.rs2 * 8,
+    };
+  }
+
+  #write(ep: number, p: Packed, near: boolean): void {
+    const v = this.view;
+    const imm = near ? p.imm * 8 : p.imm;
+    v.setUint16(ep + ENTRY.rd, p.rd, true);
+    v.setUint16(ep + ENTRY.rs1, p.rs1, true);
+    v.setUint16(ep + ENTRY.rs2, p.rs2, true);
+    v.setInt32(ep + ENTRY.imm, imm, true);
+    v.setInt32(ep + ENTRY.imm + 4, imm < 0 ? -1 : 0, true);
+    v.setUint16(ep + ENTRY.op, near ? p.near : p.far, true);
+  }
+
+  /** Decodes the entry at `ep` of the page at `code`, and those after it up to the next branch. */
+  decode = (ep: number, code: number): void => {
+    const v = this.view;
+    const host = v.getUint32(code + CODE_PAGE.host, true);
+    let at = (ep - code) / 8;
+    for (let i = 0; i < AHEAD && at < PAGE; i++) {
+      const entry = code + at / 2 * ENTRY_BYTES;
+      if (v.getUint16(entry + ENTRY.op, true) !== PSEUDO.decode) return;
+      let word = v.getUint16(host + at, true);
+      if ((word & 3) === 3) {
+        if (at === PAGE - 2) {
+          v.setUint16(entry + ENTRY.op, PSEUDO.straddle, true);
+          return;
+        }
+        word = (word | v.getUint16(host + at + 2, true) << 16) >>> 0;
+      }
+      const p = this.#pack(word);
+      const target = at + p.imm;
+      this.#write(entry, p, p.near !== NONE && target >= 0 && target < PAGE);
+      if (p.near !== NONE || p.far === PSEUDO.illegal) return;
+      at += p.length;
+    }
+  };
+
+  /** Decodes `word` into a lone entry. */
+  decodeWord = (ep: number, word: number): void => this.#write(ep, this.#pack(word >>> 0), false);
+}

@@ -1,0 +1,106 @@
+/**
+ * The state of a hart, declared once: 8-byte slots in linear memory. Save, load and hash take the
+ * architectural ones; the rest is derived or lives only between an exit and its completion.
+ *
+ * @module
+ */
+
+/** Slots that make up the architectural state, beside pc and x1..x31. */
+const ARCHITECTURAL = [
+  "pc",
+  "priv", // 0 U, 1 S, 3 M.
+  "icount", // Instructions executed, trapping ones included.
+  "exceptions", // Of these, the ones that trapped.
+  "skewNs", // clock = skewNs + icount × nsPerInsn.
+  "reservation", // Physical address of LR's reservation; all ones: none.
+  "irqLines", // Wires: MSIP 3, MTIP 7, SEIP 9, MEIP 11.
+  "mip", // Software-writable bits only: SSIP, STIP, SEIP.
+  "mie",
+  "mstatus",
+  "mideleg",
+  "medeleg",
+  "mtvec",
+  "mscratch",
+  "mepc",
+  "mcause",
+  "mtval",
+  "mcounteren",
+  "menvcfg",
+  "cycleOffset", // mcycle − icount, as M-mode software left it.
+  "instretOffset",
+  "stvec",
+  "sscratch",
+  "sepc",
+  "scause",
+  "stval",
+  "scounteren",
+  "senvcfg",
+  "satp",
+  "stimecmp",
+] as const;
+
+const CONFIGURATION = ["hartid", "sbi", "nsPerInsn", "timeMul", "timeDiv"] as const;
+
+const DERIVED = [
+  "status", // Why an instruction did not complete: 0, STATUS_TRAP, STATUS_ILLEGAL or STATUS_STOP + Stop.
+  "excCause",
+  "excTval",
+  "stopAfter", // 1 + Stop to return once the current instruction has retired; 0: none.
+  "dirty", // State that the main loop caches may have changed.
+  "lastCause", // Of the interrupt just taken.
+  "icountEnd", // icount when the running budget is used up.
+  "dataBank", // Addresses of the TLB banks in force.
+  "fetchBank",
+  "codePage", // Decoded page that runs.
+  "walkLevel", // Level of the leaf that the last walk found.
+  "superAddr", // Every superpage in the TLB lies in superAddr..superAddr | ~superMask.
+  "superMask",
+  "accessGpa",
+  "accessVa",
+  "accessMeta",
+  "accessValue",
+  "accessRd",
+  "stage2Gpa",
+  "stage2Kind", // Access.
+] as const;
+
+export type ArchSlot = typeof ARCHITECTURAL[number];
+export type Slot = ArchSlot | typeof CONFIGURATION[number] | typeof DERIVED[number];
+
+/** x0..x31, then the slot that swallows writes to x0. */
+export const X_SINK = 32 * 8;
+const FIRST = X_SINK + 8;
+
+const ALL: readonly Slot[] = [...ARCHITECTURAL, ...CONFIGURATION, ...DERIVED];
+export const ARCH_SLOTS: readonly ArchSlot[] = ARCHITECTURAL;
+export const DERIVED_SLOTS: readonly Slot[] = DERIVED;
+
+/** Byte offset of each slot from the hart's pointer. */
+export const SLOT = Object.fromEntries(ALL.map((s, i) => [s, FIRST + i * 8])) as Record<
+  Slot,
+  number
+>;
+export const HART_STATE_BYTES = FIRST + ALL.length * 8;
+
+export const STATUS_TRAP = 1;
+export const STATUS_ILLEGAL = 2;
+export const STATUS_STOP = 16;
+
+/** Why `run` came back. */
+export enum Stop {
+  Budget,
+  Load,
+  Store,
+  Stage2,
+  Ecall,
+  Wfi,
+  Timer,
+  Interrupt,
+}
+
+/** Kind of access, numbered so that the page-fault cause is 12 + kind (Privileged ISA, table of mcause). */
+export enum Access {
+  Fetch = 0,
+  Load = 1,
+  Store = 3,
+}

@@ -1,0 +1,132 @@
+/**
+ * Fragments of WebAssembly code as byte lists. An expression is a fragment that leaves one value on
+ * the stack; expressions compose by concatenation and may be repeated, so they hold no branches.
+ * Source: WebAssembly Core Specification 2.0, §5.4 (binary format of instructions).
+ *
+ * @module
+ */
+
+export type Code = readonly number[];
+export type ValueType = "i32" | "i64" | "f32" | "f64";
+
+/** LEB128, unsigned; `v` below 2^32. */
+export function uleb(v: number): number[] {
+  const out: number[] = [];
+  do {
+    const rest = Math.floor(v / 128);
+    out.push((v % 128) | (rest > 0 ? 0x80 : 0));
+    v = rest;
+  } while (v > 0);
+  return out;
+}
+
+/** LEB128, signed. */
+export function sleb(v: bigint): number[] {
+  const out: number[] = [];
+  for (;;) {
+    const byte = Number(v & 0x7fn);
+    v >>= 7n;
+    if ((v === 0n && !(byte & 0x40)) || (v === -1n && byte & 0x40)) {
+      out.push(byte);
+      return out;
+    }
+    out.push(byte | 0x80);
+  }
+}
+
+const binary = (opcode: number) => (a: Code, b: Code): Code => [...a, ...b, opcode];
+const unary = (opcode: number) => (a: Code): Code => [...a, opcode];
+const load = (opcode: number) => (addr: Code, offset = 0): Code => [
+  ...addr,
+  opcode,
+  0,
+  ...uleb(offset),
+];
+const store = (opcode: number) => (addr: Code, value: Code, offset = 0): Code => [
+  ...addr,
+  ...value,
+  opcode,
+  0,
+  ...uleb(offset),
+];
+
+/** Instructions on 32-bit integers. Loads and stores take (address, static offset). */
+export const i32 = {
+  const: (v: number): Code => [0x41, ...sleb(BigInt(v | 0))],
+  load: load(0x28),
+  load8u: load(0x2d),
+  load16u: load(0x2f),
+  store: store(0x36),
+  store8: store(0x3a),
+  store16: store(0x3b),
+  eqz: unary(0x45),
+  eq: binary(0x46),
+  ne: binary(0x47),
+  ltU: binary(0x49),
+  gtU: binary(0x4b),
+  leU: binary(0x4d),
+  geU: binary(0x4f),
+  add: binary(0x6a),
+  sub: binary(0x6b),
+  mul: binary(0x6c),
+  and: binary(0x71),
+  or: binary(0x72),
+  xor: binary(0x73),
+  shl: binary(0x74),
+  shrU: binary(0x76),
+  wrap: unary(0xa7),
+};
+
+/** Instructions on 64-bit integers. */
+export const i64 = {
+  const: (v: bigint | number): Code => [0x42, ...sleb(BigInt.asIntN(64, BigInt(v)))],
+  load: load(0x29),
+  load8s: load(0x30),
+  load8u: load(0x31),
+  load16s: load(0x32),
+  load16u: load(0x33),
+  load32s: load(0x34),
+  load32u: load(0x35),
+  store: store(0x37),
+  store8: store(0x3c),
+  store16: store(0x3d),
+  store32: store(0x3e),
+  eqz: unary(0x50),
+  eq: binary(0x51),
+  ne: binary(0x52),
+  ltS: binary(0x53),
+  ltU: binary(0x54),
+  geU: binary(0x5a),
+  clz: unary(0x79),
+  ctz: unary(0x7a),
+  popcnt: unary(0x7b),
+  add: binary(0x7c),
+  sub: binary(0x7d),
+  mul: binary(0x7e),
+  divS: binary(0x7f),
+  divU: binary(0x80),
+  remS: binary(0x81),
+  remU: binary(0x82),
+  and: binary(0x83),
+  or: binary(0x84),
+  xor: binary(0x85),
+  shl: binary(0x86),
+  shrS: binary(0x87),
+  shrU: binary(0x88),
+  extendS: unary(0xac),
+  extendU: unary(0xad),
+  extend8: unary(0xc2),
+  extend16: unary(0xc3),
+  extend32: unary(0xc4),
+};
+
+/** `cond ? a : b`, both evaluated. */
+export const select = (cond: Code, a: Code, b: Code): Code => [...a, ...b, ...cond, 0x1b];
+export const memoryFill = (at: Code, value: Code, bytes: Code): Code => [
+  ...at,
+  ...value,
+  ...bytes,
+  0xfc,
+  0x0b,
+  0,
+];

@@ -1,0 +1,212 @@
+/**
+ * A small WebAssembly assembler: modules of functions with structured control flow over one imported
+ * memory. Source: WebAssembly Core Specification 2.0, §5.5 (modules), §5.4.1 (control), and the
+ * branch hinting proposal (custom section `metadata.code.branch_hint`).
+ *
+ * @module
+ */
+import { type Code, uleb, type ValueType } from "./code.ts";
+
+const TYPE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
+const VOID = 0x40;
+
+/** Index of a local variable. */
+export type Local = number;
+/** A branch target: how many blocks enclose it. */
+export type Label = { readonly depth: number };
+
+/** One function under construction; statements append to its body. */
+export class Func {
+  readonly body: number[] = [];
+  readonly hints: { at: number; likely: boolean }[] = [];
+  readonly #locals: ValueType[] = [];
+  readonly #free: Record<ValueType, Local[]> = { i32: [], i64: [], f32: [], f64: [] };
+  #lent: { type: ValueType; local: Local }[] = [];
+  #depth = 0;
+
+  constructor(
+    readonly name: string,
+    readonly index: number,
+    readonly params: readonly ValueType[],
+    readonly results: readonly ValueType[],
+  ) {}
+
+  local(type: ValueType): Local {
+    this.#locals.push(type);
+    return this.params.length + this.#locals.length - 1;
+  }
+  /** A local that `releaseTemps` gives back: handlers share theirs. */
+  temp(type: ValueType): Local {
+    const local = this.#free[type].pop() ?? this.local(type);
+    this.#lent.push({ type, local });
+    return local;
+  }
+  releaseTemps(): void {
+    for (const { type, local } of this.#lent) this.#free[type].push(local);
+    this.#lent = [];
+  }
+
+  emit(code: Code): void {
+    for (const b of code) this.body.push(b);
+  }
+  get(l: Local): Code {
+    return [0x20, ...uleb(l)];
+  }
+  set(l: Local, v: Code): void {
+    this.emit([...v, 0x21, ...uleb(l)]);
+  }
+  /** Evaluates once, into a temporary; the result may be repeated at no cost. */
+  bind(type: ValueType, v: Code): Code {
+    const l = this.temp(type);
+    this.set(l, v);
+    return this.get(l);
+  }
+  call(f: { index: number }, ...args: Code[]): Code {
+    return [...args.flat(), 0x10, ...uleb(f.index)];
+  }
+  drop(v: Code): void {
+    this.emit([...v, 0x1a]);
+  }
+  return(v: Code = []): void {
+    this.emit([...v, 0x0f]);
+  }
+
+  #structured(opcode: number, head: Code, body: (label: Label) => void): void {
+    this.emit([...head, opcode, VOID]);
+    this.#depth++;
+    body({ depth: this.#depth });
+    this.#depth--;
+    this.emit([0x0b]);
+  }
+  /** A branch to its label leaves it. */
+  block(body: (label: Label) => void): void {
+    this.#structured(0x02, [], body);
+  }
+  /** A branch to its label repeats it; falling off its end leaves it. */
+  loop(body: (label: Label) => void): void {
+    this.#structured(0x03, [], body);
+  }
+  if(cond: Code, then: () => void, otherwise?: () => void, likely?: boolean): void {
+    this.emit(cond);
+    if (likely !== undefined) this.hints.push({ at: this.body.length, likely });
+    this.#structured(0x04, [], () => {
+      then();
+      if (otherwise) {
+        this.emit([0x05]);
+        otherwise();
+      }
+    });
+  }
+  br(label: Label): void {
+    this.emit([0x0c, ...uleb(this.#depth - label.depth)]);
+  }
+  brIf(label: Label, cond: Code): void {
+    this.emit([...cond, 0x0d, ...uleb(this.#depth - label.depth)]);
+  }
+  /** The last label is the default. */
+  brTable(labels: readonly Label[], index: Code): void {
+    const depths = labels.map((l) => uleb(this.#depth - l.depth));
+    this.emit([...index, 0x0e, ...uleb(labels.length - 1)]);
+    for (const d of depths) this.emit(d);
+  }
+  /** `switch (index)`: case i falls out of the switch after `cases[i]`; others do nothing. */
+  switch(index: Code, cases: readonly (() => void)[]): void {
+    this.block((out) => {
+      const nest = (i: number, labels: Label[]): void => {
+        this.block((label) => {
+          if (i === 0) this.brTable([label, ...labels, out], index);
+          else nest(i - 1, [label, ...labels]);
+        });
+        cases[i]();
+        if (i < cases.length - 1) this.br(out);
+      };
+      if (cases.length > 0) nest(cases.length - 1, []);
+    });
+  }
+  unreachable(): void {
+    this.emit([0x00]);
+  }
+
+  /** Declarations of locals, as they precede the body. */
+  prologue(): number[] {
+    return [...uleb(this.#locals.length), ...this.#locals.flatMap((t) => [1, TYPE[t]])];
+  }
+}
+
+/** Function to be supplied by the host. */
+export interface Import {
+  readonly index: number;
+}
+
+/** A module; imports must be declared before functions, for they take the first indices. */
+export class Module {
+  readonly #types: string[] = [];
+  readonly #typeBytes: number[][] = [];
+  readonly #imports: { name: string; type: number }[] = [];
+  readonly #funcs: Func[] = [];
+  readonly #exports: { name: string; index: number }[] = [];
+
+  /** `memory` is imported as `env.memory`, functions as `env.NAME`. */
+  constructor(readonly memoryPages: number) {}
+
+  #type(params: readonly ValueType[], results: readonly ValueType[]): number {
+    const key = `${params}>${results}`;
+    const known = this.#types.indexOf(key);
+    if (known >= 0) return known;
+    const list = (ts: readonly ValueType[]) => [...uleb(ts.length), ...ts.map((t) => TYPE[t])];
+    this.#typeBytes.push([0x60, ...list(params), ...list(results)]);
+    return this.#types.push(key) - 1;
+  }
+  import(name: string, params: ValueType[], results: ValueType[]): Import {
+    if (this.#funcs.length > 0) throw new Error(`import ${name}: declared after a function`);
+    return { index: this.#imports.push({ name, type: this.#type(params, results) }) - 1 };
+  }
+  func(name: string, params: readonly ValueType[], results: readonly ValueType[]): Func {
+    this.#type(params, results);
+    const f = new Func(name, this.#imports.length + this.#funcs.length, params, results);
+    this.#funcs.push(f);
+    return f;
+  }
+  export(f: Func): Func {
+    this.#exports.push({ name: f.name, index: f.index });
+    return f;
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    const text = (s: string) => {
+      const b = [...new TextEncoder().encode(s)];
+      return [...uleb(b.length), ...b];
+    };
+    const vector = (items: number[][]) => uleb(items.length).concat(...items);
+    const out: number[] = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+    const section = (id: number, body: number[]) => {
+      for (const part of [[id], uleb(body.length), body]) for (const b of part) out.push(b);
+    };
+    section(1, vector(this.#typeBytes));
+    section(
+      2,
+      vector([
+        [...text("env"), ...text("memory"), 2, 1, ...this.#memoryLimits()],
+        ...this.#imports.map((i) => [...text("env"), ...text(i.name), 0, ...uleb(i.type)]),
+      ]),
+    );
+    section(3, vector(this.#funcs.map((f) => uleb(this.#type(f.params, f.results)))));
+    section(7, vector(this.#exports.map((e) => [...text(e.name), 0, ...uleb(e.index)])));
+    section(0, [...text("metadata.code.branch_hint"), ...this.#hints(vector)]);
+    section(10, vector(this.#funcs.map((f) => sized([...f.prologue(), ...f.body, 0x0b]))));
+    return new Uint8Array(out);
+  }
+  #memoryLimits(): number[] {
+    return [...uleb(this.memoryPages), ...uleb(this.memoryPages)];
+  }
+  #hints(vector: (items: number[][]) => number[]): number[] {
+    const hinted = this.#funcs.filter((f) => f.hints.length > 0);
+    return vector(hinted.map((f) => {
+      const base = f.prologue().length;
+      const entries = f.hints.map((h) => [...uleb(base + h.at), 1, h.likely ? 1 : 0]);
+      return [...uleb(f.index), ...vector(entries)];
+    }));
+  }
+}
+
+const sized = (body: number[]) => uleb(body.length).concat(body);
