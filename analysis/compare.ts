@@ -16,7 +16,7 @@ export interface CompareOptions {
   /** Two trace directories or more; ratios are against the first. */
   readonly traces: readonly string[];
   readonly format?: "table" | "markdown" | "json";
-  /** An engine started earlier; the comparison closes it. */
+  /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   readonly engine?: Promise<Engine>;
 }
 

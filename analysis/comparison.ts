@@ -195,7 +195,8 @@ function setupDifferences(session: Session): SetupDifference[] {
     .filter(({ values }) => values.some((value) => value !== values[0]));
 }
 
-function flatten(path: string, value: unknown, leaves: Map<string, string>): void {
+/** Collects the leaves of a JSON value under dotted paths. */
+export function flatten(path: string, value: unknown, leaves: Map<string, string>): void {
   if (typeof value === "object" && value !== null) {
     for (const [key, inner] of Object.entries(value)) {
       flatten(path === "" ? key : `${path}.${key}`, inner, leaves);

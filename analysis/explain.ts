@@ -60,7 +60,9 @@ function because(most: RunFigures, least: RunFigures): string {
   }
   const causes = contributions(most, least).filter((c) => c.more > c.less).slice(0, 2);
   const unit = most.bytes > 0 ? " per KiB" : "";
-  const listed = causes.map((c) => `${c.name} (${rate(c.less)} against ${rate(c.more)}${unit})`);
+  const listed = causes.map((c) =>
+    `${c.name} (${c.less === 0 ? "none" : rate(c.less)} against ${rate(c.more)}${unit})`
+  );
   return listed.length === 0 ? "" : `, mostly for want of ${listed.join(" and ")}`;
 }
 

@@ -2,9 +2,12 @@
  * Laws that every sound trace obeys, as views of `laws/*.sql` that have no rows then.
  * @module
  */
+import { EVENT_TABLES } from "../core/trace/schema.ts";
 import type { Engine } from "./engine.ts";
 import { laws } from "./library.ts";
 import { createEntry } from "./load.ts";
+import { type OpenOptions, openTraces } from "./open.ts";
+import { textOutput } from "./output.ts";
 import { records } from "./rows.ts";
 
 export interface Violation {
@@ -32,4 +35,22 @@ export async function checkLaws(engine: Engine, options: LawOptions = {}): Promi
     for (const row of rows) violations.push({ law: law.name, ...row } as unknown as Violation);
   }
   return violations;
+}
+
+/** {@link checkLaws} on trace directories, with regard to the tables that each recorded. */
+export async function checkTraces(
+  paths: readonly string[],
+  options: OpenOptions = {},
+): Promise<Violation[]> {
+  const session = await openTraces(paths, textOutput(), options);
+  try {
+    const recorded = EVENT_TABLES.filter((table) =>
+      session.readers.every(({ manifest }) =>
+        (manifest.event_tables ?? EVENT_TABLES).includes(table)
+      )
+    );
+    return await checkLaws(session.engine, { recorded });
+  } finally {
+    session.close();
+  }
 }

@@ -18,7 +18,7 @@ export interface Session {
 }
 
 export interface OpenOptions {
-  /** An engine started earlier, to save its start-up time; the session closes it. */
+  /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   engine?: Promise<Engine>;
 }
 
@@ -31,6 +31,7 @@ export async function openTraces(
   output: Output,
   options: OpenOptions = {},
 ): Promise<Session> {
+  const owned = options.engine === undefined;
   const starting = options.engine ?? openEngine();
   // Awaited below; until then a failure is not unhandled.
   starting.catch(() => {});
@@ -41,22 +42,24 @@ export async function openTraces(
     }
     readers = paths.map((path) => TraceReader.open(path));
   } catch (error) {
-    starting.then((engine) => engine.close(), () => {});
+    if (owned) starting.then((engine) => engine.close(), () => {});
     throw error;
   }
   const names = runNames(paths);
   const engine = await starting;
+  const close = () => owned ? engine.close() : undefined;
   try {
+    if (!owned) await engine.reset();
     const total = readers.reduce((sum, reader) => sum + committedBytes(reader), 0);
     const sources = readers.map((reader, i) => sourceOf(reader, names[i]!));
     await load(engine, sources, { progress: announcer(total, output) });
   } catch (error) {
-    engine.close();
+    close();
     throw error;
   } finally {
     output.progress(null);
   }
-  return { engine, names, readers, close: () => engine.close() };
+  return { engine, names, readers, close };
 }
 
 /** A trace on disk as the loader takes it; only slices in flight are in memory. */

@@ -3,6 +3,7 @@
  * tour of what there is to ask.
  * @module
  */
+import type { Engine } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { openTraces } from "./open.ts";
 import {
@@ -28,6 +29,8 @@ export interface QueryOptions {
   /** Fill the statement's `?` places. */
   readonly params?: readonly Value[];
   readonly format?: QueryFormat;
+  /** An engine started earlier; it is emptied first, and stays the caller's to close. */
+  readonly engine?: Promise<Engine>;
 }
 
 /** More rows than this are left to the formats that machines read. */
@@ -39,7 +42,7 @@ export async function runQuery(
   output: Output = standardOutput(),
 ): Promise<number> {
   const sql = statement(options);
-  const session = await openTraces(options.traces, output);
+  const session = await openTraces(options.traces, output, { engine: options.engine });
   try {
     if (sql === null) {
       output.write(await tour(session, output.width));

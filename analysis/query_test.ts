@@ -1,7 +1,11 @@
 import { strict as assert } from "node:assert";
+import { openEngine } from "./engine.ts";
 import { textOutput } from "./output.ts";
 import { runQuery } from "./query.ts";
 import { writeSynthetic } from "./synthetic.ts";
+
+const engine = openEngine();
+Deno.test.afterAll(async () => (await engine).close());
 
 async function withTraces(test: (directory: string) => Promise<void>): Promise<void> {
   const directory = Deno.makeTempDirSync({ prefix: "exitscope-" });
@@ -24,12 +28,12 @@ Deno.test("query: two traces on disk answer together, told apart by run", () =>
     const sql =
       "SELECT run, count(*) AS writes FROM access WHERE register IN ('txdata', 'QueueNotify') GROUP BY 1 ORDER BY 1";
     const output = textOutput();
-    assert.equal(await runQuery({ traces, sql, format: "csv" }, output), 0);
+    assert.equal(await runQuery({ traces, sql, format: "csv", engine }, output), 0);
     assert.equal(output.text, "run,writes\nsifive,1024\nvirtio,64\n");
     const json = textOutput();
-    await runQuery({ traces: [traces[1]!], sql: "region", format: "json" }, json);
+    await runQuery({ traces: [traces[1]!], sql: "region", format: "json", engine }, json);
     assert.equal(JSON.parse(json.text)[0].bytes, 1024);
     const tour = textOutput(80);
-    await runQuery({ traces, sql: null }, tour);
+    await runQuery({ traces, sql: null, engine }, tour);
     assert(tour.text.split("\n").every((line) => line.length <= 100), tour.text);
   }));

@@ -29,6 +29,8 @@ export class TraceDirectory implements TraceSink {
   #flushes = 0;
   #digest = "";
   #last: CommitState | null = null;
+  /** The first error. What follows it would stand in the wrong place of a file, and is refused. */
+  #failure: Error | null = null;
 
   /**
    * Creates the directory and its files. Throws TraceError when something is there already: `force`
@@ -110,10 +112,11 @@ export class TraceDirectory implements TraceSink {
   }
 
   #guard<T>(path: string, action: () => T): T {
+    if (this.#failure !== null) throw this.#failure;
     try {
       return action();
     } catch (error) {
-      throw explain(error as Error, path, this.path);
+      throw this.#failure = explain(error as Error, path, this.path);
     }
   }
 }

@@ -56,6 +56,8 @@ export function makePort(host: PortHost, d: PortOf): Port {
       (level) => host.line(source, level),
     )
   );
+  // Whoever is handed bytes is done with them on return.
+  const one = new Uint8Array(1);
   const wire = (line: number) => {
     const found = wires[line];
     if (found === undefined) {
@@ -68,7 +70,7 @@ export function makePort(host: PortHost, d: PortOf): Port {
     signal: (line = 0) => wire(line).signal(),
     now: () => host.nowNs(),
     timer: (name, atNs, arg = 0) => host.events.set(d.name, name, atNs, arg),
-    out: (bytes) => host.out(d.name, typeof bytes === "number" ? Uint8Array.of(bytes) : bytes),
+    out: (bytes) => host.out(d.name, typeof bytes === "number" ? (one[0] = bytes, one) : bytes),
     stop: (kind, code) => host.stop(kind, code),
     hartIrq: (hart, bit, level) => host.hartIrq(hart, bit, level),
     inputSpace: () => {},

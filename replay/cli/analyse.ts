@@ -26,12 +26,9 @@ async function query(a: QueryArguments): Promise<number> {
   return await runQuery({ traces, sql, file: a.file ?? null, format: a.format });
 }
 
-export async function compare(
-  traces: readonly string[],
-  format: CompareArguments["format"],
-): Promise<number> {
+async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
-  return await runCompare({ traces, format });
+  return await runCompare({ traces: a.traces, format: a.format });
 }
 
 async function inspect(a: InspectArguments): Promise<number> {
@@ -47,7 +44,7 @@ export async function runAnalysis(
     case "query":
       return await query(a);
     case "compare":
-      return await compare(a.traces, a.format);
+      return await compare(a);
     case "inspect":
       return await inspect(a);
   }

@@ -109,9 +109,12 @@ function checkOutputs(done: readonly Recorded[]): number {
   return payloads[0].bytes;
 }
 
-async function runPair(a: RecordArguments, pair: Pair): Promise<number> {
-  const paths = freeNames(TRACES, pair.sides.map((s) => s.name), a.force);
-  console.log(`${pair.question}\n`);
+/** Records both sides; their recordings, or the exit code of the one that failed. */
+async function recordPair(
+  a: RecordArguments,
+  pair: Pair,
+  paths: readonly string[],
+): Promise<Recorded[] | number> {
   const done: Recorded[] = [];
   for (const [i, side] of pair.sides.entries()) {
     const { recorded, signalled } = await recordSide(a, pair, side, paths[i]);
@@ -119,13 +122,27 @@ async function runPair(a: RecordArguments, pair: Pair): Promise<number> {
     if (code !== null) return code;
     done.push(recorded);
   }
-  const bytes = checkOutputs(done);
-  console.log();
-  const { compare } = await import("./analyse.ts");
-  const code = await compare(paths, "table");
-  console.log(`\nBoth consoles received ${count(bytes)} bytes unchanged (CRC-32 by the guest).`);
-  console.log(`Ask further: deno task query ${paths.join(" ")}`);
-  return code;
+  return done;
+}
+
+async function runPair(a: RecordArguments, pair: Pair): Promise<number> {
+  const paths = freeNames(TRACES, pair.sides.map((s) => s.name), a.force);
+  console.log(`${pair.question}\n`);
+  const { openEngine } = await import("../../analysis/engine.ts");
+  // DuckDB starts in its worker while the guests run.
+  const engine = openEngine();
+  try {
+    const done = await recordPair(a, pair, paths);
+    if (typeof done === "number") return done;
+    const bytes = checkOutputs(done);
+    const { runCompare } = await import("../../analysis/compare.ts");
+    const code = await runCompare({ traces: paths, engine });
+    console.log(`\nBoth consoles received ${count(bytes)} bytes unchanged (CRC-32 by the guest).`);
+    console.log(`Ask further: deno task query ${paths.join(" ")}`);
+    return code;
+  } finally {
+    await engine.then((e) => e.close(), () => {});
+  }
 }
 
 /** Records and compares every pair; the exit code of the first that fails. */

@@ -50,11 +50,12 @@ function fixOf(error: Error): string | null {
 
 const UNFORESEEN = "This was not foreseen: run again with EXITSCOPE_DEBUG=1 and report it.";
 
-/** "the end" → "The end." */
-const sentence = (text: string) => {
-  const line = text.trim().replace(/[.;]$/, "");
-  return `${line.charAt(0).toUpperCase()}${line.slice(1)}.`;
-};
+/** Ends with one full stop, or the question mark it has. */
+const ended = (text: string) => `${text.trim().replace(/[.;]$/, "")}.`.replace(/\?\.$/, "?");
+
+/** "check the path" → "Check the path."; a name keeps its case. */
+const sentence = (text: string) =>
+  ended(text).replace(/^[a-z]+(?=[ ,:])/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 
 /**
  * What to print for `error`: one line, except where it quotes the user's SQL and points into it. An
@@ -67,7 +68,7 @@ export function describe(error: unknown, debug: boolean): { text: string; exitCo
   const what = points ? e.message.trimEnd() : e.message.trim().replace(/\s*\n\s*/g, " ");
   const text = points
     ? `exitscope: ${what}\n${fix ?? ""}`
-    : `exitscope: ${sentence(what)} ${sentence(fix ?? UNFORESEEN)}`;
+    : `exitscope: ${ended(what)} ${sentence(fix ?? UNFORESEEN)}`;
   const exitCode = (e as { exitCode?: unknown }).exitCode;
   return {
     text: debug ? `${text}\n${e.stack ?? ""}` : text,

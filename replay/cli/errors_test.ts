@@ -3,7 +3,7 @@ import { describe, diskIsFull, EXIT, UserError } from "./errors.ts";
 
 Deno.test("errors: one line, what is wrong and then what to do, no stack", () => {
   assert.deepEqual(describe(new UserError("no such\n  file: a", "check the path"), false), {
-    text: "exitscope: No such file: a. Check the path.",
+    text: "exitscope: no such file: a. Check the path.",
     exitCode: EXIT.usage,
   });
 });
@@ -11,7 +11,7 @@ Deno.test("errors: one line, what is wrong and then what to do, no stack", () =>
 Deno.test("errors: an error of another module brings its own fix and exit code", () => {
   const error = Object.assign(new Error("a.trace is newer."), { fix: "Update.", exitCode: 1 });
   assert.deepEqual(describe(error, false), {
-    text: "exitscope: A.trace is newer. Update.",
+    text: "exitscope: a.trace is newer. Update.",
     exitCode: 1,
   });
 });

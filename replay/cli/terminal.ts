@@ -183,7 +183,8 @@ export class Terminal implements RecordHost {
   }
 }
 
-function writeAll(bytes: Uint8Array): void {
+/** Writes to standard output, all of it. */
+export function writeOut(bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
     try {
       at += Deno.stdout.writeSync(bytes.subarray(at));
@@ -204,7 +205,7 @@ export function processStreams(): Streams {
       const n = await Deno.stdin.read(buffer).catch(() => null);
       return n === null ? null : buffer.slice(0, n);
     },
-    write: writeAll,
+    write: writeOut,
     setRaw: (raw) => Deno.stdin.setRaw(raw),
   };
 }

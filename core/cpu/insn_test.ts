@@ -1,0 +1,105 @@
+/** Rows: encoder, decoder and disassembler agree with each other and with the GNU tools. @module */
+import assert from "node:assert/strict";
+import { csrName } from "./csr.ts";
+import { disassemble } from "./disassemble.ts";
+import { encode, insn, operands } from "./insn.ts";
+import { DECODER, INSNS } from "./isa/mod.ts";
+import { instruction, Rng } from "./random_streams.ts";
+import { extract } from "./row.ts";
+import { testWithTool } from "./tools.ts";
+
+Deno.test("row: one that does not add up throws at load, with the count", () => {
+  const sem = () => {};
+  const short = { row: "imm[11:1] rs1 010 rd 0000011", asm: "lw rd, imm(rs1)", sem };
+  assert.throws(() => insn(short), /^Error: lw: row .* covers 31 bits, expected 32$/);
+  assert.throws(() => insn({ ...short, row: "imm rs1 010 rd 0000011" }), /needs its bits/);
+});
+
+for (const i of INSNS) {
+  Deno.test(`${i.asm}: a decoded instruction encodes to the word it came from`, () => {
+    const r = new Rng(i.row.match);
+    let [decoded, tries] = [0, 0];
+    for (; decoded < 50 && tries < 2000; tries++) {
+      const bits = i.row.length === 4 ? r.u32() : r.u32() & 0xffff;
+      const word = (i.row.match | bits & ~i.row.mask) >>> 0;
+      if (DECODER.find(word) !== i) continue; // Excluded operand, or a row with more fixed bits.
+      decoded++;
+      const values = Object.fromEntries(
+        [...i.row.operands.values()].map((o) => [o.name, extract(o, word)]),
+      );
+      assert.equal(encode(i, values), word);
+      assert.equal(operands(i, word).insn, i);
+    }
+    assert.ok(decoded > 0, "no random word decodes to this row");
+  });
+}
+
+Deno.test("encode: a value that does not fit is refused by name", () => {
+  const addi = INSNS.find((i) => i.name === "addi")!;
+  assert.throws(() => encode(addi, { imm: 2048 }), /addi: operand imm cannot be 2048/);
+  assert.throws(() => encode(addi, { shamt: 1 }), /addi: has no operand shamt/);
+});
+
+/** Differences of notation, not of meaning. */
+function normalize(text: string): string {
+  return text.replace(/\s+<.*$/, "").replace(/\s+#.*$/, "").replace(/\s*,\s*/g, ",")
+    .replace(/\s+/g, " ").trim();
+}
+
+const BASE = 0x10000;
+
+/** Name and listing of objdump for each word, in order. */
+function objdump(words: { word: number; bytes: number }[]): Map<number, string> {
+  const image = new Uint8Array(words.reduce((n, w) => n + w.bytes, 0));
+  const view = new DataView(image.buffer);
+  let at = 0;
+  for (const { word, bytes } of words) {
+    view.setUint16(at, word & 0xffff, true);
+    if (bytes === 4) view.setUint16(at + 2, word >>> 16, true);
+    at += bytes;
+  }
+  const file = Deno.makeTempFileSync();
+  try {
+    Deno.writeFileSync(file, image);
+    const { stdout } = new Deno.Command("riscv64-unknown-elf-objdump", {
+      args: [
+        ...["-D", "-b", "binary", "-m", "riscv:rv64", "-M", "no-aliases", "-z"],
+        ...[`--adjust-vma=${BASE}`, file],
+      ],
+    }).outputSync();
+    const lines = new TextDecoder().decode(stdout).split("\n");
+    const rows = lines.map((l) => /^\s*([0-9a-f]+):\s+[0-9a-f]+\s+(.*)$/.exec(l)).filter((m) =>
+      !!m
+    );
+    return new Map(rows.map((m) => [parseInt(m[1], 16), normalize(m[2])]));
+  } finally {
+    Deno.removeSync(file);
+  }
+}
+
+testWithTool(
+  "disassemble: prints what objdump prints without aliases",
+  "riscv64-unknown-elf-objdump",
+  "binutils-riscv64-unknown-elf",
+  () => {
+    const seed = Number(Deno.env.get("SEED") ?? 1);
+    const r = new Rng(seed);
+    const words: { word: number; bytes: number }[] = [];
+    while (words.length < 20000) {
+      const { word, bytes } = instruction(r);
+      const i = DECODER.find(word);
+      if (!i || i.row.length !== bytes) continue;
+      const csr = i.row.operands.get("csr");
+      if (csr && !csrName(extract(csr, word))) continue; // Other versions know other names.
+      words.push({ word, bytes });
+    }
+    const listing = objdump(words);
+    let at = BASE;
+    for (const { word, bytes } of words) {
+      const ours = normalize(disassemble(word, BigInt(at)));
+      const theirs = listing.get(at) ?? "(nothing)";
+      assert.equal(ours, theirs, `word ${word.toString(16)}; to repeat: SEED=${seed} deno test -A`);
+      at += bytes;
+    }
+  },
+);
