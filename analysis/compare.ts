@@ -104,9 +104,7 @@ function figureTable(runs: Runs, rows: readonly FigureRow[], corner = ""): Grid 
       name,
       ...values.map((value) => value === null ? "—" : show(value)),
       ...values.slice(1).map((value) =>
-        plain || value === null || values[0] === null || value + values[0]! === 0
-          ? ""
-          : ratio(values[0]!, value)
+        plain || !value || !values[0] ? "" : ratio(values[0], value)
       ),
     ]),
   };
@@ -215,13 +213,14 @@ function interrupts(runs: Runs): Section | null {
   if (devices.length === 0) return null;
   const rows = devices.map((device): FigureRow => {
     const values = runs.map((run) => run.interruptsByDevice[device] ?? 0);
-    return { name: device, values, show: count, plain: values.includes(0) };
+    return { name: device, values, show: count };
   });
   return { title: "Interrupts raised", grid: figureTable(runs, rows) };
 }
 
 function costs(runs: Runs): Section | null {
-  const profiles = [...new Set(runs.flatMap((run) => run.costs.map((cost) => cost.profile)))];
+  const priced = runs.flatMap((run) => run.costs.filter((cost) => cost.ns > 0));
+  const profiles = [...new Set(priced.map((cost) => cost.profile))];
   if (profiles.length === 0) return null;
   const rows = profiles.map((profile): FigureRow => {
     const found = runs.map((run) => run.costs.find((cost) => cost.profile === profile) ?? null);
