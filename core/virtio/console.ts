@@ -93,7 +93,7 @@ const consoleDevice = virtioDevice({
           if (data.length !== 4) return;
           kept.cols = data[0] | data[1] << 8;
           kept.rows = data[2] | data[3] << 8;
-          if (v.has("VIRTIO_CONSOLE_F_SIZE")) v.configChanged();
+          v.configChanged("VIRTIO_CONSOLE_F_SIZE");
         },
       },
       canInput: { rx: () => v.live(RECEIVEQ) ? FIFO_BYTES - s.fifo.length : 0 },

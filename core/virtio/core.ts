@@ -236,7 +236,7 @@ export class VirtioCore implements VirtioPort<string> {
     chain.completeNs = Math.max(this.port.now(), busyUntil) + latencyNs;
     const after = inFlight.findIndex((c) => c.completeNs > chain.completeNs);
     inFlight.splice(after < 0 ? inFlight.length : after, 0, chain);
-    this.#arm(i);
+    if (inFlight[0] === chain) this.#arm(i);
   }
 
   #arm(i: number): void {
@@ -314,9 +314,9 @@ export class VirtioCore implements VirtioPort<string> {
     this.#tellConfiguration();
   }
 
-  configChanged(): void {
+  configChanged(feature: string): void {
     this.parts.nextGeneration();
-    this.#tellConfiguration();
+    if (this.has(feature)) this.#tellConfiguration();
   }
 
   #tellConfiguration(): void {

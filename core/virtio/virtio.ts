@@ -99,8 +99,8 @@ export interface VirtioPort<F extends string> {
   out(data: Uint8Array | number): void;
   /** The outside may hand in input again. */
   inputSpace(): void;
-  /** The configuration space was changed from outside (§2.5). */
-  configChanged(): void;
+  /** Fields of this feature were changed from outside; a driver that negotiated it is told (§2.5). */
+  configChanged(feature: F): void;
 }
 
 export interface VirtioDevice<

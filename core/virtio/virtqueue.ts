@@ -71,6 +71,7 @@ export const queueFields = (maxSize: number) => ({
   usedIdx: u16(),
   signalledUsed: u16(), // usedIdx when the device last decided whether to interrupt.
   notifyOff: flag(), // The device asks for no available buffer notifications.
+  availEvent: num(-1), // avail_event as last written, -1 before that.
   inFlight: list(chainFields(maxSize), maxSize), // Popped but not yet pushed, oldest first.
 });
 export type QueueState = StateOf<ReturnType<typeof queueFields>>;
@@ -150,12 +151,13 @@ export class Virtqueue {
   /** Takes the queue out of service and forgets where it stood; its registers keep their values. */
   stop(): void {
     const { s } = this;
-    s.queueReady = s.notifyOff = false;
-    s.availIdx =
-      s.lastAvail =
-      s.usedIdx =
-      s.signalledUsed =
-        0;
+    s.queueReady = false;
+    s.availIdx = 0;
+    s.lastAvail = 0;
+    s.usedIdx = 0;
+    s.signalledUsed = 0;
+    s.notifyOff = false;
+    s.availEvent = -1;
     s.inFlight.length = 0;
   }
 
@@ -291,18 +293,22 @@ export class Virtqueue {
 
   /**
    * §2.7.10.2: asks for a notification at the next available chain. Under EVENT_IDX the request
-   * names an index and so is renewed each time. The guest cannot run between the last pop and this
+   * names an index and so is renewed as that moves. The guest cannot run between the last pop and this
    * call, so the ring needs no second look.
    */
   enableNotify(): void {
     const { s, host } = this;
     const { used } = this.areas();
     if (host.has("VIRTIO_F_EVENT_IDX")) {
+      if (!s.notifyOff && s.availEvent === s.lastAvail) return;
       host.mem.setU16(used + availEventAt(s.queueNum), s.lastAvail);
-    } else if (s.notifyOff) host.mem.setU16(used + USED.flags, 0);
-    else return;
+      s.availEvent = s.lastAvail;
+    } else {
+      if (!s.notifyOff) return;
+      host.mem.setU16(used + USED.flags, 0);
+    }
     s.notifyOff = false;
-    host.log("notify_enabled", this.index, { avail_idx: s.lastAvail });
+    host.log("notify_enabled", this.index, { avail_idx: s.availIdx });
   }
 
   /** §2.7.10.2: under EVENT_IDX an avail_event that stays behind is the way to say so. */
@@ -313,7 +319,7 @@ export class Virtqueue {
     if (!host.has("VIRTIO_F_EVENT_IDX")) {
       host.mem.setU16(this.areas().used + USED.flags, USED_F_NO_NOTIFY);
     }
-    host.log("notify_suppressed", this.index, { avail_idx: s.lastAvail });
+    host.log("notify_suppressed", this.index, { avail_idx: s.availIdx });
   }
 }
 
