@@ -125,6 +125,38 @@ Deno.test("store: an instruction written is the instruction executed, without FE
   }
 });
 
+Deno.test("store: a page written before it ran is coherent once it has run", () => {
+  const cpu = machine();
+  const h = cpu.hart(0);
+  const at = 0x4000;
+  program(cpu, at, [["addi", { rd: A0, rs1: A0, imm: 1 }], ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
+  program(cpu, 0x2000, [
+    ["sw", { rs2: 0, rs1: A1, imm: 64 }], // Caches the page for stores, before it is decoded.
+    ["jalr", { rd: 1, rs1: A1, imm: 0 }],
+    ["sw", { rs2: A2, rs1: A1, imm: 0 }],
+    ["jalr", { rd: 1, rs1: A1, imm: 0 }],
+  ]);
+  h.start({ pc: RAM_BASE + 0x2000, a0: 0, a1: RAM_BASE + at, priv: 3 });
+  h.setX(A2, BigInt(word("addi", { rd: A0, rs1: A0, imm: 5 }).bits));
+  cpu.run(0, 8);
+  assert.equal(h.x(A0), 6n);
+});
+
+Deno.test("store: to the upper half of an instruction changes it", () => {
+  const cpu = machine();
+  const h = cpu.hart(0);
+  program(cpu, 0x100, [["addi", { rd: A0, rs1: A0, imm: 1 }], ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
+  program(cpu, 0x2000, [
+    ["jalr", { rd: 1, rs1: A1, imm: 0 }],
+    ["sh", { rs2: A2, rs1: A1, imm: 2 }],
+    ["jalr", { rd: 1, rs1: A1, imm: 0 }],
+  ]);
+  h.start({ pc: RAM_BASE + 0x2000, a0: 0, a1: RAM_BASE + 0x100, priv: 3 });
+  h.setX(A2, BigInt(word("addi", { rd: A0, rs1: A0, imm: 5 }).bits >>> 16));
+  cpu.run(0, 7);
+  assert.equal(h.x(A0), 6n);
+});
+
 /** Maps `va` through a leaf at `level`; tables at pages 64..66. */
 function map(cpu: RiscvCpu, va: bigint, page: number, level: number): number {
   const entry = (table: number, l: number) =>

@@ -1,6 +1,7 @@
 /** Traps, interrupts, timer, WFI, SBI mode and device accesses, by example. @module */
 import assert from "node:assert/strict";
 import { type Hart, type RiscvCpu, Stop } from "./mod.ts";
+import { PTE } from "./mstatus.ts";
 import { RAM_BASE } from "./random_streams.ts";
 import { type Line, machine, NS_PER_INSN, program, word } from "./testing.ts";
 
@@ -67,6 +68,57 @@ Deno.test("interrupt: enabling it by a CSR write takes it before the next instru
   assert.equal(cpu.run(0, 5), Stop.Interrupt);
   assert.deepEqual([h.cause, h.icount, h.csr(0x141)], [1, 1, BigInt(RAM_BASE + 4)]);
 });
+
+Deno.test("interrupt: an enable bit set in sie counts from the next instruction on", () => {
+  const { cpu, h } = started([["csrrs", { rd: 0, csr: 0x104, rs1: A0 }], NOP, NOP], { sbi: true });
+  h.setX(A0, 0x200n);
+  h.setCsr(0x100, 2n);
+  h.setIrq(9, true);
+  assert.equal(cpu.run(0, 3), Stop.Interrupt);
+  assert.equal(h.icount, 1);
+});
+
+Deno.test("interrupt: software that sets sip.SSIP is interrupted at once", () => {
+  const { cpu, h } = started([["csrrsi", { rd: 0, csr: 0x144, uimm: 2 }], NOP], { sbi: true });
+  h.setCsr(0x104, 2n);
+  h.setCsr(0x100, 2n);
+  assert.equal(cpu.run(0, 3), Stop.Interrupt);
+  assert.deepEqual([h.icount, h.cause], [1, 1]);
+});
+
+/** Page 8 at 0x4000_0000 with these PTE bits; the program in RAM under an S-mode gigapage. */
+function paged(bits: number, lines: Line[]): { cpu: RiscvCpu; h: Hart } {
+  const { cpu, h } = started(lines, { sbi: true });
+  const page = (n: number) => BigInt(RAM_BASE / 4096 + n) << 10n;
+  const entry = (table: number, i: number, v: bigint) =>
+    cpu.ramView.setBigUint64(table * 4096 + i * 8, v, true);
+  entry(16, 2, page(0) | 0xcfn);
+  entry(16, 1, page(17) | 1n);
+  entry(17, 0, page(18) | 1n);
+  entry(18, 0, page(8) | BigInt(bits));
+  h.setCsr(0x180, 8n << 60n | BigInt(RAM_BASE / 4096 + 16));
+  h.setX(A1, 0x4000_0000n);
+  return { cpu, h };
+}
+
+for (
+  const [name, bit, bits] of [["SUM", 0x4_0000n, PTE.R | PTE.U], ["MXR", 0x8_0000n, PTE.X]] as const
+) {
+  Deno.test(`sstatus.${name}: opens and closes a page at once, without SFENCE.VMA`, () => {
+    const load: Line = ["lw", { rd: A0, rs1: A1, imm: 0 }];
+    const { cpu, h } = paged(PTE.V | PTE.A | bits, [
+      ["csrrs", { rd: 0, csr: 0x100, rs1: A2 }],
+      load,
+      ["csrrc", { rd: 0, csr: 0x100, rs1: A2 }],
+      load,
+    ]);
+    h.setX(A2, bit);
+    cpu.run(0, 3);
+    assert.equal(h.csr(0x142), 0n);
+    cpu.run(0, 1);
+    assert.deepEqual([h.csr(0x142), h.csr(0x143)], [13n, 0x4000_0000n]);
+  });
+}
 
 Deno.test("sip: software clears SSIP; a wired SEIP survives a read-modify-write", () => {
   const { cpu, h } = started([
