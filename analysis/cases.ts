@@ -2,6 +2,8 @@
  * Reads and runs the `*_test.txt` files beside views and laws: rows in, query, rows out.
  *
  * ```text
+ * view NAME                     (or law NAME)
+ *
  * case what this shows
  * trace NAME                    (left out: a single trace called t)
  * table exit

@@ -23,6 +23,8 @@ export interface CompareOptions {
 /** Registers in the table; the rest is summed up in one line. */
 const REGISTERS = 12;
 const DEFAULT_WIDTH = 100;
+/** Characters of a run's name that still head a column. */
+const LONGEST_NAME = 16;
 
 /** Returns the exit code, 0; throws AnalysisError or TraceError for what cannot be compared. */
 export async function runCompare(
@@ -49,14 +51,30 @@ function render(
 ): string {
   const sentence = explain(comparison);
   if (format === "json") return JSON.stringify({ ...comparison, sentence }, null, 2) + "\n";
-  const parts = sections(comparison);
+  const { legend, labelled } = abbreviated(comparison);
+  const parts = sections(labelled);
   if (format === "markdown") {
-    return parts.map(({ title, grid }) => `### ${title}\n\n${renderMarkdown(grid)}\n`).join("") +
+    return legend.map((line) => `- ${line}\n`).join("") + (legend.length > 0 ? "\n" : "") +
+      parts.map(({ title, grid }) => `### ${title}\n\n${renderMarkdown(grid)}\n`).join("") +
       `**${sentence}**\n`;
   }
   const room = Number.isFinite(width) ? width : DEFAULT_WIDTH;
-  return parts.map(({ title, grid }) => `${title}\n${indent(renderTable(grid, room - 2))}\n`)
-    .join("") + wrap(sentence, room).join("\n") + "\n";
+  return legend.map((line) => `${line}\n`).join("") + (legend.length > 0 ? "\n" : "") +
+    parts.map(({ title, grid }) => `${title}\n${indent(renderTable(grid, room - 2))}\n`).join("") +
+    wrap(sentence, room).join("\n") + "\n";
+}
+
+/** Two runs of short names head their columns themselves; else letters do, and a legend explains. */
+function abbreviated(comparison: Comparison): { legend: string[]; labelled: Comparison } {
+  const { runs } = comparison;
+  if (runs.length === 2 && runs.every((run) => run.run.length <= LONGEST_NAME)) {
+    return { legend: [], labelled: comparison };
+  }
+  const letter = (i: number) => i < 26 ? String.fromCharCode(65 + i) : `#${i + 1}`;
+  return {
+    legend: runs.map((run, i) => `${letter(i)} = ${run.run}`),
+    labelled: { ...comparison, runs: runs.map((run, i) => ({ ...run, run: letter(i) })) },
+  };
 }
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, "  ");
@@ -93,20 +111,20 @@ function setup({ runs, setup }: Comparison): Section | null {
   };
 }
 
-/** A table with a figure per run, and for every run but the first how many times less that is. */
-function figureTable(runs: Runs, rows: readonly FigureRow[], corner = ""): Grid {
+/** A table with a figure per run, and how many times that of each other run the first one's is. */
+function figureTable(runs: Runs, rows: readonly FigureRow[]): Grid {
   const others = runs.slice(1);
-  const times = others.length === 1 ? ["ratio"] : others.map((run) => `÷ ${run.run}`);
+  const times = others.length === 1
+    ? ["ratio"]
+    : others.map((run) => `${runs[0]!.run} ÷ ${run.run}`);
   return {
-    head: [corner, ...runs.map((run) => run.run), ...times],
+    head: ["", ...runs.map((run) => run.run), ...times],
     right: [false, ...runs.map(() => true), ...times.map(() => true)],
     rows: rows.map(({ name, values, show, plain }) => [
       name,
       ...values.map((value) => value === null ? "—" : show(value)),
       ...values.slice(1).map((value) =>
-        plain || value === null || values[0] === null || value + values[0]! === 0
-          ? ""
-          : ratio(values[0]!, value)
+        plain || !value || !values[0] ? "" : ratio(values[0], value)
       ),
     ]),
   };
@@ -215,13 +233,14 @@ function interrupts(runs: Runs): Section | null {
   if (devices.length === 0) return null;
   const rows = devices.map((device): FigureRow => {
     const values = runs.map((run) => run.interruptsByDevice[device] ?? 0);
-    return { name: device, values, show: count, plain: values.includes(0) };
+    return { name: device, values, show: count };
   });
   return { title: "Interrupts raised", grid: figureTable(runs, rows) };
 }
 
 function costs(runs: Runs): Section | null {
-  const profiles = [...new Set(runs.flatMap((run) => run.costs.map((cost) => cost.profile)))];
+  const priced = runs.flatMap((run) => run.costs.filter((cost) => cost.ns > 0));
+  const profiles = [...new Set(priced.map((cost) => cost.profile))];
   if (profiles.length === 0) return null;
   const rows = profiles.map((profile): FigureRow => {
     const found = runs.map((run) => run.costs.find((cost) => cost.profile === profile) ?? null);

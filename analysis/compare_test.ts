@@ -47,6 +47,11 @@ Deno.test("compare: two devices on the same work, in every format", () =>
     await runCompare({ traces: [virtio, sifive], format: "markdown", engine }, markdown);
     assert(markdown.text.includes("| uart0.txdata write | — |  | 8,192 | 1,024 |"), markdown.text);
     assert(markdown.text.endsWith(`**${sentence}**\n`));
+    const three = textOutput(80);
+    await runCompare({ traces: [sifive, virtio, virtio], engine }, three);
+    assert(three.text.startsWith("A = sifive\nB = virtio\nC = virtio#2\n\n"), three.text);
+    assert.match(three.text, /A +B +C +A ÷ B +A ÷ C\n/);
+    assert(three.text.split("\n").every((line) => line.length <= 80), three.text);
     const json = textOutput();
     await runCompare({ traces: [sifive, virtio, virtio], format: "json", engine }, json);
     const parsed = JSON.parse(json.text);

@@ -145,7 +145,7 @@ function figures(run: string, rows: Answers, totalNs: number): RunFigures {
     totalNs,
     icount: icount === null ? null : number(icount),
     device,
-    handover: device === null ? null : handover(device, rows.started, kinds),
+    handover: device === null ? null : handover(device, rows, kinds),
     costs: rows.costs.map((row) => ({
       profile: row.profile as string,
       ns: number(row.ns),
@@ -164,16 +164,21 @@ function dearestDevice(kinds: readonly ExitKind[]): string | null {
   return ranked[0]?.[0] ?? null;
 }
 
-/** The register whose access starts the device's requests, else the one it exits for most. */
+/**
+ * The register whose access starts the device's requests; without requests its transmit register;
+ * without one the register it exits for most.
+ */
 function handover(
   device: string,
-  started: readonly Row[],
+  { started, moved }: Answers,
   kinds: readonly ExitKind[],
 ): Handover | null {
   const start = started.find((row) => row.device === device);
   if (start !== undefined) {
     return { register: start.register as string, direction: start.write ? "write" : "read" };
   }
+  const transmit = moved.find((row) => row.device === device)?.register;
+  if (transmit) return { register: transmit as string, direction: "write" };
   const own = kinds.filter((kind) => kind.device === device && kind.register !== null);
   const groups = Map.groupBy(own, (kind) => `${kind.register} ${kind.direction}`);
   const most = [...groups.values()].sort((a, b) => sumExits(b) - sumExits(a))[0]?.[0];

@@ -9,7 +9,10 @@ Deno.test.afterAll(async () => (await engine).close());
 
 function casesOf(folder: string, entry: LibraryEntry): Case[] {
   const file = new URL(`./${folder}/${entry.name}_test.txt`, import.meta.url);
-  return parseCases(Deno.readTextFileSync(file));
+  const text = Deno.readTextFileSync(file);
+  const first = `${folder === "laws" ? "law" : "view"} ${entry.name}`;
+  assert.equal(text.split("\n", 1)[0], first, `${file}: first line`);
+  return parseCases(text);
 }
 
 async function checkCase(entry: LibraryEntry, example: Case): Promise<void> {

@@ -114,15 +114,22 @@ function fit(natural: number[], right: readonly boolean[], width: number): numbe
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 
+/** Rows laid on their sides fill a screen soon. */
+const RECORDS = 50;
+
 function renderRecords(grid: Grid, width: number): string {
+  const more = grid.rows.length - RECORDS;
   const label = Math.max(...grid.head.map((head) => head.length));
   const room = Math.max(NARROWEST, width - label - GAP);
-  return grid.rows.map((row, i) =>
+  const shown = grid.rows.slice(0, RECORDS).map((row, i) =>
     [
       `— row ${i + 1} —`,
       ...row.map((cell, c) => `${grid.head[c]!.padEnd(label + GAP)}${cut(cell, room)}`),
     ].map((line) => line.trimEnd() + "\n").join("")
   ).join("");
+  return more > 0
+    ? `${shown}— ${more} more rows; a wider terminal sets them as a table —\n`
+    : shown;
 }
 
 export function renderMarkdown(grid: Grid): string {

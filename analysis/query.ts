@@ -84,6 +84,9 @@ function readFile(path: string): string {
 function render(result: Result, format: Exclude<QueryFormat, "arrow">, output: Output): string {
   if (format === "csv") return renderCsv(result);
   if (format === "json") return renderJson(result);
+  if (result.columns[0]?.name === "explain_key") {
+    return result.rows.map(([, plan]) => `${plan}\n`).join("");
+  }
   const shown = { ...result, rows: result.rows.slice(0, TABLE_ROWS) };
   const more = result.rows.length - shown.rows.length;
   if (more > 0) {

@@ -27,8 +27,11 @@ export async function tour(session: Session, width: number): Promise<string> {
     lines(library.map((view) => ({ name: view.name, doc: view.doc })), room),
     heading("Macros", "") + lines(macros().map((m) => ({ name: m.name, doc: m.doc })), room),
     heading("To try", "give one as the last argument; a table's or view's name alone will do") +
-    examples(library).map((sql) => `${" ".repeat(INDENT)}${sql}\n`).join(""),
-    'DESCRIBE NAME lists columns. offset and desc are words of SQL: write "offset", "desc".',
+    (await examples(session, library)).map((sql) => `${" ".repeat(INDENT)}${sql}\n`).join(""),
+    wrap(
+      'DESCRIBE NAME lists columns. offset and desc are words of SQL: write "offset", "desc".',
+      room,
+    ).join("\n"),
   ];
   return sections.map((section) => section.trimEnd()).join("\n\n") + "\n";
 }
@@ -79,10 +82,15 @@ export function wrap(text: string, width: number): string[] {
   return [...out, line];
 }
 
-function examples(library: readonly LibraryEntry[]): string[] {
+async function examples(
+  session: Session,
+  library: readonly LibraryEntry[],
+): Promise<string[]> {
+  const region = await session.engine.query("SELECT label FROM region LIMIT 1");
+  const label = (region.rows[0]?.[0] ?? "LABEL") as string;
   return [
     "SELECT reason, count(*) FROM exit GROUP BY 1",
     ...library.flatMap((view) => view.example === null ? [] : [view.example]),
-    "SELECT device, register, count(*) FROM between_marks('exit', 'LABEL') GROUP BY ALL",
+    `SELECT reason, count(*) FROM between_marks('exit', '${label}') GROUP BY 1`,
   ];
 }

@@ -7,57 +7,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-
-const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
-
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs the command in `cwd`, with `input` on its standard input. */
-async function run(
-  cwd: string,
-  args: readonly string[],
-  o: { input?: string; env?: Record<string, string> } = {},
-): Promise<Outcome> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", "--no-check", "--quiet", MAIN, ...args],
-    cwd,
-    env: { NO_COLOR: "1", EXITSCOPE_DEBUG: "", EXITSCOPE_CWD: "", ...o.env },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  if (o.input) await writer.write(new TextEncoder().encode(o.input)).catch(() => {});
-  await writer.close().catch(() => {});
-  const { code, stdout, stderr } = await child.output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** A test in a folder of its own. */
-function cliTest(name: string, body: (folder: string) => Promise<void>): void {
-  Deno.test(`cli: ${name}`, async () => {
-    const folder = Deno.makeTempDirSync({ prefix: "exitscope-cli-" });
-    try {
-      await body(folder);
-    } finally {
-      Deno.removeSync(folder, { recursive: true });
-    }
-  });
-}
-
-/** One line on standard error that says `pattern`; nothing that looks like a stack. */
-function assertOneError(outcome: Outcome, pattern: RegExp, code = 2): void {
-  const { stderr } = outcome;
-  assert.match(stderr, /^exitscope: [^\n]+\n$/, `one line, not:\n${stderr}`);
-  assert.match(stderr, pattern);
-  assert.doesNotMatch(stderr, /\bat (file|async|new|[A-Z]\w+\.)|not foreseen/);
-  assert.equal(outcome.code, code, stderr);
-}
+import { assertOneError, cliTest, run } from "./cli.ts";
 
 /** Names of everything in `folder`, folders with a slash, in order. */
 function tree(folder: string): string[] {

@@ -8,7 +8,7 @@ import { TABLE_NAMES, type TableName } from "../core/trace/schema.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import { TraceError } from "../core/trace/error.ts";
 import { replay } from "../replay/replay.ts";
-import { withFolder } from "./recorder.ts";
+import { withFolder } from "./with_folder.ts";
 
 const KILLS = Number(Deno.env.get("KILLS") ?? 12);
 const SEED = Number(Deno.env.get("SEED") ?? 1);

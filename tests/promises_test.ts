@@ -9,7 +9,8 @@ import { TraceReader } from "../core/trace/reader.ts";
 import { payload, regions } from "../fixtures/guests/payload.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import { replay } from "../replay/replay.ts";
-import { fileDigests, recordInto, serialSpec, withFolder } from "./recorder.ts";
+import { fileDigests, recordInto, serialSpec } from "./recorder.ts";
+import { withFolder } from "./with_folder.ts";
 
 const SERIALS: MachineSpec["serial"][] = ["sifive", "16550", "virtio"];
 

@@ -106,16 +106,6 @@ export async function recordInto(
   return { directory, result, text: host.text };
 }
 
-/** Runs `test` with a folder that is removed afterwards. */
-export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = Deno.makeTempDirSync({ prefix: "exitscope-" });
-  try {
-    await test(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-}
-
 /** SHA-256 of every table file. */
 export function fileDigests(directory: string): Record<TableName, string> {
   return Object.fromEntries(TABLE_NAMES.map((t) => {

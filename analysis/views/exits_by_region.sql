@@ -3,7 +3,7 @@
 -- Grain: one row per region, reason, device, register and direction that occurred in it.
 -- Time:  none; counts only.
 -- Reads: exit, region.
--- Try:   SELECT label, sum(exits) AS exits, any_value(bytes) AS bytes FROM exits_by_region GROUP BY ALL
+-- Try:   SELECT label, device, sum(exits) FROM exits_by_region GROUP BY ALL
 CREATE OR REPLACE VIEW exits_by_region (
   run,            -- Name of the trace.
   label,          -- Region.

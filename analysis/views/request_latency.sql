@@ -3,7 +3,7 @@
 -- Grain: one row per completed request. Requests still in flight at the end have no row.
 -- Time:  virtual nanoseconds since reset; latency_ns and announce_ns are differences.
 -- Reads: request, irq.
--- Try:   SELECT device, kind, count(*), avg(latency_ns), max(latency_ns) FROM request_latency GROUP BY ALL
+-- Try:   SELECT device, max(latency_ns) FROM request_latency GROUP BY 1
 CREATE OR REPLACE VIEW request_latency (
   run,            -- Name of the trace.
   id,             -- Id of the request.

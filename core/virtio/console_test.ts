@@ -134,6 +134,12 @@ Deno.test("virtio-console: a resize changes the generation and interrupts", () =
   assert.equal(m.read(REG.Config + 2, 2), 40);
 });
 
+Deno.test("virtio-console: a resize does not interrupt a driver that did not ask for sizes", () => {
+  const { m, d } = setup({ size: false });
+  m.dev.input("resize", Uint8Array.of(100, 0, 40, 0));
+  assert.equal(d.interrupt(), 0);
+});
+
 Deno.test("virtio-console: a request row names its times, kick and interrupt", () => {
   const { m, tx } = setup();
   m.advance(50);

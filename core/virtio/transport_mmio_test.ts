@@ -112,6 +112,24 @@ for (const legacy of [false, true]) {
   });
 }
 
+Deno.test("virtio-mmio modern: a queue stopped amid its work starts again as a new one", () => {
+  for (const suppress of [false, true]) {
+    const m = machine({ suppress });
+    const d = new ReferenceDriver(m, false).init();
+    m.write(REG.QueueSel, TX);
+    m.write(REG.QueueReady, 0);
+    const stopped = m.dev.save();
+    m.write(REG.QueueReady, 1);
+    for (const text of ["done", "lost"]) queueOne(d, text);
+    d.queues[TX].notify();
+    m.advance(1000);
+    assert.equal(m.outText, "done");
+    d.interrupt();
+    m.write(REG.QueueReady, 0);
+    assert.deepEqual(m.dev.save(), stopped);
+  }
+});
+
 Deno.test("virtio-mmio modern: nothing is served before DRIVER_OK, all of it then", () => {
   const m = machine({ latency: 0 });
   const d = new ReferenceDriver(m, false).init(0);

@@ -5,8 +5,8 @@
  * every loop is bounded by the queue size, and a broken rule is a value (`Fault`), never an
  * exception. All state lies in the device's declared state, so that save, load and reset derive.
  *
- * Deviates: a chain of more than `MAX_CHAIN_BYTES` is a fault (§2.7.5.1 allows 2^32), which bounds
- * the work of one request.
+ * Deviates: a chain of more bytes than its queue's `maxBytes` is a fault (§2.7.5.2 allows 2^32),
+ * which bounds the work of one request.
  * @module
  */
 import {
@@ -36,9 +36,6 @@ import {
   usedBytes,
   usedEventAt,
 } from "./ring_layout.ts";
-
-/** Most payload bytes that one chain may carry. */
-export const MAX_CHAIN_BYTES = 1 << 20;
 
 /** One buffer of a chain, checked to lie in RAM. */
 const segmentFields = { gpa: num(), length: u32(), write: flag() };
@@ -71,6 +68,7 @@ export const queueFields = (maxSize: number) => ({
   usedIdx: u16(),
   signalledUsed: u16(), // usedIdx when the device last decided whether to interrupt.
   notifyOff: flag(), // The device asks for no available buffer notifications.
+  availEvent: num(-1), // avail_event as last written, -1 before that.
   inFlight: list(chainFields(maxSize), maxSize), // Popped but not yet pushed, oldest first.
 });
 export type QueueState = StateOf<ReturnType<typeof queueFields>>;
@@ -107,7 +105,7 @@ const wide = (low: number, high: number) => high * 2 ** 32 + low;
 export class Virtqueue {
   constructor(
     readonly index: number,
-    readonly maxSize: number,
+    readonly limits: { readonly maxSize: number; readonly maxBytes: number },
     private readonly s: QueueState,
     private readonly host: QueueHost,
   ) {}
@@ -134,8 +132,8 @@ export class Virtqueue {
   start(): Fault | null {
     const { s, host } = this;
     const size = s.queueNum;
-    if (size === 0 || (size & (size - 1)) !== 0 || size > this.maxSize) {
-      return { error: `queue size ${size} is no power of two up to ${this.maxSize}` };
+    if (size === 0 || (size & (size - 1)) !== 0 || size > this.limits.maxSize) {
+      return { error: `queue size ${size} is no power of two up to ${this.limits.maxSize}` };
     }
     const a = this.areas();
     for (const area of ["desc", "avail", "used"] as const) {
@@ -150,12 +148,13 @@ export class Virtqueue {
   /** Takes the queue out of service and forgets where it stood; its registers keep their values. */
   stop(): void {
     const { s } = this;
-    s.queueReady = s.notifyOff = false;
-    s.availIdx =
-      s.lastAvail =
-      s.usedIdx =
-      s.signalledUsed =
-        0;
+    s.queueReady = false;
+    s.availIdx = 0;
+    s.lastAvail = 0;
+    s.usedIdx = 0;
+    s.signalledUsed = 0;
+    s.notifyOff = false;
+    s.availEvent = -1;
     s.inFlight.length = 0;
   }
 
@@ -252,7 +251,8 @@ export class Virtqueue {
       return { error: "device-readable descriptor after a device-writable one" };
     }
     if (!this.host.mem.ok(d.gpa, d.length)) return { error: "buffer lies outside RAM" };
-    if (bytes > MAX_CHAIN_BYTES) return { error: `chain carries over ${MAX_CHAIN_BYTES} bytes` };
+    const { maxBytes } = this.limits;
+    if (bytes > maxBytes) return { error: `chain carries over ${maxBytes} bytes` };
     return null;
   }
 
@@ -291,18 +291,22 @@ export class Virtqueue {
 
   /**
    * §2.7.10.2: asks for a notification at the next available chain. Under EVENT_IDX the request
-   * names an index and so is renewed each time. The guest cannot run between the last pop and this
+   * names an index and so is renewed as that moves. The guest cannot run between the last pop and this
    * call, so the ring needs no second look.
    */
   enableNotify(): void {
     const { s, host } = this;
     const { used } = this.areas();
     if (host.has("VIRTIO_F_EVENT_IDX")) {
+      if (!s.notifyOff && s.availEvent === s.lastAvail) return;
       host.mem.setU16(used + availEventAt(s.queueNum), s.lastAvail);
-    } else if (s.notifyOff) host.mem.setU16(used + USED.flags, 0);
-    else return;
+      s.availEvent = s.lastAvail;
+    } else {
+      if (!s.notifyOff) return;
+      host.mem.setU16(used + USED.flags, 0);
+    }
     s.notifyOff = false;
-    host.log("notify_enabled", this.index, { avail_idx: s.lastAvail });
+    host.log("notify_enabled", this.index, { avail_idx: s.availIdx });
   }
 
   /** §2.7.10.2: under EVENT_IDX an avail_event that stays behind is the way to say so. */
@@ -313,7 +317,7 @@ export class Virtqueue {
     if (!host.has("VIRTIO_F_EVENT_IDX")) {
       host.mem.setU16(this.areas().used + USED.flags, USED_F_NO_NOTIFY);
     }
-    host.log("notify_suppressed", this.index, { avail_idx: s.lastAvail });
+    host.log("notify_suppressed", this.index, { avail_idx: s.availIdx });
   }
 }
 

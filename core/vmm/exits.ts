@@ -270,7 +270,7 @@ export class ExitUnit {
     at: { pcLo: number; pcHi: number; priv: number } = h,
   ): void {
     this.counts[priced.reason]++;
-    const icount = h.icount;
+    const { icount } = this.#clock;
     this.#o.trace.exit({
       seq,
       reason: priced.reason,

@@ -5,6 +5,7 @@
  */
 import { dirname, join, resolve } from "node:path";
 import { MANIFEST, parseManifest } from "../../core/trace/manifest.ts";
+import { EVENT_TABLES } from "../../core/trace/schema.ts";
 import { diskIsFull, UserError } from "./errors.ts";
 
 function exists(path: string): boolean {
@@ -97,7 +98,8 @@ export class OutputDirectory {
   holdsRows(): boolean {
     try {
       const text = Deno.readTextFileSync(join(this.path, MANIFEST));
-      return Object.values(parseManifest(text, this.path).tables).some((t) => t.rows > 0);
+      const { tables } = parseManifest(text, this.path);
+      return EVENT_TABLES.some((name) => (tables[name]?.rows ?? 0) > 0);
     } catch {
       return false;
     }

@@ -102,9 +102,13 @@ function collector(found: Syntax, text: string): Deno.lint.LintVisitor {
       if (BANNED_MEMBERS.has(name)) ban(name, node);
     },
     Identifier(node) {
-      const parent = node.parent as unknown as { property?: unknown; key?: unknown } | undefined;
+      const parent = node.parent as unknown as
+        | { type: string; property?: unknown; key?: unknown }
+        | undefined;
       const isPropertyName = parent?.property === node || parent?.key === node;
-      if (BANNED_NAMES.has(node.name) && !isPropertyName) ban(node.name, node);
+      // A type is nothing that runs: what makes the promise is found by itself.
+      const isType = parent?.type === "TSTypeReference";
+      if (BANNED_NAMES.has(node.name) && !isPropertyName && !isType) ban(node.name, node);
     },
     AwaitExpression: (node) => void ban("await", node),
   };
