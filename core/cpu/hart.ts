@@ -16,6 +16,11 @@ export interface HartConfig {
   timebaseHz: number;
 }
 
+/** Index of each slot in 32-bit words. */
+const W = Object.fromEntries(Object.entries(SLOT).map(([s, at]) => [s, at >> 2])) as Record<
+  Slot,
+  number
+>;
 const TWO32 = 4294967296;
 const STCE_HIGH = 1 << (MENVCFG_STCE - 32);
 const NS_PER_SECOND = 1_000_000_000;
@@ -52,41 +57,41 @@ export class Hart {
     this.reset();
   }
 
-  #big(s: Slot): bigint {
-    return this.#mem.getBigUint64(SLOT[s], true);
+  #big(word: number): bigint {
+    return this.#mem.getBigUint64(word * 4, true);
   }
-  #setBig(s: Slot, v: bigint | number): void {
-    this.#mem.setBigUint64(SLOT[s], BigInt.asUintN(64, BigInt(v)), true);
+  #setBig(word: number, v: bigint | number): void {
+    this.#mem.setBigUint64(word * 4, BigInt.asUintN(64, BigInt(v)), true);
   }
-  #lo(s: Slot): number {
-    return this.#words[SLOT[s] >> 2];
+  #lo(word: number): number {
+    return this.#words[word];
   }
-  #hi(s: Slot): number {
-    return this.#words[(SLOT[s] >> 2) + 1];
+  #hi(word: number): number {
+    return this.#words[word + 1];
   }
   /** Exact below 2^53. */
-  #number(s: Slot): number {
-    return this.#lo(s) + this.#hi(s) * TWO32;
+  #number(word: number): number {
+    return this.#words[word] + this.#words[word + 1] * TWO32;
   }
-  #setNumber(s: Slot, v: number): void {
-    this.#words[SLOT[s] >> 2] = v % TWO32;
-    this.#words[(SLOT[s] >> 2) + 1] = Math.floor(v / TWO32);
+  #setNumber(word: number, v: number): void {
+    this.#words[word] = v % TWO32;
+    this.#words[word + 1] = Math.floor(v / TWO32);
   }
 
   get icount(): number {
-    return this.#number("icount");
+    return this.#number(W.icount);
   }
   get pc(): bigint {
-    return this.#big("pc");
+    return this.#big(W.pc);
   }
   set pc(v: bigint) {
-    this.#setBig("pc", v);
+    this.#setBig(W.pc, v);
   }
   get pcLo(): number {
-    return this.#lo("pc");
+    return this.#lo(W.pc);
   }
   get pcHi(): number {
-    return this.#hi("pc");
+    return this.#hi(W.pc);
   }
   x(i: number): bigint {
     return this.#mem.getBigUint64(i * 8, true);
@@ -101,7 +106,7 @@ export class Hart {
     return this.#words[i * 2 + 1];
   }
   get priv(): Privilege {
-    return this.#lo("priv") as Privilege;
+    return this.#lo(W.priv) as Privilege;
   }
 
   /** As an M-mode CSR instruction reads it. Throws for a number that no register has. */
@@ -111,33 +116,33 @@ export class Hart {
   /** As an M-mode CSRRW writes it; read-only registers keep their value. */
   setCsr(n: number, v: bigint): void {
     this.#asMachine((index) => this.wasm.csrWrite(this.at, index, BigInt.asIntN(64, v)), n);
-    this.#setBig("stopAfter", 0);
+    this.#setBig(W.stopAfter, 0);
   }
   #asMachine<T>(act: (index: bigint) => T, n: number): T {
     const priv = this.priv;
-    this.#setBig("priv", 3);
+    this.#setBig(W.priv, 3);
     const result = act(BigInt(csrIndex(n)));
-    const failed = this.#lo("status") !== 0 && (n >> 10 & 3) !== 3;
-    this.#setBig("status", 0);
-    this.#setBig("priv", priv);
+    const failed = this.#lo(W.status) !== 0 && (n >> 10 & 3) !== 3;
+    this.#setBig(W.status, 0);
+    this.#setBig(W.priv, priv);
     if (failed) throw new RangeError(`CSR 0x${n.toString(16)} does not exist`);
     return result;
   }
 
   /** Virtual nanoseconds. */
   get clockNs(): number {
-    return this.#number("skewNs") + this.icount * this.config.nsPerInsn;
+    return this.#number(W.skewNs) + this.icount * this.config.nsPerInsn;
   }
   addNs(ns: number): void {
     if (!Number.isInteger(ns) || ns < 0) throw new RangeError(`addNs: got ${ns}, expected ns ≥ 0`);
-    this.#setNumber("skewNs", this.#number("skewNs") + ns);
+    this.#setNumber(W.skewNs, this.#number(W.skewNs) + ns);
   }
   /** Clock at which stimecmp's interrupt becomes pending; Infinity when it is, or never will be. */
   timerDeadlineNs(): number {
-    if (!(this.#hi("menvcfg") & STCE_HIGH)) return Infinity;
-    const ns = this.#number("stimecmp") / this.#timeMul * this.#timeDiv;
+    if (!(this.#hi(W.menvcfg) & STCE_HIGH)) return Infinity;
+    const ns = this.#number(W.stimecmp) / this.#timeMul * this.#timeDiv;
     if (ns > Number.MAX_SAFE_INTEGER) return Infinity;
-    const ticks = this.#number("stimecmp");
+    const ticks = this.#number(W.stimecmp);
     const exact = this.#timeMul === 1 ? ticks * this.#timeDiv : Number(
       (BigInt(ticks) * BigInt(this.#timeDiv) + BigInt(this.#timeMul - 1)) /
         BigInt(this.#timeMul),
@@ -154,62 +159,62 @@ export class Hart {
 
   /** MSIP 3, MTIP 7, SEIP 9 and MEIP 11 are wires; SSIP 1 is the bit that software also writes. */
   setIrq(bit: 3 | 7 | 9 | 11 | 1, level: boolean): void {
-    const at = SLOT[bit === IRQ.SSI ? "mip" : "irqLines"] >> 2;
+    const at = bit === IRQ.SSI ? W.mip : W.irqLines;
     const old = this.#words[at];
     this.#words[at] = level ? old | 1 << bit : old & ~(1 << bit);
   }
   /** Privileged ISA §3.3.3: WFI resumes for an interrupt that is enabled in mie, whatever mstatus says. */
   interruptPending(): boolean {
-    const enabled = this.#lo("mie");
+    const enabled = this.#lo(W.mie);
     return enabled !== 0 && (Number(this.wasm.mipNow(this.at) & 0xfffn) & enabled) !== 0;
   }
   /** Code of the interrupt just taken, without the top bit. */
   get cause(): number {
-    return this.#lo("lastCause");
+    return this.#lo(W.lastCause);
   }
 
   reset(): void {
     new Uint8Array(this.#mem.buffer, this.at, HART_STATE_BYTES).fill(0);
     this.#configure();
-    this.#setBig("reservation", -1);
-    this.#setBig("mstatus", MSTATUS_RESET);
-    this.#setBig("stimecmp", -1);
-    this.#setBig("priv", 3);
+    this.#setBig(W.reservation, -1);
+    this.#setBig(W.mstatus, MSTATUS_RESET);
+    this.#setBig(W.stimecmp, -1);
+    this.#setBig(W.priv, 3);
     if (this.config.sbi) {
-      this.#setBig("priv", 1);
-      this.#setBig("medeleg", -1);
-      this.#setBig("mideleg", IRQ_S);
-      this.#setBig("menvcfg", 1n << BigInt(MENVCFG_STCE));
-      this.#setBig("mcounteren", 7);
-      this.#setBig("scounteren", 7);
+      this.#setBig(W.priv, 1);
+      this.#setBig(W.medeleg, -1);
+      this.#setBig(W.mideleg, IRQ_S);
+      this.#setBig(W.menvcfg, 1n << BigInt(MENVCFG_STCE));
+      this.#setBig(W.mcounteren, 7);
+      this.#setBig(W.scounteren, 7);
     }
     this.wasm.flushAll(this.at);
     this.wasm.rebank(this.at);
   }
   #configure(): void {
-    this.#setBig("hartid", this.id);
-    this.#setBig("sbi", this.config.sbi ? 1 : 0);
-    this.#setBig("nsPerInsn", this.config.nsPerInsn);
-    this.#setBig("timeMul", this.#timeMul);
-    this.#setBig("timeDiv", this.#timeDiv);
+    this.#setBig(W.hartid, this.id);
+    this.#setBig(W.sbi, this.config.sbi ? 1 : 0);
+    this.#setBig(W.nsPerInsn, this.config.nsPerInsn);
+    this.#setBig(W.timeMul, this.#timeMul);
+    this.#setBig(W.timeDiv, this.#timeDiv);
   }
   /** Starts from reset at `pc`; the clock goes on. */
   start(o: { pc: bigint | number; a0: bigint | number; a1: bigint | number; priv: 1 | 3 }): void {
     const [icount, skewNs, exceptions] = [
       this.icount,
-      this.#big("skewNs"),
-      this.#big("exceptions"),
+      this.#big(W.skewNs),
+      this.#big(W.exceptions),
     ];
-    const lines = this.#big("irqLines");
+    const lines = this.#big(W.irqLines);
     this.reset();
-    this.#setNumber("icount", icount);
-    this.#setBig("skewNs", skewNs);
-    this.#setBig("exceptions", exceptions);
-    this.#setBig("irqLines", lines);
-    this.#setBig("pc", BigInt(o.pc));
+    this.#setNumber(W.icount, icount);
+    this.#setBig(W.skewNs, skewNs);
+    this.#setBig(W.exceptions, exceptions);
+    this.#setBig(W.irqLines, lines);
+    this.#setBig(W.pc, BigInt(o.pc));
     this.setX(10, BigInt(o.a0));
     this.setX(11, BigInt(o.a1));
-    this.#setBig("priv", o.priv);
+    this.#setBig(W.priv, o.priv);
     this.wasm.rebank(this.at);
   }
 
@@ -217,34 +222,34 @@ export class Hart {
   describeAccess(store: boolean): void {
     const a = this.access;
     this.#store = store;
-    a.gpa = this.#number("accessGpa");
-    a.size = this.#lo("accessMeta") & 15;
+    a.gpa = this.#number(W.accessGpa);
+    a.size = this.#lo(W.accessMeta) & 15;
     a.lo = a.size === 8 || a.size === 4
-      ? this.#lo("accessValue")
-      : this.#lo("accessValue") & (1 << a.size * 8) - 1;
-    a.hi = a.size === 8 ? this.#hi("accessValue") : 0;
+      ? this.#lo(W.accessValue)
+      : this.#lo(W.accessValue) & (1 << a.size * 8) - 1;
+    a.hi = a.size === 8 ? this.#hi(W.accessValue) : 0;
   }
   /** Gives a load its value (`lo`, `hi`: unsigned lanes) and goes on behind it. */
   completeLoad(lo: number, hi: number): void {
-    const meta = this.#lo("accessMeta");
+    const meta = this.#lo(W.accessMeta);
     const size = meta & 15;
     const unused = 32 - size * 8;
     if (size < 4) lo = meta & 16 ? lo << unused >> unused : lo << unused >>> unused;
     if (size < 8) hi = meta & 16 ? lo >> 31 : 0;
-    const at = this.#lo("accessRd") >> 2;
+    const at = this.#lo(W.accessRd) >> 2;
     this.#words[at] = lo;
     this.#words[at + 1] = hi;
     this.#step(meta >> 8);
   }
   completeStore(): void {
-    this.#step(this.#lo("accessMeta") >> 8);
+    this.#step(this.#lo(W.accessMeta) >> 8);
   }
   /** The device refuses: load or store access fault. */
   faultAccess(): void {
     const cause = this.#store ? CAUSE.StoreAccess : CAUSE.LoadAccess;
-    const tval = BigInt.asIntN(64, this.#big("accessVa"));
-    this.#setNumber("icount", this.icount + 1);
-    this.#setNumber("exceptions", this.#number("exceptions") + 1);
+    const tval = BigInt.asIntN(64, this.#big(W.accessVa));
+    this.#setNumber(W.icount, this.icount + 1);
+    this.#setNumber(W.exceptions, this.#number(W.exceptions) + 1);
     this.wasm.raise(this.at, BigInt(cause), tval);
   }
   /** After Stop.Ecall, once its results are set. */
@@ -252,35 +257,35 @@ export class Hart {
     this.#step(4);
   }
   #step(bytes: number): void {
-    const at = SLOT.pc >> 2;
+    const at = W.pc;
     const lo = this.#words[at] + bytes;
     this.#words[at] = lo;
     if (lo >= TWO32) this.#words[at + 1]++;
-    this.#setNumber("icount", this.icount + 1);
+    this.#setNumber(W.icount, this.icount + 1);
   }
 
   /** The page that Stop.Stage2 wants mapped; a page walk's own read is a "load". */
   get stage2Fault(): { gpa: number; kind: "fetch" | "load" | "store" } {
-    const kind = STAGE2_KIND[this.#lo("stage2Kind") as Access] as "fetch" | "load" | "store";
-    return { gpa: this.#number("stage2Gpa"), kind };
+    const kind = STAGE2_KIND[this.#lo(W.stage2Kind) as Access] as "fetch" | "load" | "store";
+    return { gpa: this.#number(W.stage2Gpa), kind };
   }
   clearReservation(): void {
-    this.#setBig("reservation", -1);
+    this.#words.fill(0xffffffff, W.reservation, W.reservation + 2);
   }
   /** Guest-physical address of the reservation, or −1. */
   get reservation(): number {
-    return this.#hi("reservation") === 0xffffffff ? -1 : this.#number("reservation");
+    return this.#hi(W.reservation) === 0xffffffff ? -1 : this.#number(W.reservation);
   }
 
   /** Architectural state: x1..x31, then the slots in their declared order. */
   save(out: DataView): void {
     for (let i = 1; i < 32; i++) out.setBigUint64((i - 1) * 8, this.x(i), true);
-    ARCH_SLOTS.forEach((s, i) => out.setBigUint64((31 + i) * 8, this.#big(s), true));
+    ARCH_SLOTS.forEach((s, i) => out.setBigUint64((31 + i) * 8, this.#big(W[s]), true));
   }
   load(from: DataView): void {
     for (let i = 1; i < 32; i++) this.setX(i, from.getBigUint64((i - 1) * 8, true));
-    ARCH_SLOTS.forEach((s, i) => this.#setBig(s, from.getBigUint64((31 + i) * 8, true)));
-    for (const s of DERIVED_SLOTS) this.#setBig(s, 0);
+    ARCH_SLOTS.forEach((s, i) => this.#setBig(W[s], from.getBigUint64((31 + i) * 8, true)));
+    for (const s of DERIVED_SLOTS) this.#setBig(W[s], 0);
     this.wasm.flushAll(this.at);
     this.wasm.rebank(this.at);
   }
