@@ -158,3 +158,31 @@ Deno.test("a changed guest file is refused by replay, and a changed trace is tol
     );
   });
 });
+
+// A replay comes to a place by its count of instructions. Faults of stage 2, interrupts taken and
+// events that fire while a hart runs count none, so that no recording may stop right behind one.
+Deno.test("a recording told to stop by a device's event replays", async () => {
+  await withFolder(async (folder) => {
+    const spec = serialSpec({ serial: "virtio", serialProps: { latency: "1" } });
+    const { directory, result } = await recordInto(folder, spec, { untilOutput: /ial=/ });
+    assert.equal(result.end.kind, "until-output");
+    await assertReplays(directory);
+  });
+});
+
+Deno.test("a recording told to stop by the row of an interrupt or a fault replays", async () => {
+  await withFolder(async (folder) => {
+    const spec = serialSpec({ serial: "virtio", append: "bytes=4096 chunk=16 hz=100000" });
+    for (const tables of [["irq"], ["exit"]] as const) {
+      for (let i = 0; i < 12; i++) {
+        const { directory, result } = await recordInto(folder, spec, {
+          tables: [...tables],
+          traceLimitBytes: 31_600 + i * 400,
+          batchRows: 7,
+        });
+        assert.equal(result.end.kind, "trace-limit");
+        await assertReplays(directory);
+      }
+    }
+  });
+});

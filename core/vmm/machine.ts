@@ -101,6 +101,8 @@ export class Machine {
   #inHart = -1;
   #stop: GuestStop | null = null;
   #pause = false;
+  /** True when the last thing that happened was an instruction: then its count names this place. */
+  #counted = true;
   #typed: number[] = [];
   /** True once the guest has asked SBI for typed bytes: then they are wanted there. */
   sbiWantsInput = false;
@@ -162,11 +164,12 @@ export class Machine {
     for (let jumps = 0;;) {
       if (this.#p.trace.full) this.#p.trace.flush();
       if (this.#stop !== null) return { why: "guest", stop: this.#stop };
-      if (this.#pause || this.#p.trace.limitReached) {
+      const pausing = this.#pause || this.#p.trace.limitReached;
+      if (pausing && (this.#counted || this.idle)) {
         this.#pause = false;
         return { why: "paused" };
       }
-      const left = limit.executed - this.executed;
+      const left = pausing ? 1 : limit.executed - this.executed;
       if (left <= 0) return { why: "executed" };
       const nextNs = this.#nextNs();
       const hart = this.#choose(nextNs);
@@ -214,7 +217,10 @@ export class Machine {
     this.#typed.push(...bytes);
   }
 
-  /** Makes `run` come back before the next instruction. */
+  /**
+   * Makes `run` come back at the next place that a replay can find: behind an instruction, before
+   * anything else happens at that count, or where every hart waits, for there the moment names it.
+   */
   pause(): void {
     this.#pause = true;
   }
@@ -299,6 +305,7 @@ export class Machine {
   #serve(hart: number, h: Hart, stop: Stop): void {
     const { exits } = this.#p;
     this.#inHart = hart;
+    this.#counted = stop !== Stop.Stage2 && stop !== Stop.Interrupt;
     switch (stop) {
       case Stop.Budget:
       case Stop.Timer:
@@ -382,6 +389,7 @@ export class Machine {
   /** What is due at `nextNs` happens. */
   #happen(nextNs: number): void {
     this.#nowNs = Math.max(this.#nowNs, nextNs);
+    this.#counted = false;
     const { events } = this.#p;
     this.#clock();
     if (events.nextNs <= nextNs) {
