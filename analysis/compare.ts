@@ -106,7 +106,10 @@ function setup({ runs, setup }: Comparison): Section | null {
     grid: {
       head: ["", ...runs.map((run) => run.run)],
       right: [false, ...runs.map(() => false)],
-      rows: setup.map(({ what, values }) => [what, ...values]),
+      rows: setup.map(({ what, values }) => [
+        what,
+        ...values.map((value) => what.endsWith("sha256") ? value.slice(0, 12) : value),
+      ]),
     },
   };
 }
@@ -232,7 +235,9 @@ function interrupts(runs: Runs): Section | null {
   const devices = [...new Set(runs.flatMap((run) => Object.keys(run.interruptsByDevice)))];
   if (devices.length === 0) return null;
   const rows = devices.map((device): FigureRow => {
-    const values = runs.map((run) => run.interruptsByDevice[device] ?? 0);
+    const values = runs.map((run) =>
+      run.interrupts === null ? null : run.interruptsByDevice[device] ?? 0
+    );
     return { name: device, values, show: count };
   });
   return { title: "Interrupts raised", grid: figureTable(runs, rows) };

@@ -3,6 +3,7 @@
  * differs between the machines. Everything printed about a comparison is computed from this.
  * @module
  */
+import { EVENT_TABLES } from "../core/trace/schema.ts";
 import type { Session } from "./open.ts";
 import { records, type Value } from "./rows.ts";
 
@@ -34,12 +35,13 @@ export interface RunFigures {
   /** Exits while the work was done, by kind. */
   readonly kinds: readonly ExitKind[];
   readonly regions: readonly RegionFigures[];
-  /** Rises of lines, of all devices. */
-  readonly interrupts: number;
+  /** Rises of lines, of all devices; null when these were not recorded. */
+  readonly interrupts: number | null;
   readonly interruptsByDevice: Readonly<Record<string, number>>;
   /** Virtual ns of the work; of the whole run where no region bounds it. */
   readonly workNs: number;
   readonly totalNs: number;
+  /** Instructions of all harts up to their last exits; null when not known. */
   readonly icount: number | null;
   /** The device that moved the most payload, else the one that exited most; null without any. */
   readonly device: string | null;
@@ -83,7 +85,9 @@ export async function collect(session: Session): Promise<Comparison> {
   };
   const answers = {
     work: await ask("FROM work"),
-    exits: await ask("SELECT run, count(*) AS exits, max(icount) AS icount FROM exit GROUP BY run"),
+    exits: await ask(
+      "SELECT run, sum(exits) AS exits, sum(icount) AS icount FROM virtual_time GROUP BY run",
+    ),
     kinds: await ask("FROM exits_at_work"),
     regions: await ask(`
       SELECT run, label, sum(bytes) AS bytes, sum(end_ns - begin_ns) AS ns, min(begin_seq) AS first
@@ -100,11 +104,13 @@ export async function collect(session: Session): Promise<Comparison> {
       FROM exit_cost GROUP BY ALL ORDER BY profile`),
   };
   const runs = names.map((run, i) => {
-    const totalNs = session.readers[i]!.manifest.commit.time_ns;
+    const { manifest } = session.readers[i]!;
+    const recorded: readonly string[] = manifest.event_tables ?? EVENT_TABLES;
     const forRun = Object.fromEntries(
       Object.entries(answers).map(([key, rows]) => [key, rows(run)]),
     ) as Record<keyof typeof answers, Row[]>;
-    return figures(run, forRun, totalNs);
+    const known = figures(run, forRun, manifest.commit.time_ns);
+    return recorded.includes("irq") ? known : { ...known, interrupts: null };
   });
   return { runs, setup: setupDifferences(session) };
 }
@@ -190,7 +196,10 @@ function setupDifferences(session: Session): SetupDifference[] {
   const flat = session.readers.map(({ manifest }) => {
     const leaves = new Map<string, string>();
     flatten("", manifest.machine, leaves);
-    for (const file of manifest.files) leaves.set(`file ${file.path}`, file.sha256.slice(0, 12));
+    const named = new Set(leaves.values());
+    for (const { path, sha256 } of manifest.files) {
+      if (!named.has(sha256)) leaves.set(`${path}.sha256`, sha256);
+    }
     leaves.set("exitscope", manifest.version);
     leaves.set("end", manifest.clean_end ? manifest.end?.kind ?? "closed" : "killed");
     return leaves;
