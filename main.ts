@@ -146,7 +146,7 @@ const replayOptions = object({
   }),
 });
 
-const parser = or(
+export const parser = or(
   command("record", recordOptions, {
     brief: say`Run a guest and record every exit; without options, the demonstration.`,
     description: say`Runs a guest and records every VM exit, device access, virtqueue event, DMA,
