@@ -55,13 +55,24 @@ async function printed(folder: string, { commands }: Example): Promise<string[]>
   return [out, both];
 }
 
-/** README.md with what `outputs` printed in place of what it showed. */
-function accept(markdown: string, outputs: readonly (readonly [Example, string])[]): string {
+/** `markdown` with each block's text replaced by the one of the same position in `texts`. */
+function withBlocks(markdown: string, texts: readonly string[]): string {
   const lines = markdown.split("\n");
-  for (const [{ shown }, output] of outputs.toReversed()) {
-    lines.splice(shown!.at, shown!.lines, ...shownAgain(shown!.text, output).split("\n"));
+  for (const [i, { at, lines: count }] of [...blocksOf(markdown).entries()].toReversed()) {
+    lines.splice(at, count, ...texts[i].split("\n"));
   }
   return lines.join("\n");
+}
+
+/** Writes what `outputs` printed into every README, in place of what was shown. */
+function accept(outputs: ReadonlyMap<number, string>): void {
+  const texts = blocksOf(read(ENGLISH)).map(({ at, text }) => {
+    const output = outputs.get(at);
+    return output === undefined ? text : shownAgain(text, output);
+  });
+  for (const file of FILES) {
+    Deno.writeTextFileSync(join(ROOT, file), withBlocks(read(file), texts));
+  }
 }
 
 for (const file of FILES) {
@@ -99,20 +110,18 @@ for (const file of FILES) {
 Deno.test("README.md: what it shows is what the commands print", () =>
   inFolder(async (folder) => {
     Deno.symlinkSync(join(ROOT, "fixtures"), join(folder, "fixtures"));
-    const markdown = read(ENGLISH);
-    const outputs: [Example, string][] = [];
+    const outputs = new Map<number, string>();
     const wrong: string[] = [];
-    for (const example of examplesOf(markdown).filter((e) => e.shown)) {
+    for (const example of examplesOf(read(ENGLISH)).filter((e) => e.shown)) {
       const printings = await printed(folder, example);
       const missing = printings.map((p) => firstMissing(example.shown!.text, p));
       const good = missing.indexOf(null);
       if (good < 0) wrong.push(`line ${example.shown!.at + 1}: ${missing[0]}`);
       const all = printings[0] === "" || example.shown!.text.includes("exitscope: the guest ");
-      outputs.push([example, printings[all ? 1 : 0]]);
+      outputs.set(example.shown!.at, printings[all ? 1 : 0]);
     }
-    if (Deno.env.get("ACCEPT") === "1") {
-      Deno.writeTextFileSync(join(ROOT, ENGLISH), accept(markdown, outputs));
-    } else assert.deepEqual(wrong, [], `shown, but not printed; to accept: ${ACCEPT}`);
+    if (Deno.env.get("ACCEPT") === "1") accept(outputs);
+    else assert.deepEqual(wrong, [], `shown, but not printed; to accept: ${ACCEPT}`);
   }));
 
 Deno.test("README.zh.md: it shows the same commands and outputs", () => {
