@@ -7,6 +7,15 @@ import { EVENT_TABLES } from "../core/trace/schema.ts";
 import type { Session } from "./open.ts";
 import { records, type Value } from "./rows.ts";
 
+/** A line that stays up is raised once and handled as often as the driver claims it. */
+export interface DeviceInterrupts {
+  readonly device: string;
+  /** Rises of its line. */
+  readonly raised: number;
+  /** Claims by the driver. */
+  readonly handled: number;
+}
+
 /** Exits of one kind while a run did its work. */
 export interface ExitKind {
   readonly label: string | null;
@@ -35,9 +44,8 @@ export interface RunFigures {
   /** Exits while the work was done, by kind. */
   readonly kinds: readonly ExitKind[];
   readonly regions: readonly RegionFigures[];
-  /** Rises of lines, of all devices; null when these were not recorded. */
-  readonly interrupts: number | null;
-  readonly interruptsByDevice: Readonly<Record<string, number>>;
+  /** By device; null when these were not recorded. */
+  readonly interrupts: readonly DeviceInterrupts[] | null;
   /** Virtual ns of the work; of the whole run where no region bounds it. */
   readonly workNs: number;
   readonly totalNs: number;
@@ -92,7 +100,9 @@ export async function collect(session: Session): Promise<Comparison> {
     regions: await ask(`
       SELECT run, label, sum(bytes) AS bytes, sum(end_ns - begin_ns) AS ns, min(begin_seq) AS first
       FROM region WHERE bytes > 0 GROUP BY run, label ORDER BY run, first`),
-    interrupts: await ask("SELECT run, device, sum(raised) AS raised FROM interrupts GROUP BY ALL"),
+    interrupts: await ask(`
+      SELECT run, device, sum(raised) AS raised, sum(acknowledged) AS handled
+      FROM interrupts GROUP BY ALL ORDER BY device`),
     moved: await ask("FROM device_work ORDER BY bytes DESC, device"),
     started: await ask(`
       SELECT r.run, r.device, e.register, e.write, count(*) AS times
@@ -133,7 +143,13 @@ function figures(run: string, rows: Answers, totalNs: number): RunFigures {
     ns: number(row.ns),
     exits: sumExits(kinds.filter((kind) => kind.label === row.label)),
   }));
-  const raised = rows.interrupts.filter((row) => number(row.raised) > 0);
+  const interrupts = rows.interrupts
+    .map(({ device, raised, handled }) => ({
+      device: String(device ?? "unknown"),
+      raised: number(raised),
+      handled: number(handled),
+    }))
+    .filter(({ raised, handled }) => raised + handled > 0);
   const device = (rows.moved[0]?.device ?? dearestDevice(kinds)) as string | null;
   const icount = rows.exits[0]?.icount ?? null;
   return {
@@ -143,10 +159,7 @@ function figures(run: string, rows: Answers, totalNs: number): RunFigures {
     exits: number(rows.exits[0]?.exits),
     kinds,
     regions,
-    interrupts: raised.reduce((sum, row) => sum + number(row.raised), 0),
-    interruptsByDevice: Object.fromEntries(
-      raised.map((row) => [String(row.device ?? "unknown"), number(row.raised)]),
-    ),
+    interrupts,
     workNs: regions.length > 0 ? regions.reduce((sum, region) => sum + region.ns, 0) : totalNs,
     totalNs,
     icount: icount === null ? null : number(icount),
