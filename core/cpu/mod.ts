@@ -16,6 +16,10 @@ export { csrName } from "./csr.ts";
 export { Hart, type Privilege } from "./hart.ts";
 export { Stop } from "./state.ts";
 
+/** What a device tree says of these harts (`riscv,isa`, `mmu-type`). */
+export const ISA = "rv64imac_zicntr_zicsr_zifencei_sstc";
+export const MMU_TYPE = "riscv,sv39";
+
 export interface CpuOptions {
   harts: number;
   ramBase: number;

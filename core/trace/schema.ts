@@ -12,9 +12,9 @@ export const SCHEMA_VERSION = 1;
 
 export type ColumnType = "u8" | "u16" | "u32" | "u64" | "wide" | "i32" | "bool" | "utf8" | "binary";
 
-export interface Column {
-  readonly type: ColumnType;
-  readonly nullable: boolean;
+export interface Column<T extends ColumnType = ColumnType, N extends boolean = boolean> {
+  readonly type: T;
+  readonly nullable: N;
   /** The kind of `name` rows that its codes stand for, for enumerations. */
   readonly codes: CodeKind | null;
   /** One sentence: what the value means, with its unit. */
@@ -27,19 +27,26 @@ export interface Table {
   readonly columns: Readonly<Record<string, Column>>;
 }
 
-const column = (type: ColumnType, doc: string, nullable = false): Column => ({
+const column = <T extends ColumnType>(type: T, doc: string): Column<T, false> => ({
   type,
-  nullable,
+  nullable: false,
   codes: null,
   doc,
 });
-const nullable = (type: ColumnType, doc: string): Column => column(type, doc, true);
-const code = (type: "u8" | "u16", codes: CodeKind, doc: string, nullable = false): Column => ({
-  type,
-  nullable,
-  codes,
-  doc,
+const nullable = <T extends ColumnType>(type: T, doc: string): Column<T, true> => ({
+  ...column(type, doc),
+  nullable: true,
 });
+const code = <T extends "u8" | "u16">(
+  type: T,
+  codes: CodeKind,
+  doc: string,
+): Column<T, false> => ({ ...column(type, doc), codes });
+const nullableCode = <T extends "u8" | "u16">(
+  type: T,
+  codes: CodeKind,
+  doc: string,
+): Column<T, true> => ({ ...nullable(type, doc), codes });
 
 /** A code's name and where it comes from: what a `name` row says of an enumeration's value. */
 export interface Code {
@@ -149,11 +156,10 @@ export const TABLES = {
     columns: {
       ...COMMON,
       reason: code("u8", "reason", "Neutral reason of the exit, the same for every hypervisor."),
-      hw_reason: code(
+      hw_reason: nullableCode(
         "u16",
         "hw_reason",
         "What the modelled hypervisor calls it; null without one.",
-        true,
       ),
       handler: code("u8", "handler", "Who served the exit: the host kernel or a user process."),
       transitions: column("u8", "Privilege switches from guest to handler and back, a count."),
@@ -166,8 +172,8 @@ export const TABLES = {
         "wide",
         "Value read or written, zero-extended; a hypercall's extension id (a7); null when none.",
       ),
-      device: code("u8", "device", "Device accessed; null when the exit concerns none.", true),
-      register: code("u16", "register", "Register accessed; null when none is declared.", true),
+      device: nullableCode("u8", "device", "Device accessed; null when the exit concerns none."),
+      register: nullableCode("u16", "register", "Register accessed; null when none is declared."),
       insns: column("u64", "Instructions this vcpu executed since its exit before, a count."),
       cost_ns: column("u32", "Virtual ns this exit was charged by --costs; 0 without."),
     },
@@ -178,7 +184,7 @@ export const TABLES = {
       ...COMMON,
       space: code("u8", "space", "Address space of the access."),
       device: device("Device accessed."),
-      register: code("u16", "register", "Register accessed; null when none is declared.", true),
+      register: nullableCode("u16", "register", "Register accessed; null when none is declared."),
       offset: column("u32", "Offset from the start of the device's region, in bytes."),
       size: column("u8", "Bytes accessed: 1, 2, 4 or 8."),
       write: column("bool", "True for a write, false for a read."),
@@ -224,7 +230,7 @@ export const TABLES = {
     columns: {
       ...COMMON,
       event: code("u8", "irq_event", "Which step."),
-      device: code("u8", "device", "Device whose interrupt it is; null when not known.", true),
+      device: nullableCode("u8", "device", "Device whose interrupt it is; null when not known."),
       line: column("u16", "Line at the controller, or the interrupt cause for inject."),
       path: code("u8", "irq_path", "What carried it."),
       exit_seq: exitSeq("it happened"),

@@ -1,0 +1,145 @@
+import { strict as assert } from "node:assert";
+import { runCompare } from "./compare.ts";
+import type { Comparison, ExitKind, RunFigures } from "./comparison.ts";
+import { openEngine } from "./engine.ts";
+import { explain } from "./explain.ts";
+import { runInspect } from "./inspect.ts";
+import { checkTraces } from "./laws.ts";
+import { textOutput } from "./output.ts";
+import { writeSynthetic } from "./synthetic.ts";
+
+const engine = openEngine();
+Deno.test.afterAll(async () => (await engine).close());
+
+async function withTraces(
+  test: (sifive: string, virtio: string) => Promise<void>,
+): Promise<void> {
+  const directory = Deno.makeTempDirSync({ prefix: "exitscope-" });
+  try {
+    for (const serial of ["sifive", "virtio"] as const) {
+      const regions = [
+        { label: "write-16", bytes: 4096, chunk: 16 },
+        { label: "write-4096", bytes: 4096, chunk: 4096 },
+      ];
+      const machine = { board: "virt", serial, harts: 1 };
+      writeSynthetic(`${directory}/${serial}.trace`, { serial, regions }, machine);
+    }
+    await test(`${directory}/sifive.trace`, `${directory}/virtio.trace`);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+Deno.test("compare: two devices on the same work, in every format", () =>
+  withTraces(async (sifive, virtio) => {
+    assert.deepEqual(await checkTraces([sifive, virtio], { engine }), []);
+    const table = textOutput(80);
+    assert.equal(await runCompare({ traces: [sifive, virtio], engine }, table), 0);
+    const sentence =
+      "virtio-console0 took 8.0 × fewer exits for the same 8 KiB because it passes 16 bytes to 4 KiB " +
+      "per QueueNotify write, where uart0 needs a txdata write for every byte.";
+    assert.equal(table.text.split("\n\n").at(-1)!.replace(/\s+/g, " ").trim(), sentence);
+    assert(table.text.split("\n").every((line) => line.length <= 80), table.text);
+    assert.match(table.text, /serial +sifive +virtio/);
+    assert.match(table.text, /exits per KiB +1,536 +193 +8\.0 ×/);
+    assert.match(table.text, /uart0\.txdata write +8,192 +1,024 +—/);
+    const markdown = textOutput();
+    await runCompare({ traces: [virtio, sifive], format: "markdown", engine }, markdown);
+    assert(markdown.text.includes("| uart0.txdata write | — |  | 8,192 | 1,024 |"), markdown.text);
+    assert(markdown.text.endsWith(`**${sentence}**\n`));
+    const three = textOutput(80);
+    await runCompare({ traces: [sifive, virtio, virtio], engine }, three);
+    assert(three.text.startsWith("A = sifive\nB = virtio\nC = virtio#2\n\n"), three.text);
+    assert.match(three.text, /A +B +C +A ÷ B +A ÷ C\n/);
+    assert(three.text.split("\n").every((line) => line.length <= 80), three.text);
+    const json = textOutput();
+    await runCompare({ traces: [sifive, virtio, virtio], format: "json", engine }, json);
+    const parsed = JSON.parse(json.text);
+    assert.deepEqual(parsed.runs.map((run: RunFigures) => run.run), [
+      "sifive",
+      "virtio",
+      "virtio#2",
+    ]);
+    assert.equal(parsed.sentence, sentence);
+  }));
+
+Deno.test("compare: a single trace is refused with a fix", async () => {
+  await assert.rejects(
+    runCompare({ traces: ["a.trace"] }, textOutput()),
+    (error: Error & { fix?: string }) => error.fix === "Name two traces or more.",
+  );
+});
+
+Deno.test("inspect: says how a trace ended, its machine, tables and bytes per event", () =>
+  withTraces(async (sifive) => {
+    const output = textOutput(80);
+    assert.equal(await runInspect({ trace: sifive }, output), 0);
+    assert.match(output.text, /ended +cleanly: poweroff, code 0/);
+    assert.match(output.text, /serial +sifive/);
+    assert.match(output.text, /exit +[\d,]+ +[\d,]+ +\d/);
+    assert.match(output.text, /bytes per event/);
+    assert(output.text.split("\n").every((line) => line.length <= 80), output.text);
+  }));
+
+const exits = (device: string | null, register: string | null, exits: number): ExitKind => ({
+  label: null,
+  reason: device === null ? "external_interrupt" : "mmio",
+  device,
+  register,
+  direction: device === null ? null : "write",
+  exits,
+});
+
+function run(name: string, device: string, register: string, kinds: ExitKind[]): RunFigures {
+  return {
+    run: name,
+    bytes: 1024,
+    basis: "devices",
+    exits: 0,
+    kinds,
+    regions: [],
+    interrupts: [],
+    workNs: 0,
+    totalNs: 0,
+    icount: null,
+    device,
+    handover: { register, direction: "write" },
+    costs: [],
+  };
+}
+
+const compared = (...runs: RunFigures[]): Comparison => ({ runs, setup: [] });
+
+Deno.test("explain: where handing over is alike, it names what was spared instead", () => {
+  const eager = run("eager", "disk0", "DOORBELL", [
+    exits("disk0", "DOORBELL", 10),
+    exits(null, null, 100),
+    exits("disk0", "ISR", 100),
+  ]);
+  const lazy = run("lazy", "disk0", "DOORBELL", [
+    exits("disk0", "DOORBELL", 10),
+    exits(null, null, 5),
+  ]);
+  assert.equal(
+    explain(compared(eager, lazy)),
+    "lazy took 14 × fewer exits for the same 1 KiB, mostly because of fewer exits for disk0.ISR write (none against 100 " +
+      "per KiB) and external_interrupt (5.00 against 100 per KiB).",
+  );
+});
+
+Deno.test("explain: equal runs are called equal, unknown work is not made up", () => {
+  const one = run("a", "uart0", "THR", [exits("uart0", "THR", 64)]);
+  assert.equal(
+    explain(compared(one, { ...one, run: "b" })),
+    "b and a took the same number of exits for the same 1 KiB: 64.0 per KiB.",
+  );
+  const unknown = { ...one, bytes: 0, basis: "nothing" };
+  assert.equal(
+    explain(compared(unknown, { ...unknown, run: "b", kinds: [exits("uart0", "THR", 32)] })),
+    "b took 2.0 × fewer exits, mostly because of fewer exits for uart0.THR write (32.0 against 64.0).",
+  );
+  assert.equal(
+    explain(compared({ ...one, kinds: [] }, { ...one, kinds: [] })),
+    "None of these runs took an exit.",
+  );
+});

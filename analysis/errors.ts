@@ -1,0 +1,50 @@
+/**
+ * What analysis throws when the host, the trace or the SQL is at fault: one sentence that says what
+ * failed and one that says what to do. The caller prints both, without a stack, and exits with 2.
+ * @module
+ */
+
+export class AnalysisError extends Error {
+  override readonly name = "AnalysisError";
+
+  constructor(message: string, readonly fix: string) {
+    super(message);
+  }
+}
+
+/** The SQL at fault: the message carries DuckDB's line and caret. */
+export class SqlError extends AnalysisError {}
+
+/**
+ * DuckDB's message without repetitions: the first paragraph says what is wrong, the `LINE n:`
+ * paragraph with its caret says where.
+ */
+export function sqlError(text: string): AnalysisError {
+  const message = tidy(text);
+  if (/^Out of Memory/i.test(message)) {
+    return new AnalysisError(
+      "The query needs more memory than the engine has (about 3 GiB).",
+      "Aggregate or filter earlier, or load fewer traces at once.",
+    );
+  }
+  return new SqlError(message, fixFor(message));
+}
+
+function tidy(text: string): string {
+  const [head = "", ...rest] = text.replace(/^Error: /, "").trim().split(/\n\s*\n/);
+  const where = rest.find((paragraph) => /^LINE \d+:/.test(paragraph));
+  return where === undefined ? head : `${head}\n\n${where}`;
+}
+
+function fixFor(message: string): string {
+  if (/^(Catalog|Binder) Error/.test(message)) {
+    return "Run the query command without SQL to see every table, view and column.";
+  }
+  if (/extension/.test(message)) {
+    return "Only DuckDB's built-in functions are available here; extensions are never loaded.";
+  }
+  if (/at or near "(from|where|desc|offset|,)"/i.test(message)) {
+    return 'Check the words before the caret: the columns "offset" and "desc" need their quotes.';
+  }
+  return "Correct the SQL; DuckDB's dialect is described at https://duckdb.org/docs/sql.";
+}

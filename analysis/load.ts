@@ -1,0 +1,154 @@
+/**
+ * Brings traces into an engine and lays the SQL surface over them.
+ *
+ * Each trace's tables are kept as they are, in a schema of their own (`run0`, `run1`, …). Over them
+ * stand, for every table of the trace schema, a view `raw.TABLE` with the codes and a view `TABLE`
+ * with their names; both begin with the column `run`, the trace's name. Codes are looked up in
+ * constant lists rather than joined, so that a column nobody asks for costs nothing.
+ * @module
+ */
+import {
+  type Column,
+  type ColumnType,
+  TABLE_NAMES,
+  type TableName,
+  TABLES,
+} from "../core/trace/schema.ts";
+import type { Engine } from "./engine.ts";
+import { macros, views } from "./library.ts";
+import { records } from "./rows.ts";
+
+/** A trace as the engine takes it. */
+export interface TraceSource {
+  /** How the column `run` calls it. */
+  readonly name: string;
+  /** Self-contained Arrow IPC streams of 8 to 32 MB that make up the table; none when it is empty. */
+  chunks(table: TableName): Iterable<Uint8Array>;
+}
+
+const SQL_TYPES: Record<ColumnType, string> = {
+  u8: "UTINYINT",
+  u16: "USMALLINT",
+  u32: "UINTEGER",
+  u64: "UBIGINT",
+  wide: "UBIGINT",
+  i32: "INTEGER",
+  bool: "BOOLEAN",
+  utf8: "VARCHAR",
+  binary: "BLOB",
+};
+
+export interface LoadOptions {
+  /** Called after each slice with the bytes loaded so far. */
+  progress?(bytes: number): void;
+}
+
+/** Loads `sources` in order into an empty engine and creates every view and macro. */
+export async function load(
+  engine: Engine,
+  sources: readonly TraceSource[],
+  options: LoadOptions = {},
+): Promise<void> {
+  let bytes = 0;
+  for (const [run, source] of sources.entries()) {
+    await engine.query(`CREATE SCHEMA run${run}`);
+    for (const table of TABLE_NAMES) {
+      let empty = true;
+      for (const chunk of source.chunks(table)) {
+        bytes += chunk.byteLength;
+        empty = false;
+        await engine.insert(`run${run}`, table, chunk);
+        options.progress?.(bytes);
+      }
+      if (empty) await engine.query(createTable(run, table));
+    }
+  }
+  await createSurface(engine, sources.map((source) => source.name));
+}
+
+function createTable(run: number, table: TableName): string {
+  const columns = columnsOf(table).map(([name, column]) => `"${name}" ${SQL_TYPES[column.type]}`);
+  return `CREATE TABLE run${run}."${table}" (${columns.join(", ")})`;
+}
+
+function columnsOf(table: TableName): [string, Column][] {
+  return Object.entries(TABLES[table].columns as Readonly<Record<string, Column>>);
+}
+
+async function createSurface(engine: Engine, names: readonly string[]): Promise<void> {
+  const present = await presentColumns(engine);
+  const codes = await Promise.all(names.map((_, run) => codeLists(engine, run)));
+  const script = ["CREATE SCHEMA raw"];
+  for (const table of TABLE_NAMES) {
+    const branches = (expression: (run: number, name: string, column: Column) => string) =>
+      names.map((name, run) => {
+        const columns = columnsOf(table).map(([column, declared]) => {
+          const there = present.has(`run${run}.${table}.${column}`);
+          const value = there ? expression(run, column, declared) : absent(declared);
+          return `${value} AS "${column}"`;
+        });
+        return `SELECT ${text(name)} AS run, ${columns.join(", ")} FROM run${run}."${table}"`;
+      }).join(" UNION ALL ");
+    script.push(`CREATE VIEW raw."${table}" AS ${branches((_, column) => `"${column}"`)}`);
+    script.push(
+      `CREATE VIEW "${table}" AS ${
+        branches((run, column, declared) => decoded(codes[run]!, column, declared))
+      }`,
+    );
+  }
+  await engine.query(script.join(";\n"));
+  await createLibrary(engine);
+}
+
+/** In one go; where that fails, one by one, so that the culprit names itself. */
+async function createLibrary(engine: Engine): Promise<void> {
+  const library = [...views(), ...macros()];
+  try {
+    await engine.query(library.map((entry) => entry.sql).join("\n"));
+  } catch {
+    for (const entry of library) await createEntry(engine, entry);
+  }
+}
+
+/** A library statement that DuckDB refuses is our bug, and names itself. */
+export async function createEntry(engine: Engine, entry: { name: string; sql: string }) {
+  try {
+    await engine.query(entry.sql);
+  } catch (error) {
+    throw new Error(`analysis library, ${entry.name}: ${(error as Error).message}`);
+  }
+}
+
+/** A trace written before the column was added has none. */
+const absent = (column: Column): string => `NULL::${SQL_TYPES[column.type]}`;
+
+const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
+
+async function presentColumns(engine: Engine): Promise<Set<string>> {
+  const result = await engine.query(
+    "SELECT schema_name || '.' || table_name || '.' || column_name AS path FROM duckdb_columns()",
+  );
+  return new Set(result.rows.map(([path]) => path as string));
+}
+
+/** Per kind of code, the SQL list whose element code + 1 is its name. */
+async function codeLists(engine: Engine, run: number): Promise<Map<string, string>> {
+  const rows = records(await engine.query(`SELECT kind, code, name FROM run${run}.name`));
+  const kinds = new Map<string, string[]>();
+  for (const { kind, code, name } of rows) {
+    const list = kinds.get(kind as string) ?? [];
+    list[Number(code)] = text(name as string);
+    kinds.set(kind as string, list);
+  }
+  return new Map([...kinds].map(([kind, list]) => {
+    const items = Array.from(list, (item) => item ?? "NULL");
+    return [kind, `[${items.join(", ")}]`];
+  }));
+}
+
+function decoded(codes: ReadonlyMap<string, string>, name: string, column: Column): string {
+  if (column.codes === null) return `"${name}"`;
+  const list = codes.get(column.codes);
+  if (list === undefined) return "NULL::VARCHAR";
+  return `list_extract(${list}, "${name}"::INTEGER + 1)`;
+}

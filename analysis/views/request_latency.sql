@@ -1,0 +1,22 @@
+-- How long each I/O request took from the device's learning of it to its completion.
+--
+-- Grain: one row per completed request. Requests still in flight at the end have no row.
+-- Time:  virtual nanoseconds since reset; latency_ns and announce_ns are differences.
+-- Reads: request, irq.
+-- Try:   SELECT device, max(latency_ns) FROM request_latency GROUP BY 1
+CREATE OR REPLACE VIEW request_latency (
+  run,            -- Name of the trace.
+  id,             -- Id of the request.
+  device,         -- Instance that served it.
+  kind,           -- What was asked for.
+  bytes,          -- Payload bytes moved.
+  status,         -- How it ended.
+  submit_ns,      -- When the device learned of it.
+  latency_ns,     -- Completion less submission.
+  announce_ns     -- From completion to the interrupt that announced it; null when unannounced.
+) AS
+SELECT
+  r.run, id, r.device, kind, bytes, status, submit_ns, complete_ns - submit_ns,
+  i.time_ns::BIGINT - complete_ns::BIGINT
+FROM request r
+LEFT JOIN irq i ON i.run = r.run AND i.seq = r.irq_seq;

@@ -1,0 +1,75 @@
+/**
+ * What a machine is made of, as plain JSON: kept whole in a trace's manifest, so that a replay builds
+ * the same machine. Files are named and pinned by digest, never contained.
+ * @module
+ */
+import type { ProfileName } from "../vmm/profiles.ts";
+
+export interface FileRef {
+  /** Path as given, or `bundled:NAME` for a guest that comes with the project. */
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+export type SerialKind = "sifive" | "16550" | "virtio";
+
+/** A device added with `--device`. */
+export interface DeviceSpec {
+  /** Name of a device type of the project, or the path of a user's own device file. */
+  readonly use: string;
+  /** The device file, pinned; null for a type of the project. */
+  readonly file: FileRef | null;
+  /** Guest-physical address; null: the next free one of the platform bus. */
+  readonly addr: number | null;
+  /** Interrupt source at the PLIC; null: the next free one. */
+  readonly irq: number | null;
+  readonly props: Readonly<Record<string, string>>;
+}
+
+export interface MachineSpec {
+  readonly board: "virt";
+  readonly memoryBytes: number;
+  readonly harts: number;
+  /** Virtual ns per executed instruction. */
+  readonly nsPerInsn: number;
+  /** Instructions a hart runs before the one furthest behind is chosen anew. */
+  readonly quantumInsns: number;
+  readonly serial: SerialKind;
+  /** Properties of the serial device. */
+  readonly serialProps: Readonly<Record<string, string>>;
+  readonly bios: "builtin" | "none" | FileRef;
+  readonly kernel: FileRef | null;
+  readonly loads: readonly { readonly file: FileRef; readonly addr: number }[];
+  readonly initrd: FileRef | null;
+  /** Kernel command line. */
+  readonly append: string;
+  readonly hypervisor: ProfileName;
+  readonly stage2Page: "4k" | "2m";
+  /** Cost profile fed into virtual time; null: exits take no virtual time. */
+  readonly costs: string | null;
+  readonly devices: readonly DeviceSpec[];
+  /** Wall clock that the RTC shows at reset, in ns since 1970. */
+  readonly rtcStartNs: number;
+}
+
+export const DEFAULT_SPEC: MachineSpec = {
+  board: "virt",
+  memoryBytes: 128 * 1024 * 1024,
+  harts: 1,
+  nsPerInsn: 1,
+  quantumInsns: 1000,
+  serial: "16550",
+  serialProps: {},
+  bios: "builtin",
+  kernel: null,
+  loads: [],
+  initrd: null,
+  append: "",
+  hypervisor: "kvm-riscv",
+  stage2Page: "4k",
+  costs: null,
+  devices: [],
+  // 2025-01-01T00:00:00Z: a fixed start, so that two recordings are alike.
+  rtcStartNs: 1_735_689_600_000_000_000,
+};

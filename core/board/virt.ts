@@ -1,0 +1,140 @@
+/**
+ * The board `virt`: what sits where. Addresses and interrupt sources are those of QEMU's riscv64 `virt`
+ * machine (hw/riscv/virt.c, memory map), so that software made for it runs here; the SiFive UART keeps
+ * its place on the FU540 (manual ch. 5), and the marker takes the start of the platform-bus area.
+ * @module
+ */
+import { DEVICES } from "../mmio/devices.ts";
+import type { DeviceType, PropValue } from "../mmio/device.ts";
+import type { MachineSpec, SerialKind } from "./spec.ts";
+
+export const RAM_BASE = 0x8000_0000;
+export const TIMEBASE_HZ = 10_000_000;
+export const MAX_HARTS = 8;
+
+const VIRTIO = { base: 0x1000_1000, stride: 0x1000, slots: 8, irq: 1 } as const;
+const PLATFORM_BUS = { base: 0x0401_0000, stride: 0x1000, irq: 64 } as const;
+/** Sources of the PLIC, as on QEMU's board. */
+export const PLIC_SOURCES = 95;
+
+/** A device at its place. */
+export interface Placed {
+  readonly type: DeviceType;
+  /** Instance name in traces. */
+  readonly name: string;
+  readonly addr: number;
+  readonly irqs: readonly number[];
+  readonly props: Readonly<Record<string, PropValue>>;
+}
+
+/** A machine that cannot be built as asked: shown as one line. */
+export class BoardError extends Error {
+  override name = "BoardError";
+  constructor(message: string, readonly fix: string) {
+    super(message);
+  }
+}
+
+function placed(
+  use: string,
+  name: string,
+  addr: number,
+  irqs: readonly number[] = [],
+  props: Placed["props"] = {},
+): Placed {
+  return { type: DEVICES[use], name, addr, irqs, props };
+}
+
+/** The serial device that the machine is asked for, and which becomes its console. */
+export const SERIAL: Readonly<Record<SerialKind, { use: string; name: string }>> = {
+  sifive: { use: "sifive_uart", name: "uart0" },
+  "16550": { use: "uart16550", name: "uart0" },
+  virtio: { use: "virtio-console", name: "virtio-console0" },
+};
+
+/** Does firmware of this machine run in M-mode (`--bios none|FILE`)? */
+export const hasMachineMode = (spec: MachineSpec) => spec.bios !== "builtin";
+
+function serial(spec: MachineSpec): Placed[] {
+  const { use, name } = SERIAL[spec.serial];
+  switch (spec.serial) {
+    case "sifive":
+      return [placed(use, name, 0x1001_0000, [12], spec.serialProps)];
+    case "16550":
+      return [placed(use, name, 0x1000_0000, [10], spec.serialProps)];
+    case "virtio":
+      return [];
+  }
+}
+
+/** Slot 0 holds the virtio console when it is asked for; QEMU shows the other slots empty. */
+function virtioSlots(spec: MachineSpec): Placed[] {
+  return Array.from({ length: VIRTIO.slots }, (_, i) => {
+    const console = spec.serial === "virtio" && i === 0;
+    return placed(
+      console ? SERIAL.virtio.use : "virtio-mmio",
+      console ? SERIAL.virtio.name : `virtio-mmio${i}`,
+      VIRTIO.base + i * VIRTIO.stride,
+      [VIRTIO.irq + i],
+      console ? spec.serialProps : {},
+    );
+  });
+}
+
+/** Every device of the machine, the interrupt controller first. `types` holds users' own, by path. */
+export function placeDevices(
+  spec: MachineSpec,
+  types: ReadonlyMap<string, DeviceType>,
+): Placed[] {
+  const aclint = hasMachineMode(spec)
+    ? [placed("aclint", "aclint", 0x0200_0000, [], { harts: spec.harts, timebase_hz: TIMEBASE_HZ })]
+    : [];
+  const fixed = [
+    placed("plic", "plic", 0x0c00_0000, [], { harts: spec.harts }),
+    ...aclint,
+    placed("finisher", "finisher", 0x0010_0000),
+    placed("goldfish_rtc", "rtc", 0x0010_1000, [11], { start_ns: String(spec.rtcStartNs) }),
+    placed("marker", "marker", 0x0400_0000),
+    ...serial(spec),
+    ...virtioSlots(spec),
+  ];
+  return [...fixed, ...users(spec, types, fixed)];
+}
+
+/** Devices of `--device`: where no place was asked for, the next free one of the platform bus. */
+function users(
+  spec: MachineSpec,
+  types: ReadonlyMap<string, DeviceType>,
+  fixed: readonly Placed[],
+): Placed[] {
+  let addr: number = PLATFORM_BUS.base;
+  let irq: number = PLATFORM_BUS.irq;
+  const taken = new Set(fixed.flatMap((p) => p.irqs));
+  const counts = new Map<string, number>();
+  return spec.devices.map((d) => {
+    const type = types.get(d.use) ?? DEVICES[d.use];
+    if (type === undefined) {
+      throw new BoardError(
+        `there is no device type ${d.use}`,
+        `use one of ${Object.keys(DEVICES).join(", ")}, or the path of a device file`,
+      );
+    }
+    const at = d.addr ?? addr;
+    addr = Math.max(addr, at + Math.ceil(type.size / PLATFORM_BUS.stride) * PLATFORM_BUS.stride);
+    const irqs = Array.from({ length: type.irqs }, (_, i) => (d.irq ?? irq) + i);
+    irq = Math.max(irq, ...irqs.map((i) => i + 1));
+    for (const source of irqs) {
+      if (source < 1 || source > PLIC_SOURCES || taken.has(source)) {
+        throw new BoardError(
+          `${d.use}: interrupt source ${source} is taken or not one of 1 to ${PLIC_SOURCES}`,
+          "choose another irq=",
+        );
+      }
+      taken.add(source);
+    }
+    const n = counts.get(type.name) ?? 0;
+    counts.set(type.name, n + 1);
+    const clash = fixed.some((p) => p.name === `${type.name}${n}`);
+    return { type, name: `${type.name}${clash ? n + 1 : n}`, addr: at, irqs, props: d.props };
+  });
+}

@@ -1,0 +1,30 @@
+/**
+ * Every device type. A device in this list is held to every law of laws_test.ts.
+ * @module
+ */
+import { virtioConsole } from "../virtio/console.ts";
+import { virtioMmioEmpty } from "../virtio/transport_mmio.ts";
+import { aclint } from "./aclint.ts";
+import type { DeviceType } from "./device.ts";
+import { finisher } from "./finisher.ts";
+import { goldfishRtc } from "./goldfish_rtc.ts";
+import { marker } from "./marker.ts";
+import { plic } from "./plic.ts";
+import { sifiveUart } from "./sifive_uart.ts";
+import { uart16550 } from "./uart16550.ts";
+
+const ALL: readonly DeviceType[] = [
+  aclint,
+  finisher,
+  goldfishRtc,
+  marker,
+  plic,
+  sifiveUart,
+  uart16550,
+  virtioConsole,
+  virtioMmioEmpty,
+];
+
+export const DEVICES: Readonly<Record<string, DeviceType>> = Object.fromEntries(
+  ALL.map((type) => [type.name, type]),
+);

@@ -1,0 +1,112 @@
+/**
+ * The port: a device's only way out. No clock, host I/O or randomness reaches a device but through it.
+ *
+ * Rows are given as the trace schema's columns without the common ones, `device` and `exit_seq`, which
+ * the port fills in; codes are given by name.
+ * @module
+ */
+import type { CODES } from "../trace/schema.ts";
+import type { GuestMemory } from "./memory.ts";
+
+type CodeName<K extends keyof typeof CODES> = (typeof CODES)[K][number]["name"];
+
+/** A row of `vring`. Absent columns are null. */
+export interface VringRow {
+  event: CodeName<"vring_event">;
+  queue: number;
+  head?: number | null;
+  desc?: number | null;
+  /** Lower 32 bits. */
+  gpa?: number | null;
+  gpa_hi?: number;
+  length?: number | null;
+  flags?: number | null;
+  avail_idx?: number | null;
+  used_idx?: number | null;
+  request?: number | null;
+}
+
+/** A row of `dma`. */
+export interface DmaRow {
+  gpa: number;
+  bytes: number;
+  /** True when the device wrote guest memory. */
+  write: boolean;
+  request?: number | null;
+}
+
+/** A row of `irq`; for a controller, `device` is found from the line. */
+export interface IrqRow {
+  event: CodeName<"irq_event">;
+  line: number;
+  path: CodeName<"irq_path">;
+}
+
+/** A row of `request`, written when the request completes. */
+export interface RequestRow {
+  id: number;
+  kind: CodeName<"request_kind">;
+  bytes: number;
+  submit_ns: number;
+  submit_icount: number;
+  complete_ns: number;
+  status: CodeName<"request_status">;
+  kick_exit_seq: number | null;
+  irq_seq: number | null;
+}
+
+/** A row of `mark`. */
+export interface MarkRow {
+  label: string;
+  /** Lower and upper 32 bits. */
+  number: number;
+  number_hi: number;
+}
+
+export interface DeviceTrace {
+  vring(row: VringRow): void;
+  dma(row: DmaRow): void;
+  /** seq of the row. */
+  irq(row: IrqRow): number;
+  request(row: RequestRow): void;
+  mark(row: MarkRow): void;
+  /** Request ids count from 1 over all devices. */
+  nextRequestId(): number;
+  /** A request that began and ended within the access being served. */
+  served(kind: RequestRow["kind"], bytes: number): void;
+  /** Instructions executed by the hart being served. */
+  readonly icount: number;
+  /** seq of the exit being served, null outside one. */
+  readonly exitSeq: number | null;
+}
+
+export interface Port {
+  /**
+   * Sets the level of an interrupt line; `line` counts the device's own lines from 0. Calling it
+   * again with the same level does nothing. Returns the seq of the `irq` row, -1 when nothing changed.
+   */
+  irq(level: boolean, line?: number): number;
+  /**
+   * A new cause to interrupt: raises the line, or tells the trace that the cause coalesced with the one
+   * pending. Returns the seq of that `irq` row. `settle` must then keep the line up.
+   */
+  signal(line?: number): number;
+  /** Virtual ns on the clock of the hart whose access is served, or of the event. */
+  now(): number;
+  /**
+   * Asks for `events[name](arg)` at virtual time `atNs` (at once when past), null cancels. There is
+   * one pending event per (device, name, arg): asking again moves it.
+   */
+  timer(name: string, atNs: number | null, arg?: number): void;
+  /** Bytes, or one byte, to the outside world. */
+  out(bytes: Uint8Array | number): void;
+  /** Ends the run after this access. */
+  stop(kind: "poweroff" | "reboot" | "fail", code: number): void;
+  /** Interrupt controllers only: drives bit `bit` of mip (3 MSIP, 7 MTIP, 9 SEIP, 11 MEIP) of a hart. */
+  hartIrq(hart: number, bit: number, level: boolean): void;
+  /** The device can take more input than it could before. */
+  inputSpace(): void;
+  /** Guest RAM, and nothing but RAM: a device cannot reach registers, its own or another's. */
+  readonly mem: GuestMemory;
+  readonly trace: DeviceTrace;
+}

@@ -1,0 +1,207 @@
+/**
+ * Growing column buffers in Arrow's memory layout: values, a bit per value that is set when it is not
+ * null, offsets for text and bytes. The generated appenders write into them directly.
+ *
+ * Invariants: validity bits of rows to come are 1, so that only a null costs a store; in what `data`
+ * returns the bits past the last row are 0, as is the value under a null, so that the bytes written
+ * depend on the rows alone and never on what a buffer held before.
+ * @module
+ */
+import * as arrow from "apache-arrow";
+import type { Column, ColumnType } from "./schema.ts";
+
+type Fixed = Exclude<ColumnType, "bool" | "utf8" | "binary">;
+type Words = Uint8Array | Uint16Array | Uint32Array | Int32Array;
+
+export const ARROW_TYPES: Record<ColumnType, () => arrow.DataType> = {
+  u8: () => new arrow.Uint8(),
+  u16: () => new arrow.Uint16(),
+  u32: () => new arrow.Uint32(),
+  u64: () => new arrow.Uint64(),
+  wide: () => new arrow.Uint64(),
+  i32: () => new arrow.Int32(),
+  bool: () => new arrow.Bool(),
+  utf8: () => new arrow.Utf8(),
+  binary: () => new arrow.Binary(),
+};
+
+/** Element type and elements per row: 64-bit values are pairs of 32-bit lanes, low lane first. */
+const WORDS: Record<Fixed, { make: (n: number) => Words; lanes: 1 | 2; bytes: number }> = {
+  u8: { make: (n) => new Uint8Array(n), lanes: 1, bytes: 1 },
+  u16: { make: (n) => new Uint16Array(n), lanes: 1, bytes: 2 },
+  u32: { make: (n) => new Uint32Array(n), lanes: 1, bytes: 4 },
+  i32: { make: (n) => new Int32Array(n), lanes: 1, bytes: 4 },
+  u64: { make: (n) => new Uint32Array(n), lanes: 2, bytes: 8 },
+  wide: { make: (n) => new Uint32Array(n), lanes: 2, bytes: 8 },
+};
+
+/** Bytes of one value on disk, a bit counted as a byte; text and bytes count their offset only. */
+export function valueBytes(type: ColumnType): number {
+  if (type === "bool") return 1;
+  return type === "utf8" || type === "binary" ? 4 : WORDS[type].bytes;
+}
+
+/** Bytes of a bitmap over `rows` rows, padded to 8 as Arrow asks. */
+const bitmapBytes = (rows: number) => ((rows + 63) >>> 6) * 8;
+
+function grown<W extends Words>(old: W, fresh: W): W {
+  fresh.set(old);
+  return fresh;
+}
+
+function countOnes(bits: Uint8Array): number {
+  const words = new Uint32Array(bits.buffer, bits.byteOffset, bits.byteLength >>> 2);
+  let ones = 0;
+  for (let i = 0; i < words.length; i++) {
+    let w = words[i];
+    w -= (w >>> 1) & 0x55555555;
+    w = (w & 0x33333333) + ((w >>> 2) & 0x33333333);
+    ones += Math.imul((w + (w >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+  }
+  return ones;
+}
+
+/** One column's rows since the last flush. `capacity` is a multiple of 64 rows. */
+export abstract class ColumnBuffer {
+  /** Validity bits, cleared by a null; empty when the column is not nullable. */
+  valid: Uint8Array;
+  protected readonly type: arrow.DataType;
+
+  constructor(protected readonly column: Column, capacity: number) {
+    this.type = ARROW_TYPES[column.type]();
+    this.valid = new Uint8Array(column.nullable ? bitmapBytes(capacity) : 0).fill(0xff);
+  }
+
+  static make(column: Column, capacity: number): ColumnBuffer {
+    if (column.type === "bool") return new BitBuffer(column, capacity);
+    if (column.type === "utf8" || column.type === "binary") {
+      return new BytesBuffer(column, capacity);
+    }
+    return new FixedBuffer(column, column.type, capacity);
+  }
+
+  grow(capacity: number): void {
+    if (this.column.nullable) {
+      this.valid = grown(this.valid, new Uint8Array(bitmapBytes(capacity)).fill(0xff));
+    }
+  }
+
+  /** Forgets `rows` rows. */
+  reset(rows: number): void {
+    this.valid.fill(0xff, 0, bitmapBytes(rows));
+  }
+
+  /** All `rows` rows, sharing this buffer's memory until `reset`, which must come before more rows. */
+  abstract data(rows: number): arrow.Data;
+
+  protected nulls(rows: number): { nullCount: number; nullBitmap?: Uint8Array } {
+    if (!this.column.nullable) return { nullCount: 0 };
+    const nullBitmap = this.valid.subarray(0, bitmapBytes(rows));
+    nullBitmap.fill(0, (rows + 7) >>> 3);
+    if (rows & 7) nullBitmap[rows >>> 3] &= (1 << (rows & 7)) - 1;
+    return { nullCount: rows - countOnes(nullBitmap), nullBitmap };
+  }
+}
+
+export class FixedBuffer extends ColumnBuffer {
+  values: Words;
+  readonly #shape: (typeof WORDS)[Fixed];
+
+  constructor(column: Column, type: Fixed, capacity: number) {
+    super(column, capacity);
+    this.#shape = WORDS[type];
+    this.values = this.#shape.make(capacity * this.#shape.lanes);
+  }
+
+  override grow(capacity: number): void {
+    super.grow(capacity);
+    this.values = grown(this.values, this.#shape.make(capacity * this.#shape.lanes));
+  }
+
+  data(rows: number): arrow.Data {
+    const data = this.#shape.lanes === 2
+      ? new BigUint64Array(this.values.buffer, 0, rows)
+      : this.values.subarray(0, rows);
+    return arrow.makeData({
+      type: this.type as arrow.Uint64,
+      length: rows,
+      ...this.nulls(rows),
+      data: data as BigUint64Array,
+    });
+  }
+}
+
+export class BitBuffer extends ColumnBuffer {
+  values: Uint8Array;
+
+  constructor(column: Column, capacity: number) {
+    super(column, capacity);
+    this.values = new Uint8Array(bitmapBytes(capacity));
+  }
+
+  override grow(capacity: number): void {
+    super.grow(capacity);
+    this.values = grown(this.values, new Uint8Array(bitmapBytes(capacity)));
+  }
+
+  override reset(rows: number): void {
+    super.reset(rows);
+    this.values.fill(0, 0, bitmapBytes(rows));
+  }
+
+  data(rows: number): arrow.Data {
+    return arrow.makeData({
+      type: this.type as arrow.Bool,
+      length: rows,
+      ...this.nulls(rows),
+      data: this.values.subarray(0, bitmapBytes(rows)),
+    });
+  }
+}
+
+const UTF8 = new TextEncoder();
+
+export class BytesBuffer extends ColumnBuffer {
+  #offsets: Int32Array;
+  #bytes = new Uint8Array(1024);
+
+  constructor(column: Column, capacity: number) {
+    super(column, capacity);
+    this.#offsets = new Int32Array(capacity + 1);
+  }
+
+  override grow(capacity: number): void {
+    super.grow(capacity);
+    this.#offsets = grown(this.#offsets, new Int32Array(capacity + 1));
+  }
+
+  /** Stores row `row`; a null is stored as nothing. Rows come in order. */
+  put(row: number, value: string | Uint8Array | null): void {
+    const at = this.#offsets[row];
+    if (value === null) {
+      this.#offsets[row + 1] = at;
+    } else if (typeof value === "string") {
+      this.#reserve(at + value.length * 3); // At most 3 bytes of UTF-8 per UTF-16 unit.
+      this.#offsets[row + 1] = at + UTF8.encodeInto(value, this.#bytes.subarray(at)).written;
+    } else {
+      this.#reserve(at + value.length);
+      this.#bytes.set(value, at);
+      this.#offsets[row + 1] = at + value.length;
+    }
+  }
+
+  data(rows: number): arrow.Data {
+    return arrow.makeData({
+      type: this.type as arrow.Binary,
+      length: rows,
+      ...this.nulls(rows),
+      valueOffsets: this.#offsets.subarray(0, rows + 1),
+      data: this.#bytes.subarray(0, this.#offsets[rows]),
+    });
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes <= this.#bytes.length) return;
+    this.#bytes = grown(this.#bytes, new Uint8Array(Math.max(bytes, this.#bytes.length * 2)));
+  }
+}

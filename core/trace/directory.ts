@@ -1,0 +1,177 @@
+/**
+ * A trace on disk: the directory `NAME.trace/` with `manifest.json` and an Arrow stream per table.
+ *
+ * A kill of the process at any byte leaves the prefix that the last manifest describes: tables only
+ * grow, and the manifest is replaced by a rename after them. `input` alone is also valid beyond it, up
+ * to its last whole record batch, since its rows are synced one by one before they take effect. Against
+ * loss of power the other tables are synced when the trace is closed, not at every flush.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { TraceError } from "./error.ts";
+import { MANIFEST, type Manifest, type Recording, tableFile, TOOL } from "./manifest.ts";
+import { SCHEMA_VERSION, TABLE_NAMES, type TableName } from "./schema.ts";
+import { checksum } from "./table_file.ts";
+import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
+
+interface TableWriter {
+  path: string;
+  file: Deno.FsFile;
+  bytes: number;
+  crc32: number;
+}
+
+const TEMPORARY = `${MANIFEST}.tmp`;
+
+export class TraceDirectory implements TraceSink {
+  readonly #tables = new Map<TableName, TableWriter>();
+  readonly #fixed: { schema_version: number; tool: string } & Recording;
+  #flushes = 0;
+  #digest = "";
+  #last: CommitState | null = null;
+  /** The first error. What follows it would stand in the wrong place of a file, and is refused. */
+  #failure: Error | null = null;
+
+  /**
+   * Creates the directory and its files. Throws TraceError when something is there already: `force`
+   * replaces a trace, and nothing but a trace.
+   */
+  constructor(readonly path: string, recording: Recording, o: { force?: boolean } = {}) {
+    this.#fixed = { schema_version: SCHEMA_VERSION, tool: TOOL, ...recording };
+    if (o.force) removeTrace(path);
+    this.#guard(path, () => Deno.mkdirSync(path));
+    for (const table of TABLE_NAMES) {
+      const file = `${path}/${tableFile(table)}`;
+      const handle = this.#guard(file, () => Deno.openSync(file, { write: true, createNew: true }));
+      this.#tables.set(table, { path: file, file: handle, bytes: 0, crc32: 0 });
+    }
+  }
+
+  write(table: TableName, bytes: Uint8Array): void {
+    const t = this.#tables.get(table)!;
+    this.#guard(t.path, () => writeAll(t.file, bytes));
+    t.bytes += bytes.length;
+    t.crc32 = checksum(bytes, t.crc32);
+  }
+
+  sync(table: TableName): void {
+    const t = this.#tables.get(table)!;
+    this.#guard(t.path, () => t.file.syncDataSync());
+  }
+
+  commit(state: CommitState): void {
+    this.#last = state;
+    this.#flushes++;
+    const figures = [...this.#tables].map((
+      [name, t],
+    ) => [name, state.rows[name], t.bytes, t.crc32]);
+    this.#digest = createHash("sha256").update(this.#digest + JSON.stringify(figures)).digest(
+      "hex",
+    );
+    this.#writeManifest(state, false, null);
+  }
+
+  close(end: TraceEnd | null): void {
+    for (const table of TABLE_NAMES) this.sync(table);
+    this.#writeManifest(this.#last!, true, end);
+    this.abandon();
+  }
+
+  /** Lets go of the files without ending the trace: what is committed stays readable. */
+  abandon(): void {
+    for (const t of this.#tables.values()) t.file.close();
+    this.#tables.clear();
+  }
+
+  #writeManifest(state: CommitState, cleanEnd: boolean, end: TraceEnd | null): void {
+    const { rows, ...position } = state;
+    const manifest: Manifest = {
+      ...this.#fixed,
+      clean_end: cleanEnd,
+      end,
+      commit: { flushes: this.#flushes, ...position },
+      digest: this.#digest,
+      tables: Object.fromEntries(
+        [...this.#tables].map(([name, t]) => [
+          name,
+          { rows: rows[name], bytes: t.bytes, crc32: t.crc32 },
+        ]),
+      ),
+    };
+    const temporary = `${this.path}/${TEMPORARY}`;
+    this.#guard(temporary, () => {
+      const file = Deno.openSync(temporary, { write: true, create: true, truncate: true });
+      try {
+        writeAll(file, new TextEncoder().encode(JSON.stringify(manifest, null, 2) + "\n"));
+        if (cleanEnd) file.syncSync();
+      } finally {
+        file.close();
+      }
+      Deno.renameSync(temporary, `${this.path}/${MANIFEST}`);
+    });
+  }
+
+  #guard<T>(path: string, action: () => T): T {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      return action();
+    } catch (error) {
+      throw this.#failure = explain(error as Error, path, this.path);
+    }
+  }
+}
+
+function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+}
+
+/** The operating system's error as one about a trace. */
+function explain(error: Error, path: string, directory: string): Error {
+  const code = (error as { code?: string }).code;
+  if (error instanceof Deno.errors.AlreadyExists) {
+    return new TraceError(`${path} exists already`, "Choose another name, or pass --force.");
+  }
+  if (error instanceof Deno.errors.NotFound) {
+    return new TraceError(`${path}: its folder does not exist`, "Create the folder first.");
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return new TraceError(`${path}: permission denied`, "Choose a folder that you may write to.");
+  }
+  if (code === "ENOSPC" || code === "EDQUOT" || /no space left|quota/i.test(error.message)) {
+    return new TraceError(
+      `${path}: the disk is full`,
+      `Free space or pass --trace-limit; ${directory} is readable up to its last flush.`,
+    );
+  }
+  return new TraceError(
+    `${path}: ${error.message}`,
+    "Check the disk and the folder's permissions.",
+  );
+}
+
+/** Removes the trace at `path`, if any. Throws TraceError when something else is there. */
+export function removeTrace(path: string): void {
+  const ours = new Set([MANIFEST, TEMPORARY, ...TABLE_NAMES.map(tableFile)]);
+  let names: string[];
+  try {
+    names = [...Deno.readDirSync(path)].map((entry) => entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw new TraceError(`${path} is in the way and is no trace`, "Choose another name.");
+  }
+  const foreign = names.find((name) => !ours.has(name));
+  if (foreign !== undefined) {
+    throw new TraceError(
+      `${path} holds ${foreign}, which is no part of a trace, and is left alone`,
+      "Move that file away, or choose another name.",
+    );
+  }
+  try {
+    // The manifest first: a kill in between must not leave a manifest without its tables.
+    if (names.includes(MANIFEST)) Deno.removeSync(`${path}/${MANIFEST}`);
+    for (const name of names) if (name !== MANIFEST) Deno.removeSync(`${path}/${name}`);
+    Deno.removeSync(path);
+  } catch (error) {
+    throw explain(error as Error, path, path);
+  }
+}

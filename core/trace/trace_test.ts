@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import * as arrow from "apache-arrow";
+import { contentDigest } from "./digest.ts";
+import { batchRows } from "./reader.ts";
+import { columnsOf } from "./rows.ts";
+import { Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
+import { CODES, EVENT_TABLES, TABLE_NAMES, type TableName, TABLES } from "./schema.ts";
+import { type CommitState, Trace, type TraceOptions, type TraceSink } from "./trace.ts";
+
+/** Keeps every stream in memory. */
+class MemorySink implements TraceSink {
+  readonly parts = new Map<TableName, Uint8Array[]>();
+  readonly commits: CommitState[] = [];
+  write(table: TableName, bytes: Uint8Array) {
+    const parts = this.parts.get(table) ?? [];
+    this.parts.set(table, [...parts, bytes.slice()]);
+  }
+  sync() {}
+  commit(state: CommitState) {
+    this.commits.push(state);
+  }
+  close() {}
+  stream(table: TableName): Uint8Array {
+    return new Uint8Array(this.parts.get(table)!.flatMap((p) => [...p]));
+  }
+  batches(table: TableName): arrow.RecordBatch[] {
+    return arrow.tableFromIPC(this.stream(table)).batches;
+  }
+}
+
+function randomTrace(o: TraceOptions, steps = 300, seed = SEED) {
+  const sink = new MemorySink();
+  const trace = new Trace(sink, o);
+  const machine = new RandomMachine(trace, new Random(seed));
+  for (let i = 0; i < steps; i++) machine.step();
+  trace.close();
+  return { sink, trace, written: machine.written };
+}
+
+const here = "core/trace/trace_test.ts";
+
+// The last grows the buffers several times over.
+for (const [rowsPerBatch, steps] of [[1, 300], [7, 300], [65536, 8000]]) {
+  Deno.test(`trace: every table reads back as it was written, ${rowsPerBatch} rows a batch`, () =>
+    withSeed(here, () => {
+      const { sink, written } = randomTrace({ batchRows: rowsPerBatch }, steps);
+      const shared = Object.values(CODES).flat().length;
+      for (const table of TABLE_NAMES) {
+        const rows = sink.batches(table).flatMap((b) => [...batchRows(table, b)]);
+        assert.ok(written[table].length > 0, `no row of ${table} to test with`);
+        assert.deepEqual(table === "name" ? rows.slice(shared) : rows, written[table], table);
+      }
+    }));
+}
+
+Deno.test("trace: what the tables say does not depend on the batch size", () =>
+  withSeed(here, () => {
+    const digests = [1, 7, 100, 65536].map((batchRows) => {
+      const { sink } = randomTrace({ batchRows });
+      return TABLE_NAMES.map((t) => contentDigest(t, sink.batches(t)));
+    });
+    for (const other of digests.slice(1)) assert.deepEqual(other, digests[0]);
+    const { sink } = randomTrace({ batchRows: 7 }, 300, SEED + 1);
+    for (const [i, t] of TABLE_NAMES.entries()) {
+      assert.notEqual(contentDigest(t, sink.batches(t)), digests[0][i], `${t}: digest is blind`);
+    }
+  }));
+
+Deno.test("trace: two runs give the same bytes", () =>
+  withSeed(here, () => {
+    const [a, b] = [0, 1].map(() => randomTrace({ batchRows: 50 }).sink);
+    for (const table of TABLE_NAMES) assert.deepEqual(a.stream(table), b.stream(table), table);
+  }));
+
+Deno.test("trace: bytes hold nothing that an earlier batch left in the buffers", () => {
+  const fresh = new MemorySink();
+  const used = new MemorySink();
+  for (const sink of [fresh, used]) {
+    const trace = new Trace(sink, {});
+    if (sink === used) {
+      const machine = new RandomMachine(trace, new Random(SEED));
+      for (let i = 0; i < 100; i++) machine.step();
+      trace.flush();
+    }
+    trace.setClock(5, 6, 0);
+    trace.vring({ seq: 9, event: 0, device: 0, queue: 0 });
+    trace.exit({ ...PLAIN_EXIT, seq: 8 });
+    trace.flush();
+  }
+  for (const table of ["vring", "exit"] as const) {
+    assert.deepEqual(used.parts.get(table)!.at(-1), fresh.parts.get(table)!.at(-1), table);
+  }
+});
+
+const PLAIN_EXIT = {
+  reason: 4,
+  handler: 0,
+  transitions: 2,
+  cpu_mode: 1,
+  pc: 0x80000000,
+  insns: 1,
+  cost_ns: 0,
+};
+
+Deno.test("trace: switched-off tables are empty and change no sequence number", () =>
+  withSeed(here, () => {
+    const all = randomTrace({ batchRows: 64 });
+    const some = randomTrace({ batchRows: 64, tables: ["exit", "irq"] });
+    assert.equal(some.trace.seq, all.trace.seq);
+    for (const table of EVENT_TABLES) {
+      const rows = some.sink.batches(table).flatMap((b) => [...batchRows(table, b)]);
+      const kept = ["exit", "irq", "input"].includes(table);
+      assert.deepEqual(rows, kept ? all.written[table] : [], table);
+    }
+  }));
+
+Deno.test("trace: without a sink it only counts", () => {
+  const trace = new Trace(null);
+  trace.setClock(1, 2, 0);
+  assert.equal(trace.exit(PLAIN_EXIT), 0);
+  assert.equal(trace.take(), 1);
+  assert.equal(trace.input({ kind: 0, executed: 0, channel: "rx", data: new Uint8Array() }), 2);
+  assert.equal(trace.name({ kind: "device", code: 0, name: "a", spec: "b" }), -1);
+  assert.equal(trace.seq, 3);
+  assert.equal(trace.full, false);
+  trace.close();
+});
+
+Deno.test("trace: 64-bit values keep every bit, numbers up to 2^53", () => {
+  const sink = new MemorySink();
+  const trace = new Trace(sink);
+  trace.setClock(Number.MAX_SAFE_INTEGER, null, 255);
+  trace.exit({ ...PLAIN_EXIT, pc: 0xffffffff, pc_hi: 0xffffffff, gpa: 2 ** 53 - 1, value: 0 });
+  trace.exit({ ...PLAIN_EXIT, pc: 1, pc_hi: 0x80000000, gpa: 2 ** 32, value: 5, value_hi: 1 });
+  trace.close();
+  const [a, b] = sink.batches("exit").flatMap((x) => [...batchRows("exit", x)]);
+  assert.equal(a.pc, 2n ** 64n - 1n);
+  assert.equal(a.gpa, 2 ** 53 - 1);
+  assert.equal(a.value, 0n);
+  assert.equal(a.time_ns, Number.MAX_SAFE_INTEGER);
+  assert.equal(a.icount, null);
+  assert.equal(a.vcpu, 255);
+  assert.equal(b.pc, 0x8000000000000001n);
+  assert.equal(b.gpa, 2 ** 32);
+  assert.equal(b.value, (1n << 32n) + 5n);
+});
+
+Deno.test("trace: a flush inside an exit is refused: its row would come too late", () => {
+  const trace = new Trace(new MemorySink());
+  trace.exitSeq = trace.take();
+  assert.throws(() => trace.flush(), /during exit 0/);
+});
+
+Deno.test("trace: an input is synced before it is returned, and flushes nothing else", () => {
+  const calls: string[] = [];
+  const sink = new MemorySink();
+  sink.sync = (...[table]: string[]) => calls.push(table);
+  const trace = new Trace(sink);
+  trace.exit(PLAIN_EXIT);
+  trace.input({ kind: 0, executed: 1, device: "uart0", channel: "rx", data: Uint8Array.of(65) });
+  assert.deepEqual(calls, ["input"]);
+  assert.equal(sink.batches("input").length, 1);
+  assert.equal(sink.parts.get("exit")!.length, 1);
+  assert.equal(sink.commits.length, 1);
+});
+
+Deno.test("trace: the limit is reached before it is passed, and not long before", () => {
+  const sink = new MemorySink();
+  const limitBytes = 200_000;
+  const trace = new Trace(sink, { limitBytes, batchRows: 500 });
+  for (let i = 0; i < 100_000 && !trace.limitReached; i++) {
+    trace.exit(PLAIN_EXIT);
+    if (trace.full) trace.flush();
+  }
+  assert.ok(trace.limitReached);
+  trace.close();
+  assert.ok(trace.bytes < limitBytes + 2000, `${trace.bytes} bytes`);
+  assert.ok(trace.bytes > limitBytes * 0.8, `${trace.bytes} bytes`);
+});
+
+Deno.test("trace: the schema travels with every table", () => {
+  const { sink } = randomTrace({}, 1);
+  for (const table of TABLE_NAMES) {
+    const { schema } = arrow.tableFromIPC(sink.stream(table));
+    assert.equal(schema.metadata.get("table"), table);
+    assert.equal(schema.metadata.get("doc"), TABLES[table].doc);
+    assert.deepEqual(schema.fields.map((f) => f.name), columnsOf(table).map(([name]) => name));
+    for (const [i, [name, column]] of columnsOf(table).entries()) {
+      const field = schema.fields[i];
+      assert.equal(field.nullable, column.nullable, name);
+      assert.equal(field.metadata.get("doc"), column.doc);
+      assert.equal(field.metadata.get("kind"), column.codes ?? undefined);
+    }
+  }
+  const exit = arrow.tableFromIPC(sink.stream("exit")).schema;
+  const reason = exit.fields.find((f) => f.name === "reason")!;
+  assert.equal(JSON.parse(reason.metadata.get("codes")!)[0], "mmio");
+});

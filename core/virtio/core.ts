@@ -1,0 +1,368 @@
+/**
+ * What every virtio device does, whatever carries it: status, features, queues, requests and
+ * interrupts. Source: Virtio 1.2 §2, §3. A transport maps its registers onto `VirtioCore`.
+ *
+ * Simplifications: a status bit that the driver set is cleared by a reset only (§2.1.1 forbids
+ * drivers to clear one), and a legacy device serves kicks before DRIVER_OK, as §3.1.2 expects.
+ * A request that a reset overtakes never completes and leaves no `request` row.
+ * @module
+ */
+import {
+  flag,
+  type GuestMemory,
+  type Port,
+  records,
+  type StateOf,
+  text,
+  u32,
+  u8,
+  type VringRow,
+} from "../mmio/device.ts";
+import {
+  COMMON_FEATURES,
+  type Feature,
+  featureWord,
+  INTERRUPT,
+  type QueueDeclaration,
+  type Served,
+  STATUS,
+  type VirtioBehaviour,
+  type VirtioPort,
+} from "./virtio.ts";
+import { type Chain, type Fault, isFault, queueFields, Virtqueue } from "./virtqueue.ts";
+
+/** What a reset by the driver clears (§2.4), beside the transport's and the device's own. */
+export const coreFields = (queues: readonly QueueDeclaration[]) => ({
+  status: u8(),
+  driverFeaturesLow: u32(),
+  driverFeaturesHigh: u32(),
+  interruptStatus: u32(),
+  broken: flag(), // The driver broke a rule; nothing is served until it resets the device.
+  error: text(80), // Which rule.
+  queues: records(queues.length, queueFields(Math.max(...queues.map((q) => q.maxSize)))),
+});
+type CoreState = StateOf<ReturnType<typeof coreFields>>;
+
+/** What a transport hands over. */
+export interface CoreParts {
+  readonly queues: readonly QueueDeclaration[];
+  readonly features: Readonly<Record<string, Feature>>;
+  readonly state: CoreState;
+  readonly port: Port;
+  readonly options: CoreOptions;
+  /** Resets all that a reset by the driver clears. */
+  readonly clear: () => void;
+  /** Makes the driver read the configuration space again (§2.5.1). */
+  readonly nextGeneration: () => void;
+}
+
+/** What the person who plugs the device in chose, for any device. */
+export interface CoreOptions {
+  legacy: boolean;
+  latencyNs: number;
+  /** Suppress kicks that tell the device nothing: it polls while busy. */
+  suppress: boolean;
+  /** Features withheld. */
+  withheld: ReadonlySet<string>;
+}
+
+interface Finished {
+  queue: number;
+  chain: Chain;
+  served: Served;
+}
+
+export class VirtioCore implements VirtioPort<string> {
+  readonly queues: readonly Virtqueue[];
+  behaviour!: VirtioBehaviour;
+  readonly #features: ReadonlyMap<string, { word: 0 | 1; mask: number }>;
+  readonly #offered: readonly [number, number];
+  /** Served during this access or event; they are announced together when it ends. */
+  #finished: Finished[] = [];
+
+  private readonly declared: readonly QueueDeclaration[];
+  private readonly s: CoreState;
+  private readonly port: Port;
+  private readonly options: CoreOptions;
+
+  constructor(private readonly parts: CoreParts) {
+    const { queues, features, state, port, options } = parts;
+    this.declared = queues;
+    this.s = state;
+    this.port = port;
+    this.options = options;
+    const all = Object.entries<Feature>({ ...COMMON_FEATURES, ...features });
+    const mode = options.legacy ? "legacy" : "modern";
+    const offered = all.filter(([name, f]) =>
+      (f.only ?? mode) === mode && !options.withheld.has(name)
+    );
+    this.#features = new Map(offered.map(([name, f]) => [name, featureWord(f.bit)]));
+    const words: [number, number] = [0, 0];
+    for (const { word, mask } of this.#features.values()) words[word] = (words[word] | mask) >>> 0;
+    this.#offered = words;
+    this.queues = queues.map((q, i) => new Virtqueue(i, q, state.queues[i], this));
+  }
+
+  get mem(): GuestMemory {
+    return this.port.mem;
+  }
+
+  log(event: VringRow["event"], queue: number, cells: Omit<VringRow, "event" | "queue">): void {
+    this.port.trace.vring({ event, queue, ...cells });
+  }
+
+  open(head: number): Chain {
+    const { trace } = this.port;
+    return {
+      head,
+      request: trace.nextRequestId(),
+      segments: [],
+      submitNs: this.port.now(),
+      submitIcount: trace.icount,
+      kickExitSeq: trace.exitSeq ?? -1,
+      completeNs: 0,
+    };
+  }
+
+  offers(feature: string): boolean {
+    return this.#features.has(feature);
+  }
+
+  /** Word 0 or 1 of the features offered (§2.2). */
+  offered(word: number): number {
+    return this.#offered[word] ?? 0;
+  }
+
+  /** §3.1.1 step 4: features are settled once FEATURES_OK is set. */
+  acceptFeatures(word: number, bits: number): void {
+    if (this.s.status & (STATUS.FEATURES_OK | STATUS.DRIVER_OK)) return;
+    if (word === 0) this.s.driverFeaturesLow = bits;
+    if (word === 1) this.s.driverFeaturesHigh = bits;
+  }
+
+  has(feature: string): boolean {
+    const f = this.#features.get(feature);
+    if (f === undefined) return false;
+    return ((f.word === 0 ? this.s.driverFeaturesLow : this.s.driverFeaturesHigh) & f.mask) !== 0;
+  }
+
+  /** §2.1, §3.1.1: 0 resets; a step that the driver may not take yet stays undone. */
+  writeStatus(v: number): void {
+    if (v === 0) return this.reset();
+    const { s, options: { legacy } } = this;
+    let set = v & ~s.status & ~STATUS.DEVICE_NEEDS_RESET & 0xff;
+    if (!legacy) {
+      if ((set & STATUS.FEATURES_OK) && !this.#featuresAcceptable()) set &= ~STATUS.FEATURES_OK;
+      if (((s.status | set) & STATUS.FEATURES_OK) === 0) set &= ~STATUS.DRIVER_OK;
+    }
+    s.status |= set;
+    if (set & STATUS.DRIVER_OK) this.queues.forEach((_, i) => this.#look(i));
+    this.#announce();
+  }
+
+  /** §2.2: a subset of what is offered; §6.2: a modern device insists on VERSION_1. */
+  #featuresAcceptable(): boolean {
+    const { driverFeaturesLow: low, driverFeaturesHigh: high } = this.s;
+    const [offeredLow, offeredHigh] = this.#offered;
+    return (low & ~offeredLow) === 0 && (high & ~offeredHigh) === 0 &&
+      this.has("VIRTIO_F_VERSION_1");
+  }
+
+  /** §2.4: at any moment; chains in flight are forgotten. */
+  reset(): void {
+    this.parts.clear();
+    this.queues.forEach((_, i) => this.port.timer("complete", null, i));
+  }
+
+  startQueue(i: number): void {
+    const fault = this.queues[i].start();
+    if (fault) this.fail(i, fault);
+    else if (this.live(i)) this.#look(i);
+    this.#announce();
+  }
+
+  stopQueue(i: number): void {
+    this.queues[i].stop();
+    this.port.timer("complete", null, i);
+  }
+
+  live(i: number): boolean {
+    const { s } = this;
+    const ok = this.options.legacy || (s.status & STATUS.DRIVER_OK) !== 0;
+    return ok && !s.broken && s.queues[i].queueReady;
+  }
+
+  /** §2.9: the driver says that queue `i` has buffers. A number that is no queue says nothing. */
+  kick(i: number): void {
+    if (i >= this.queues.length) return;
+    this.log("kick", i, {});
+    this.#look(i);
+    this.#announce();
+  }
+
+  #look(i: number): void {
+    if (!this.live(i)) return;
+    if (this.declared[i].use === "request") this.#drain(i);
+    else this.behaviour.available?.(i);
+  }
+
+  /** Bounded by the queue size, even when a used ring laid over the available ring refills it. */
+  #drain(i: number): void {
+    for (let left = this.s.queues[i].queueNum; left > 0; left--) {
+      const chain = this.pop(i);
+      if (chain === null) break;
+      this.#submit(i, chain);
+    }
+    if (this.s.broken) return;
+    const busy = this.s.queues[i].inFlight.length > 0;
+    if (busy && this.options.suppress) this.queues[i].suppressNotify();
+    else this.queues[i].enableNotify();
+  }
+
+  pop(i: number): Chain | null {
+    if (!this.live(i)) return null;
+    const chain = this.queues[i].pop();
+    if (!isFault(chain)) return chain;
+    this.fail(i, chain);
+    return null;
+  }
+
+  /** Heads in flight are distinct, so at most a queue's size of chains waits. */
+  #submit(i: number, chain: Chain): void {
+    const { inFlight } = this.s.queues[i];
+    const { latencyNs } = this.options;
+    if (latencyNs === 0) return this.finish(i, chain);
+    const busyUntil = this.declared[i].serial ? inFlight.at(-1)?.completeNs ?? 0 : 0;
+    chain.completeNs = Math.max(this.port.now(), busyUntil) + latencyNs;
+    const after = inFlight.findIndex((c) => c.completeNs > chain.completeNs);
+    inFlight.splice(after < 0 ? inFlight.length : after, 0, chain);
+    if (inFlight[0] === chain) this.#arm(i);
+  }
+
+  #arm(i: number): void {
+    const next = this.s.queues[i].inFlight.at(0);
+    if (next) this.port.timer("complete", next.completeNs, i);
+  }
+
+  /** The event `complete`: the latency of at least one chain of queue `i` has passed. */
+  complete(i: number): void {
+    const { inFlight } = this.s.queues[i];
+    const now = this.port.now();
+    while (inFlight.length > 0 && inFlight[0].completeNs <= now) {
+      this.finish(i, inFlight.shift()!);
+    }
+    if (this.options.suppress) this.#look(i);
+    this.#arm(i);
+    this.#announce();
+  }
+
+  finish(queue: number, chain: Chain): void {
+    const served = this.behaviour.serve(queue, chain);
+    this.queues[queue].push(chain, served.written);
+    this.#finished.push({ queue, chain, served });
+  }
+
+  wantBuffers(i: number, wanted: boolean): void {
+    if (!this.live(i)) return;
+    if (wanted || !this.options.suppress) this.queues[i].enableNotify();
+    else this.queues[i].suppressNotify();
+  }
+
+  /** Ends an access, event or input: one interrupt a queue for all it pushed, then the rows. */
+  #announce(): void {
+    if (this.#finished.length === 0) return;
+    const finished = this.#finished;
+    this.#finished = [];
+    const irqs = this.queues.map((q) => {
+      if (!q.wantsInterrupt()) return null;
+      this.s.interruptStatus |= INTERRUPT.USED_BUFFER;
+      return this.port.signal();
+    });
+    for (const { queue, chain, served } of finished) {
+      this.port.trace.request({
+        id: chain.request,
+        kind: served.kind,
+        bytes: served.bytes,
+        submit_ns: chain.submitNs,
+        submit_icount: chain.submitIcount,
+        complete_ns: this.port.now(),
+        status: served.status,
+        kick_exit_seq: chain.kickExitSeq < 0 ? null : chain.kickExitSeq,
+        irq_seq: irqs[queue],
+      });
+    }
+  }
+
+  /** Data from outside reached a device's input. */
+  receive(take: () => void): void {
+    take();
+    this.#announce();
+  }
+
+  /** §2.1.2: the device cannot go on; a modern driver is told, a legacy one has no way to be. */
+  fail(i: number, fault: Fault): void {
+    const { s, options: { legacy } } = this;
+    s.broken = true;
+    s.error = fault.error;
+    this.log("error", i, { head: fault.head, request: fault.request });
+    this.queues.forEach((_, k) => {
+      s.queues[k].inFlight.length = 0;
+      this.port.timer("complete", null, k);
+    });
+    if (legacy) return;
+    s.status |= STATUS.DEVICE_NEEDS_RESET;
+    this.#tellConfiguration();
+  }
+
+  configChanged(feature: string): void {
+    this.parts.nextGeneration();
+    if (this.has(feature)) this.#tellConfiguration();
+  }
+
+  #tellConfiguration(): void {
+    if ((this.s.status & STATUS.DRIVER_OK) === 0) return;
+    this.s.interruptStatus |= INTERRUPT.CONFIGURATION_CHANGE;
+    this.port.signal();
+  }
+
+  acknowledge(bits: number): void {
+    this.s.interruptStatus &= ~bits;
+  }
+
+  settle(): void {
+    this.port.irq(this.s.interruptStatus !== 0);
+  }
+
+  read(chain: Chain): Uint8Array {
+    const parts = chain.segments.filter((s) => !s.write);
+    const out = new Uint8Array(parts.reduce((n, s) => n + s.length, 0));
+    let at = 0;
+    for (const { gpa, length } of parts) {
+      if (length === 0) continue;
+      out.set(this.mem.read(gpa, length), at);
+      this.port.trace.dma({ gpa, bytes: length, write: false, request: chain.request });
+      at += length;
+    }
+    return out;
+  }
+
+  write(chain: Chain, data: Uint8Array): number {
+    let at = 0;
+    for (const { gpa, length, write } of chain.segments) {
+      const bytes = Math.min(length, data.length - at);
+      if (!write || bytes === 0) continue;
+      this.mem.write(gpa, data.subarray(at, at + bytes));
+      this.port.trace.dma({ gpa, bytes, write: true, request: chain.request });
+      at += bytes;
+    }
+    return at;
+  }
+
+  out(data: Uint8Array | number): void {
+    this.port.out(data);
+  }
+
+  inputSpace(): void {
+    this.port.inputSpace();
+  }
+}

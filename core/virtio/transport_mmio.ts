@@ -1,0 +1,294 @@
+/**
+ * virtio over MMIO: Virtio 1.2 §4.2, version 2, and version 1 with `legacy=on` (§4.2.4). Register
+ * names are the specification's.
+ *
+ * Simplifications: no shared memory regions (their length reads as -1, §4.2.2), no queue reset
+ * (VIRTIO_F_RING_RESET is not offered) and no notification data. Registers of a queue are locked
+ * while it is ready. An access across configuration fields reads them all and writes none.
+ * Deviates: writing 0 to QueuePFN stops that queue, as §4.2.4 says; QEMU resets the device.
+ * @module
+ */
+import {
+  device,
+  type DeviceType,
+  type Fields,
+  prop,
+  type Props,
+  type PropsOf,
+  records,
+  type Reg,
+  type StateOf,
+  u32,
+} from "../mmio/device.ts";
+import { coreFields, type CoreOptions, VirtioCore } from "./core.ts";
+import { legacyAreas } from "./ring_layout.ts";
+import {
+  COMMON_FEATURES,
+  type ConfigField,
+  type Feature,
+  type QueueDeclaration,
+  type VirtioDevice,
+} from "./virtio.ts";
+
+const MAGIC = 0x74726976; // "virt"
+const VENDOR = 0x50435345; // "ESCP"
+const REGION_BYTES = 0x1000;
+const CONFIG = 0x100;
+const NO_REGION = 0xffffffff;
+
+const TRANSPORT_PROPS = {
+  legacy: prop.flag(false, "Offer the legacy interface (version 1) instead of the modern one."),
+  latency: prop.u32(1000, "Virtual ns that a request takes; 0 serves it within the exit."),
+  suppress: prop.flag(false, "Ask for no kicks while they tell nothing: poll while busy."),
+};
+
+const transportFields = (queues: number) => ({
+  deviceFeaturesSel: u32(),
+  driverFeaturesSel: u32(),
+  queueSel: u32(),
+  guestPageSize: u32(),
+  legacyQueues: records(queues, { queueAlign: u32(), queuePfn: u32() }),
+});
+
+const driverFields = (queues: readonly QueueDeclaration[]) => ({
+  ...coreFields(queues),
+  ...transportFields(queues.length),
+});
+type DriverState = StateOf<ReturnType<typeof driverFields>>;
+
+/** One flag per feature that can be withheld. */
+function featureProps(features: Readonly<Record<string, Feature>>) {
+  const entries = Object.entries(features).flatMap(([name, f]) =>
+    f.prop ? [[f.prop, prop.flag(true, `Offer ${name} (Virtio 1.2 ${f.spec}).`)] as const] : []
+  );
+  return Object.fromEntries(entries);
+}
+
+function coreOptions(
+  features: Readonly<Record<string, Feature>>,
+  props: PropsOf<Props>,
+): CoreOptions {
+  const off = Object.entries(features).filter(([, f]) => f.prop && props[f.prop] === false);
+  return {
+    legacy: props.legacy as boolean,
+    latencyNs: props.latency as number,
+    suppress: props.suppress as boolean,
+    withheld: new Set(off.map(([name]) => name)),
+  };
+}
+
+/** A virtio device behind the MMIO transport. */
+export function virtioMmio<
+  const S extends Fields,
+  const K extends Fields,
+  const P extends Props,
+  const F extends string,
+>(d: VirtioDevice<S, K, P, F>): DeviceType {
+  const features: Record<string, Feature> = { ...COMMON_FEATURES, ...d.features };
+  // What the driver's reset clears and what it does not; each is one record, cleared as a whole.
+  const driverRecord = records(1, { ...driverFields(d.queues), own: records(1, d.state) });
+  const keptRecord = records(1, { configGeneration: u32(), own: records(1, d.kept) });
+  return device(d.name, {
+    doc: d.doc,
+    source: d.source,
+    size: REGION_BYTES,
+    compatible: ["virtio,mmio"],
+    node: "virtio_mmio",
+    irqs: 1,
+    dt: () => ({ "dma-coherent": true }),
+    props: { ...TRANSPORT_PROPS, ...featureProps(features), ...d.props } as Props,
+    state: { driver: driverRecord, kept: keptRecord },
+  }, (state, port, props) => {
+    const s = state.driver[0] as DriverState & { own: readonly StateOf<S>[] };
+    const kept = state.kept[0] as { configGeneration: number; own: readonly StateOf<K>[] };
+    const options = coreOptions(features, props);
+    const core = new VirtioCore({
+      queues: d.queues,
+      features: d.features,
+      state: s,
+      port,
+      options,
+      clear: () => driverRecord.clear(state.driver),
+      nextGeneration: () => void kept.configGeneration++,
+    });
+    const behaviour = d.build(s.own[0], kept.own[0], core, props as PropsOf<P>);
+    core.behaviour = behaviour;
+    const fields = (behaviour.config ?? []).filter((f) => !f.feature || core.offers(f.feature));
+    const regs = options.legacy
+      ? legacyRegs(d.id, core, s)
+      : modernRegs(d.id, core, s, () => kept.configGeneration);
+    return {
+      regs: [...regs, ...fields.map(configReg)],
+      raw: { read: (at, size) => readAcross(fields, at - CONFIG, size), write: () => {} },
+      input: mapValues(
+        behaviour.input ?? {},
+        (take) => (data: Uint8Array) => core.receive(() => take(data)),
+      ),
+      canInput: behaviour.canInput ?? {},
+      events: { complete: (queue) => core.complete(queue) },
+      settle: () => core.settle(),
+    };
+  });
+}
+
+function mapValues<A, B>(o: Readonly<Record<string, A>>, f: (a: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(o).map(([k, v]) => [k, f(v)]));
+}
+
+function identityRegs(version: 1 | 2, id: number): Reg[] {
+  return [
+    { at: 0x000, name: "MagicValue", get: () => MAGIC },
+    { at: 0x004, name: "Version", get: () => version },
+    { at: 0x008, name: "DeviceID", get: () => id },
+    { at: 0x00c, name: "VendorID", get: () => VENDOR },
+  ];
+}
+
+/** Registers that both versions have. */
+function commonRegs(core: VirtioCore, s: DriverState): Reg[] {
+  const selected = () => s.queues.at(s.queueSel);
+  return [
+    { at: 0x030, name: "QueueSel", set: (v) => s.queueSel = v },
+    { at: 0x034, name: "QueueNumMax", get: () => core.queues.at(s.queueSel)?.limits.maxSize ?? 0 },
+    {
+      at: 0x038,
+      name: "QueueNum",
+      set(v) {
+        const q = selected();
+        if (q && !q.queueReady) q.queueNum = v;
+      },
+    },
+    { at: 0x050, name: "QueueNotify", set: (v) => core.kick(v) },
+    { at: 0x060, name: "InterruptStatus", get: () => s.interruptStatus },
+    { at: 0x064, name: "InterruptACK", set: (v) => core.acknowledge(v) },
+    { at: 0x070, name: "Status", get: () => s.status, set: (v) => core.writeStatus(v) },
+  ];
+}
+
+function featureRegs(core: VirtioCore, s: DriverState, device: string, driver: string): Reg[] {
+  return [
+    { at: 0x010, name: `${device}Features`, get: () => core.offered(s.deviceFeaturesSel) },
+    { at: 0x014, name: `${device}FeaturesSel`, set: (v) => s.deviceFeaturesSel = v },
+    {
+      at: 0x020,
+      name: `${driver}Features`,
+      set: (v) => core.acceptFeatures(s.driverFeaturesSel, v),
+    },
+    { at: 0x024, name: `${driver}FeaturesSel`, set: (v) => s.driverFeaturesSel = v },
+  ];
+}
+
+/** §4.2.2 */
+function modernRegs(id: number, core: VirtioCore, s: DriverState, generation: () => number): Reg[] {
+  const selected = () => s.queues.at(s.queueSel);
+  type Address =
+    | `queueDesc${"Low" | "High"}`
+    | `queueDriver${"Low" | "High"}`
+    | `queueDevice${"Low" | "High"}`;
+  const address = (at: number, key: Address): Reg => ({
+    at,
+    name: `Q${key.slice(1)}`,
+    set(v) {
+      const q = selected();
+      if (q && !q.queueReady) q[key] = v;
+    },
+  });
+  return [
+    ...identityRegs(2, id),
+    ...featureRegs(core, s, "Device", "Driver"),
+    ...commonRegs(core, s),
+    {
+      at: 0x044,
+      name: "QueueReady",
+      get: () => selected()?.queueReady ? 1 : 0,
+      set(v) {
+        const q = selected();
+        if (!q || q.queueReady === ((v & 1) !== 0)) return;
+        if (v & 1) core.startQueue(s.queueSel);
+        else core.stopQueue(s.queueSel);
+      },
+    },
+    address(0x080, "queueDescLow"),
+    address(0x084, "queueDescHigh"),
+    address(0x090, "queueDriverLow"),
+    address(0x094, "queueDriverHigh"),
+    address(0x0a0, "queueDeviceLow"),
+    address(0x0a4, "queueDeviceHigh"),
+    { at: 0x0ac, name: "SHMSel", set: () => {} },
+    { at: 0x0b0, name: "SHMLenLow", get: () => NO_REGION },
+    { at: 0x0b4, name: "SHMLenHigh", get: () => NO_REGION },
+    { at: 0x0b8, name: "SHMBaseLow", get: () => NO_REGION },
+    { at: 0x0bc, name: "SHMBaseHigh", get: () => NO_REGION },
+    { at: 0x0fc, name: "ConfigGeneration", get: generation },
+  ];
+}
+
+const isPowerOf2 = (v: number) => v > 0 && (v & (v - 1)) === 0;
+
+/** §4.2.4 */
+function legacyRegs(id: number, core: VirtioCore, s: DriverState): Reg[] {
+  const selected = () => s.legacyQueues.at(s.queueSel);
+  const ready = () => s.queues[s.queueSel].queueReady;
+  function setPfn(v: number): void {
+    const q = selected();
+    if (!q || (v !== 0 && ready())) return;
+    q.queuePfn = v;
+    if (v === 0) return core.stopQueue(s.queueSel);
+    if (!isPowerOf2(s.guestPageSize) || !isPowerOf2(q.queueAlign)) {
+      return core.fail(s.queueSel, { error: "GuestPageSize or QueueAlign is no power of two" });
+    }
+    const num = s.queues[s.queueSel].queueNum;
+    const areas = legacyAreas(v * s.guestPageSize, num, q.queueAlign);
+    core.queues[s.queueSel].setAreas(areas);
+    core.startQueue(s.queueSel);
+  }
+  return [
+    ...identityRegs(1, id),
+    ...featureRegs(core, s, "Host", "Guest"),
+    ...commonRegs(core, s),
+    { at: 0x028, name: "GuestPageSize", set: (v) => s.guestPageSize = v },
+    {
+      at: 0x03c,
+      name: "QueueAlign",
+      set(v) {
+        const q = selected();
+        if (q && !ready()) q.queueAlign = v;
+      },
+    },
+    { at: 0x040, name: "QueuePFN", get: () => selected()?.queuePfn ?? 0, set: setPfn },
+  ];
+}
+
+/** Offset 0x100 on; a field answers accesses up to its width. */
+function configReg(f: ConfigField): Reg {
+  const at = CONFIG + f.at;
+  const sizes = ([1, 2, 4] as const).filter((n) => n <= f.size);
+  if (f.size !== 8) return { at, name: f.name, size: f.size, sizes, get: f.get, set: f.set };
+  return { at, name: f.name, size: 8, sizes, get: f.get };
+}
+
+/** Legacy drivers may read the space in any width (§4.2.4). */
+function readAcross(fields: readonly ConfigField[], at: number, size: number): number {
+  let v = 0;
+  for (let i = 0; i < Math.min(size, 4); i++) {
+    const f = fields.find((f) => at + i >= f.at && at + i < f.at + f.size);
+    if (f) v += Math.floor(f.get() / 2 ** (8 * (at + i - f.at))) % 256 * 2 ** (8 * i);
+  }
+  return v;
+}
+
+/**
+ * A slot without a device: DeviceID 0 tells drivers to leave it alone (§4.2.2). It answers as QEMU's
+ * empty slot does, with 0 in every other register.
+ */
+export const virtioMmioEmpty: DeviceType = device("virtio-mmio", {
+  doc: "A virtio-mmio slot without a device.",
+  source: "Virtio 1.2 §4.2.2",
+  size: REGION_BYTES,
+  compatible: ["virtio,mmio"],
+  node: "virtio_mmio",
+  irqs: 1,
+  dt: () => ({ "dma-coherent": true }),
+  props: { legacy: TRANSPORT_PROPS.legacy },
+  state: {},
+}, (_s, _port, props) => ({ regs: identityRegs(props.legacy ? 1 : 2, 0) }));

@@ -1,0 +1,145 @@
+/**
+ * The port that connects a device to this machine: its wires, its events, its rows in the trace.
+ * @module
+ */
+import type { DeviceTrace, IrqRow, Port, RequestRow } from "../mmio/device.ts";
+import type { GuestMemory } from "../mmio/memory.ts";
+import { Wire } from "../mmio/wire.ts";
+import { type Code, CODES } from "../trace/schema.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { EventQueue } from "./events.ts";
+import type { GuestStop } from "./machine.ts";
+
+/** Codes of a shared enumeration by name. */
+function codesOf<K extends keyof typeof CODES>(kind: K): Readonly<Record<string, number>> {
+  return Object.fromEntries((CODES[kind] as readonly Code[]).map((c, i) => [c.name, i]));
+}
+
+const VRING = codesOf("vring_event");
+const IRQ = codesOf("irq_event");
+const PATH = codesOf("irq_path");
+const KIND = codesOf("request_kind");
+const STATUS = codesOf("request_status");
+
+/** What ports need of the machine that they all share. */
+export interface PortHost {
+  readonly trace: Trace;
+  readonly events: EventQueue;
+  readonly mem: GuestMemory;
+  nowNs(): number;
+  icount(): number;
+  out(device: string, bytes: Uint8Array): void;
+  stop(kind: GuestStop["kind"], code: number): void;
+  hartIrq(hart: number, bit: number, level: boolean): void;
+  /** A line of the interrupt controller changes. */
+  line(source: number, level: boolean): void;
+  /** Code of the device that drives a line of the controller; null for none. */
+  deviceOfLine(source: number): number | null;
+  nextRequestId(): number;
+}
+
+export interface PortOf {
+  readonly name: string;
+  /** Code of the device in this machine's `name` table. */
+  readonly code: number;
+  /** Lines of the device at the controller. */
+  readonly irqs: readonly number[];
+  /** True for the controller itself: its `irq` rows tell of other devices' lines. */
+  readonly controller: boolean;
+}
+
+export function makePort(host: PortHost, d: PortOf): Port {
+  const { trace } = host;
+  const wires = d.irqs.map((source) =>
+    new Wire(
+      (event) => trace.irq({ event: IRQ[event], device: d.code, line: source, path: PATH.wire }),
+      (level) => host.line(source, level),
+    )
+  );
+  // Whoever is handed bytes is done with them on return.
+  const one = new Uint8Array(1);
+  const wire = (line: number) => {
+    const found = wires[line];
+    if (found === undefined) {
+      throw new Error(`${d.name} drives line ${line} but declares ${wires.length} lines`);
+    }
+    return found;
+  };
+  return {
+    irq: (level, line = 0) => wire(line).set(level),
+    signal: (line = 0) => wire(line).signal(),
+    now: () => host.nowNs(),
+    timer: (name, atNs, arg = 0) => host.events.set(d.name, name, atNs, arg),
+    out: (bytes) => host.out(d.name, typeof bytes === "number" ? (one[0] = bytes, one) : bytes),
+    stop: (kind, code) => host.stop(kind, code),
+    hartIrq: (hart, bit, level) => host.hartIrq(hart, bit, level),
+    inputSpace: () => {},
+    mem: host.mem,
+    trace: deviceTrace(host, d),
+  };
+}
+
+function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
+  const { trace } = host;
+  const device = d.code;
+  const request = (row: RequestRow) =>
+    void trace.request({
+      id: row.id,
+      device,
+      kind: KIND[row.kind],
+      bytes: row.bytes,
+      submit_ns: row.submit_ns,
+      submit_icount: row.submit_icount,
+      complete_ns: row.complete_ns,
+      status: STATUS[row.status],
+      kick_exit_seq: row.kick_exit_seq,
+      irq_seq: row.irq_seq,
+    });
+  const exitSeq = () => trace.exitSeq < 0 ? null : trace.exitSeq;
+  return {
+    vring: (row) =>
+      void trace.vring({
+        event: VRING[row.event],
+        device,
+        queue: row.queue,
+        head: row.head ?? null,
+        desc: row.desc ?? null,
+        gpa: row.gpa ?? null,
+        gpa_hi: row.gpa_hi ?? 0,
+        length: row.length ?? null,
+        flags: row.flags ?? null,
+        avail_idx: row.avail_idx ?? null,
+        used_idx: row.used_idx ?? null,
+        request: row.request ?? null,
+      }),
+    dma: (row) => void trace.dma({ ...row, device, request: row.request ?? null }),
+    irq: (row: IrqRow) =>
+      trace.irq({
+        event: IRQ[row.event],
+        device: d.controller ? host.deviceOfLine(row.line) : device,
+        line: row.line,
+        path: PATH[row.path],
+      }),
+    request,
+    mark: (row) => void trace.mark(row),
+    nextRequestId: () => host.nextRequestId(),
+    served: (kind, bytes) =>
+      request({
+        id: host.nextRequestId(),
+        kind,
+        bytes,
+        submit_ns: host.nowNs(),
+        submit_icount: host.icount(),
+        complete_ns: host.nowNs(),
+        status: "ok",
+        kick_exit_seq: exitSeq(),
+        irq_seq: null,
+      }),
+    get icount() {
+      return host.icount();
+    },
+    get exitSeq() {
+      return exitSeq();
+    },
+  };
+}

@@ -1,0 +1,268 @@
+/**
+ * Exitscope's command line: argument parsing and nothing else. What a command does lives in
+ * `replay/cli/` and `analysis/`, loaded when it is asked for, so that `--help` answers at once.
+ * @module
+ */
+import { object, or } from "@optique/core/constructs";
+import type { Message } from "@optique/core/message";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import { argument, command, constant, option } from "@optique/core/primitives";
+import { choice, string } from "@optique/core/valueparser";
+import { extractOptionNames, type Usage } from "@optique/core/usage";
+import { run } from "@optique/run";
+import { describe, EXIT, readerIsGone } from "./replay/cli/errors.ts";
+import { lines, say } from "./replay/cli/say.ts";
+import { nearest } from "./replay/cli/suggest.ts";
+import * as values from "./replay/cli/values.ts";
+import { VERSION } from "./replay/version.ts";
+
+const doc = (description: Message) => ({ description });
+
+const recordOptions = object({
+  command: constant("record"),
+  output: optional(option("-o", "--output", values.file("NAME.trace"), {
+    description: say`Directory to write the trace to. Default: traces/GUEST-SERIAL.trace, with a
+      number when that exists.`,
+  })),
+  kernel: optional(option("-k", "--kernel", values.file("FILE"), {
+    description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
+      bench, trap, mmode). Raw bytes are placed with --load.`,
+  })),
+  load: multiple(option("--load", values.load, {
+    description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,
+  })),
+  bios: withDefault(
+    option("--bios", values.file("builtin|none|FILE"), {
+      description: say`Firmware. builtin: the hypervisor starts the kernel in S-mode and serves
+        SBI calls. none: the guest starts in M-mode at the start of RAM. FILE: so does FILE.`,
+    }),
+    "builtin",
+  ),
+  append: optional(option("--append", string({ metavar: "TEXT" }), {
+    description: say`Kernel command line (/chosen/bootargs).`,
+  })),
+  initrd: optional(option("--initrd", values.file("FILE"), {
+    description: say`Initial RAM disk, announced in /chosen.`,
+  })),
+  dumpDtb: optional(option("--dump-dtb", values.file("FILE"), {
+    description: say`Write the device tree of this machine to FILE and stop.`,
+  })),
+  memory: withDefault(
+    option("-m", "--memory", values.size, doc(say`Guest RAM: 128M, 2G…`)),
+    128 * 2 ** 20,
+  ),
+  harts: withDefault(option("--harts", values.count, doc(say`Harts (virtual CPUs).`)), 1),
+  serial: optional(option("--serial", values.serial, {
+    description: say`Serial device that the guest's console goes through: sifive, 16550 or virtio,
+      with ,PROPERTY=VALUE for its properties. Default: 16550.`,
+  })),
+  device: multiple(option("--device", values.device, {
+    description: say`Plug in a device: a type, or a file that declares one, then
+      ,addr=0x…,irq=N,PROPERTY=VALUE. Repeatable.`,
+  })),
+  hypervisor: optional(
+    option("--hypervisor", choice(["kvm-riscv", "kvm-x86", "none"], { metavar: "PROFILE" }), {
+      description: say`Whose names, rules and prices the exits get: a model, not a measurement.
+        Default: kvm-riscv; none with M-mode firmware.`,
+    }),
+  ),
+  stage2Page: withDefault(
+    option("--stage2-page", choice(["4k", "2m"], { metavar: "SIZE" }), {
+      description: say`Page size with which the hypervisor maps RAM at first touch.`,
+    }),
+    "4k",
+  ),
+  costs: optional(option("--costs", string({ metavar: "PROFILE" }), {
+    description: say`Charge every exit its price of this cost profile in virtual time.`,
+  })),
+  rtc: optional(option("--rtc", values.instant, {
+    description:
+      say`What the real-time clock says at reset: now, or a date such as 2026-01-31T12:00.
+      Default: the start of 2025, so that two recordings are alike.`,
+  })),
+  untilIcount: optional(option("--until-icount", values.count, {
+    description: say`Stop when the harts together have executed N instructions.`,
+  })),
+  untilOutput: optional(option("--until-output", values.regex, {
+    description: say`Stop when the console's output matches.`,
+  })),
+  timeout: optional(option("--timeout", values.seconds, {
+    description: say`Stop after so many seconds of the host's clock, with exit code 3.`,
+  })),
+  traceTables: optional(option("--trace-tables", values.tables, {
+    description: say`Tables to write, comma between. Default: all. input is always written:
+      replay needs it.`,
+  })),
+  traceLimit: optional(option("--trace-limit", values.size, {
+    description: say`Stop, cleanly, when the trace has this many bytes.`,
+  })),
+  force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
+});
+
+const queryOptions = object({
+  command: constant("query"),
+  words: multiple(
+    argument(values.file("TRACE|SQL"), {
+      description: say`Traces, then one SQL statement in quotes (or a view's name).`,
+    }),
+    { min: 1, errors: { tooFew: say`Name a trace to ask` } },
+  ),
+  format: withDefault(
+    option("--format", choice(["table", "csv", "json", "arrow"], { metavar: "FORMAT" }), {
+      description: say`How to print the answer; arrow is an IPC stream of bytes.`,
+    }),
+    "table",
+  ),
+  file: optional(option("-F", "--file", values.file("FILE.sql"), {
+    description: say`Read the SQL from FILE instead.`,
+  })),
+});
+
+const compareOptions = object({
+  command: constant("compare"),
+  traces: multiple(argument(values.file("TRACE")), {
+    min: 2,
+    errors: { tooFew: say`Name two traces to compare, or more` },
+  }),
+  format: withDefault(
+    option("--format", choice(["table", "markdown", "json"], { metavar: "FORMAT" }), {
+      description: say`How to print the comparison.`,
+    }),
+    "table",
+  ),
+});
+
+const inspectOptions = object({
+  command: constant("inspect"),
+  trace: argument(values.file("TRACE")),
+});
+
+const replayOptions = object({
+  command: constant("replay"),
+  trace: argument(values.file("TRACE")),
+  verify: option("--verify", {
+    description: say`Compare every byte with the recording on the way; exit code 1 and the first
+      difference when one differs.`,
+  }),
+});
+
+const parser = or(
+  command("record", recordOptions, {
+    brief: say`Run a guest and record every exit; without options, the demonstration.`,
+    description: say`Runs a guest and records every VM exit, device access, virtqueue event, DMA,
+      interrupt and request. Without --kernel, --serial and
+      -o, the bundled guest does the same work on a SiFive UART and on
+      virtio-console, and the two traces are compared.`,
+    usageLine: [{ type: "optional", terms: [{ type: "literal", value: "OPTION" }] }, {
+      type: "ellipsis",
+    }],
+    footer: lines(
+      "Console: the terminal is the guest's. Ctrl-A X quits, Ctrl-A C opens the monitor, Ctrl-A H helps.",
+      "Exit code: the guest's own (0 on power-off; N when it reports failure N to the test finisher),",
+      "so 1 to 3 may also come from the guest; else 2 usage, 3 the guest failed or ran out of time.",
+      "The line on standard error says which.",
+    ),
+  }),
+  command("query", queryOptions, {
+    brief: say`Ask traces a question in SQL; without SQL, a tour of tables and views.`,
+    description: say`Loads the traces into DuckDB, with the view library, and prints the answer of
+      one SQL statement. Without SQL: what there is to ask. Several traces are told apart by the
+      column run.`,
+    footer: lines('Example: query traces/a.trace "SELECT reason, count(*) FROM exit GROUP BY 1"'),
+  }),
+  command("compare", compareOptions, {
+    brief: say`Say what differs between traces and which registers make the difference.`,
+    description: say`Sets traces side by side: machine, work done, exits by reason and by
+      register, exits per KiB, interrupts, virtual time.`,
+  }),
+  command("inspect", inspectOptions, {
+    brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
+  }),
+  command("replay", replayOptions, {
+    brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
+  }),
+  { errors: { noMatch: say`Name a command: record, query, compare, inspect or replay` } },
+);
+
+const COMMANDS: Record<string, { usage: Usage }> = {
+  record: recordOptions,
+  query: queryOptions,
+  compare: compareOptions,
+  inspect: inspectOptions,
+  replay: replayOptions,
+  completion: { usage: [] },
+};
+
+/** The option that a mistyped one, quoted in `error`, comes nearest to. */
+function meant(error: string): string {
+  const unknown = /^Unexpected option .*`(--[^`=]+)/.exec(error)?.[1];
+  const usage = COMMANDS[Deno.args[0]]?.usage ?? [];
+  const found = unknown ? nearest(unknown, [...extractOptionNames(usage), "--help"]) : null;
+  return found === null ? "" : `. Did you mean \`${found}\`?`;
+}
+
+/** Optique shows usage and hints on lines of their own; an error is one line here. */
+function printUsageError(shown: string): void {
+  if (!shown.startsWith("Error:")) return;
+  const line = shown.slice("Error:".length).trim().replace(/\s*\n\s*/g, " ").replace(/\.$/, "");
+  const words = Deno.args[0] in COMMANDS ? [Deno.args[0]] : [];
+  console.error(
+    `exitscope: ${line}${meant(line)} (see ${["exitscope", ...words, "--help"].join(" ")})`,
+  );
+}
+
+type Parsed = ReturnType<typeof parse>;
+
+function parse() {
+  return run(parser, {
+    programName: "exitscope",
+    args: Deno.args,
+    help: "both",
+    version: { value: VERSION, option: true, command: true },
+    completion: "command",
+    aboveError: "none",
+    errorExitCode: EXIT.usage,
+    stderr: printUsageError,
+    showDefault: true,
+    showChoices: true,
+    termWidth: "auto",
+    maxWidth: Deno.stdout.isTerminal() ? undefined : 100,
+    usageLine: [{ type: "literal", value: "COMMAND" }, { type: "ellipsis" }],
+    brief: say`What a VM exit costs, and why, down to the register.`,
+    footer: lines(
+      "Exit codes: 0 fine, 1 the answer is no, 2 usage, 3 the guest failed or ran out of time.",
+      "EXITSCOPE_DEBUG=1 shows where an error arose.",
+    ),
+  });
+}
+
+/** `deno task` runs in the project's folder; names on the command line mean the caller's. */
+function enterCallersFolder(): void {
+  const folder = Deno.env.get("EXITSCOPE_CWD");
+  if (folder) Deno.chdir(folder);
+}
+
+async function execute(parsed: Parsed): Promise<number> {
+  switch (parsed.command) {
+    case "record":
+      return await (await import("./replay/cli/record.ts")).runRecord(parsed);
+    case "replay":
+      return await (await import("./replay/cli/replay.ts")).runReplay(parsed);
+    default:
+      return await (await import("./replay/cli/analyse.ts")).runAnalysis(parsed);
+  }
+}
+
+async function main(): Promise<number> {
+  try {
+    enterCallersFolder();
+    return await execute(parse());
+  } catch (error) {
+    if (readerIsGone(error)) return EXIT.ok;
+    const { text, exitCode } = describe(error, Deno.env.get("EXITSCOPE_DEBUG") === "1");
+    console.error(text);
+    return exitCode;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main());

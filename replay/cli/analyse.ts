@@ -1,0 +1,51 @@
+/** `query`, `compare` and `inspect`: parsed options handed to the analysis. @module */
+import { existsSync } from "node:fs";
+import { splitWords } from "./query_words.ts";
+
+export interface QueryArguments {
+  readonly command: "query";
+  readonly words: readonly string[];
+  readonly format: "table" | "csv" | "json" | "arrow";
+  readonly file?: string;
+}
+
+export interface CompareArguments {
+  readonly command: "compare";
+  readonly traces: readonly string[];
+  readonly format: "table" | "markdown" | "json";
+}
+
+export interface InspectArguments {
+  readonly command: "inspect";
+  readonly trace: string;
+}
+
+async function query(a: QueryArguments): Promise<number> {
+  const { runQuery } = await import("../../analysis/query.ts");
+  const { traces, sql } = splitWords(a.words, existsSync);
+  return await runQuery({ traces, sql, file: a.file ?? null, format: a.format });
+}
+
+async function compare(a: CompareArguments): Promise<number> {
+  const { runCompare } = await import("../../analysis/compare.ts");
+  return await runCompare({ traces: a.traces, format: a.format });
+}
+
+async function inspect(a: InspectArguments): Promise<number> {
+  const { runInspect } = await import("../../analysis/inspect.ts");
+  return await runInspect({ trace: a.trace });
+}
+
+/** Runs one of them and returns its exit code. */
+export async function runAnalysis(
+  a: QueryArguments | CompareArguments | InspectArguments,
+): Promise<number> {
+  switch (a.command) {
+    case "query":
+      return await query(a);
+    case "compare":
+      return await compare(a);
+    case "inspect":
+      return await inspect(a);
+  }
+}

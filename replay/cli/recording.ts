@@ -1,0 +1,64 @@
+/**
+ * One recording into one directory, and the sentence that says how it ended.
+ * @module
+ */
+import type { EndKind, RecordHost, RecordResult } from "../record.ts";
+import { diskIsFull } from "./errors.ts";
+import type { Recipe, RecordArguments } from "./machine_spec.ts";
+import { OutputDirectory } from "./output_directory.ts";
+
+/** Folder of traces whose name nobody chose. */
+export const TRACES = "traces";
+
+const ENDS: Record<EndKind, (code: number) => string> = {
+  "poweroff": () => "the guest powered off",
+  "reboot": () => "the guest asked for a reboot",
+  "fail": (code) => `the guest failed with code ${code}`,
+  "until-icount": () => "stopped at the instruction asked for",
+  "until-output": () => "the output asked for appeared",
+  "timeout": () => "the guest ran out of time (--timeout)",
+  "quit": () => "stopped on request",
+  "trace-limit": () => "the trace is as large as --trace-limit allows",
+  "idle-forever": () => "the guest waits for an interrupt that cannot come",
+};
+
+const count = (n: number) => n.toLocaleString("en-US");
+
+/** "the guest powered off after 12,345 instructions and 0.5 ms…": how a recording ended. */
+export function summary(result: RecordResult, directory: string): string {
+  const ms = (result.timeNs / 1e6).toFixed(result.timeNs < 1e7 ? 3 : 0);
+  const mb = (result.bytes / 1e6).toFixed(1);
+  return `exitscope: ${ENDS[result.end.kind](result.end.code)} after ${
+    count(result.icount)
+  } instructions and ${ms} ms of virtual time; ${count(result.exits)} exits in ${directory} (${
+    count(result.rows)
+  } rows, ${mb} MB, ${(result.hostMs / 1e3).toFixed(1)} s)`;
+}
+
+/** Records `recipe` into `path`; a failure leaves nothing behind and puts back what was there. */
+export async function recordInto(
+  path: string,
+  a: RecordArguments,
+  recipe: Recipe,
+  host: RecordHost,
+): Promise<RecordResult> {
+  const { record } = await import("../record.ts");
+  const output = new OutputDirectory(path, a.force);
+  try {
+    const result = await record({
+      ...recipe,
+      directory: path,
+      force: false,
+      tables: a.traceTables && [...new Set([...a.traceTables, "input" as const])],
+      traceLimitBytes: a.traceLimit,
+      untilIcount: a.untilIcount,
+      untilOutput: a.untilOutput,
+      timeoutSeconds: a.timeout,
+    }, host);
+    output.keep();
+    return result;
+  } catch (error) {
+    if (!diskIsFull(error) || !output.holdsRows()) output.rollBack();
+    throw error;
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * Values of options: sizes, addresses, counts, patterns, files at an address, devices. Each is
+ * parsed once, here, into what the commands use, and says what it expected when it cannot be.
+ * @module
+ */
+import { message, text as plain } from "@optique/core/message";
+import type { NonEmptyString } from "@optique/core/nonempty";
+import type { Suggestion } from "@optique/core/parser";
+import type { ValueParser } from "@optique/core/valueparser";
+import type { SerialKind } from "../../core/board/spec.ts";
+import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
+
+const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/** "128M" → 134217728; null when it is no size. Units are powers of 1024, as in QEMU. */
+export function parseSize(text: string): number | null {
+  const found = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text);
+  if (found === null) return null;
+  const bytes = Number(found[1]) * UNIT[found[2].toLowerCase()];
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+/** 134217728 → "128M": the largest unit that divides it. */
+export function formatSize(bytes: number): string {
+  const unit = ["t", "g", "m", "k"].find((u) => bytes >= UNIT[u] && bytes % UNIT[u] === 0) ?? "";
+  return `${bytes / UNIT[unit]}${unit.toUpperCase()}`;
+}
+
+/** "0x80200000" or "4096" → number; null when it is neither. */
+export function parseNumber(text: string): number | null {
+  if (!/^(0x[0-9a-f]+|\d+)$/i.test(text)) return null;
+  const n = Number(text);
+  return Number.isSafeInteger(n) ? n : null;
+}
+
+const COUNT_UNIT: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };
+
+/** "2500000", "2.5M" or "2_500_000" → count; units are powers of 1000. */
+export function parseCount(text: string): number | null {
+  const found = /^(\d+(?:\.\d+)?)([kmg]?)$/i.exec(text.replaceAll("_", ""));
+  if (found === null) return parseNumber(text);
+  const n = Number(found[1]) * COUNT_UNIT[found[2].toLowerCase()];
+  return Number.isSafeInteger(n) ? n : null;
+}
+
+interface Kind<T> {
+  metavar: NonEmptyString;
+  /** Completes "expected …". */
+  expected: string;
+  parse(text: string): T | null;
+  format?: (value: T) => string;
+  /** What the shell may offer. */
+  files?: boolean;
+  words?: readonly string[];
+}
+
+/** A value parser that names what it expected when it refuses. */
+function value<T>(kind: Kind<T> & { placeholder: T }): ValueParser<"sync", T> {
+  return {
+    mode: "sync",
+    metavar: kind.metavar,
+    placeholder: kind.placeholder,
+    parse(input) {
+      const parsed = kind.parse(input);
+      return parsed === null
+        ? { success: false, error: message`${input}: expected ${plain(kind.expected)}` }
+        : { success: true, value: parsed };
+    },
+    format: kind.format ?? String,
+    *suggest(prefix): Iterable<Suggestion> {
+      for (const text of kind.words ?? []) {
+        if (text.startsWith(prefix)) yield { kind: "literal", text };
+      }
+      if (kind.files) yield { kind: "file", type: "any", pattern: prefix };
+    },
+  };
+}
+
+const atLeast = (n: number | null, least: number) => n !== null && n >= least ? n : null;
+
+export const size = value<number>({
+  metavar: "SIZE",
+  expected: "a size such as 64M or 2G",
+  parse: (text) => atLeast(parseSize(text), 1),
+  format: formatSize,
+  placeholder: 1,
+});
+
+export const count = value<number>({
+  metavar: "N",
+  expected: "a count such as 1000000 or 25M",
+  parse: (text) => atLeast(parseCount(text), 1),
+  placeholder: 1,
+});
+
+export const seconds = value<number>({
+  metavar: "SECONDS",
+  expected: "a number of seconds such as 10 or 0.5",
+  parse: (text) => /^\d+(\.\d+)?$/.test(text) && Number(text) > 0 ? Number(text) : null,
+  placeholder: 1,
+});
+
+/** An instant in ns since 1970; UTC unless the text says otherwise. */
+export function parseInstant(text: string): number | null {
+  if (text === "now") return Date.now() * 1e6;
+  if (!/^\d{4}-\d\d-\d\d/.test(text)) return null;
+  const zoned = /T/.test(text) && !/(Z|[+-]\d\d:?\d\d)$/.test(text) ? `${text}Z` : text;
+  const ms = Date.parse(zoned);
+  return Number.isNaN(ms) || ms < 0 ? null : ms * 1e6;
+}
+
+export const instant = value<number>({
+  metavar: "WHEN",
+  expected: "now, or a date such as 2026-01-31T12:00",
+  parse: parseInstant,
+  format: (ns) => new Date(ns / 1e6).toISOString().slice(0, 10),
+  placeholder: 0,
+});
+
+export const regex = value<RegExp>({
+  metavar: "REGEX",
+  expected: "a regular expression (escape brackets with a backslash)",
+  parse(text) {
+    try {
+      return new RegExp(text);
+    } catch {
+      return null;
+    }
+  },
+  format: (re) => re.source,
+  placeholder: /$^/,
+});
+
+export const file = (metavar: NonEmptyString) =>
+  value<string>({
+    metavar,
+    expected: "the name of a file",
+    parse: (text) => text === "" ? null : text,
+    files: true,
+    placeholder: "",
+  });
+
+/** A file and the guest-physical address it is placed at. */
+export interface LoadArgument {
+  path: string;
+  addr: number;
+}
+
+export const load = value<LoadArgument>({
+  metavar: "FILE@ADDR",
+  expected: "FILE@ADDR such as data.bin@0x84000000",
+  parse(text) {
+    const at = text.lastIndexOf("@");
+    const addr = at > 0 ? parseNumber(text.slice(at + 1)) : null;
+    return addr === null ? null : { path: text.slice(0, at), addr };
+  },
+  format: (l) => `${l.path}@0x${l.addr.toString(16)}`,
+  files: true,
+  placeholder: { path: "", addr: 0 },
+});
+
+/** A device to plug in: a type that the project knows, or a file that declares one. */
+export interface DeviceArgument {
+  use: string;
+  addr: number | null;
+  irq: number | null;
+  props: Record<string, string>;
+}
+
+/** "increment.ts,addr=0x4010000,irq=64,step=2"; a property without a value is switched on. */
+export function parseDevice(text: string): DeviceArgument | null {
+  const [use, ...rest] = text.split(",");
+  if (use === "" || use.includes("=")) return null;
+  const made: DeviceArgument = { use, addr: null, irq: null, props: {} };
+  for (const part of rest) {
+    const [name, ...values] = part.split("=");
+    if (name === "") return null;
+    const given = values.length === 0 ? "on" : values.join("=");
+    if (name !== "addr" && name !== "irq") made.props[name] = given;
+    else if ((made[name] = parseNumber(given)) === null) return null;
+  }
+  return made;
+}
+
+export const device = value<DeviceArgument>({
+  metavar: "TYPE",
+  expected: "FILE_OR_TYPE,addr=0x…,irq=N,PROPERTY=VALUE…",
+  parse: parseDevice,
+  format: (d) => d.use,
+  files: true,
+  placeholder: { use: "", addr: null, irq: null, props: {} },
+});
+
+/** The console's device and its properties. */
+export interface SerialArgument {
+  kind: SerialKind;
+  props: Record<string, string>;
+}
+
+const SERIALS: readonly SerialKind[] = ["sifive", "16550", "virtio"];
+
+export const serial = value<SerialArgument>({
+  metavar: "DEVICE",
+  expected: `one of ${SERIALS.join(", ")}, with ,PROPERTY=VALUE for its properties`,
+  parse(text) {
+    const made = parseDevice(text);
+    const kind = SERIALS.find((k) => k === made?.use);
+    if (made === null || kind === undefined || made.addr !== null || made.irq !== null) return null;
+    return { kind, props: made.props };
+  },
+  format: (s) => s.kind,
+  words: SERIALS,
+  placeholder: { kind: "16550", props: {} },
+});
+
+/** "exit,access" → the tables to write. */
+export const tables = value<EventTable[]>({
+  metavar: "LIST",
+  expected: `a list, comma between, of ${EVENT_TABLES.join(", ")}`,
+  parse(text) {
+    const names = text.split(",").map((n) => n.trim());
+    const known = names.filter((n): n is EventTable => (EVENT_TABLES as string[]).includes(n));
+    return known.length === names.length ? known : null;
+  },
+  format: (list) => list.join(","),
+  placeholder: [],
+});

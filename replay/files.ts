@@ -1,0 +1,91 @@
+/**
+ * The files a machine is built from: read once, pinned by digest, found again by a replay.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { DeviceType } from "../core/mmio/device.ts";
+import type { FileRef, MachineSpec } from "../core/board/spec.ts";
+
+/** Bad input, with what to do about it: shown as one line, exit code 2. */
+export class InputError extends Error {
+  override name = "InputError";
+  constructor(message: string, readonly fix: string) {
+    super(message);
+  }
+}
+
+const BUNDLED = "bundled:";
+const GUESTS = new URL("../fixtures/guests/", import.meta.url);
+
+function locate(path: string): string | URL {
+  return path.startsWith(BUNDLED) ? new URL(`${path.slice(BUNDLED.length)}.elf`, GUESTS) : path;
+}
+
+/** Files by the path that a MachineSpec names them with. */
+export type Files = ReadonlyMap<string, Uint8Array>;
+
+/** Reads a file that a machine is to be built from. */
+export function readInput(path: string, what: string): { ref: FileRef; bytes: Uint8Array } {
+  let bytes: Uint8Array;
+  try {
+    bytes = Deno.readFileSync(locate(path));
+  } catch (e) {
+    const why = e instanceof Deno.errors.NotFound ? "there is no such file" : (e as Error).message;
+    throw new InputError(`cannot read ${what} ${path}: ${why}`, "check the path");
+  }
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { ref: { path, sha256, bytes: bytes.length }, bytes };
+}
+
+/** Every file that `spec` names, with what it is for. */
+function* refs(spec: MachineSpec): Generator<[FileRef, string]> {
+  if (spec.kernel) yield [spec.kernel, "kernel"];
+  if (typeof spec.bios === "object") yield [spec.bios, "bios"];
+  if (spec.initrd) yield [spec.initrd, "initrd"];
+  for (const { file } of spec.loads) yield [file, "load"];
+  for (const { file } of spec.devices) if (file) yield [file, "device"];
+}
+
+/** Reads what a recorded machine was built from; a file that changed since is refused. */
+export function readRecorded(spec: MachineSpec): Files {
+  const files = new Map<string, Uint8Array>();
+  for (const [ref, what] of refs(spec)) {
+    const { ref: now, bytes } = readInput(ref.path, what);
+    if (now.sha256 !== ref.sha256) {
+      throw new InputError(
+        `${what} ${ref.path} is not the file that was recorded: sha256 is ` +
+          `${now.sha256.slice(0, 12)}…, the trace has ${ref.sha256.slice(0, 12)}…`,
+        "put the recorded version back, or record again",
+      );
+    }
+    files.set(ref.path, bytes);
+  }
+  return files;
+}
+
+/** Device types from users' own files, by path: each file's default export is one. */
+export async function loadDeviceTypes(spec: MachineSpec): Promise<Map<string, DeviceType>> {
+  const types = new Map<string, DeviceType>();
+  for (const { use, file } of spec.devices) {
+    if (file === null) continue;
+    const url = new URL(use, `file://${Deno.cwd()}/`).href;
+    let module: { default?: unknown };
+    try {
+      module = await import(url);
+    } catch (e) {
+      throw new InputError(
+        `cannot load the device file ${use}: ${(e as Error).message.split("\n")[0]}`,
+        "see core/mmio/TUTORIAL.md for what such a file contains",
+      );
+    }
+    const type = module.default as DeviceType | undefined;
+    if (typeof type?.name !== "string" || typeof type.create !== "function") {
+      throw new InputError(
+        `${use} has no device as its default export`,
+        "write `export default device(…)`, as core/mmio/TUTORIAL.md shows",
+      );
+    }
+    types.set(use, type);
+  }
+  return types;
+}

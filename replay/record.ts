@@ -1,0 +1,283 @@
+/**
+ * Records a run: the machine runs in slices, and between them the world is looked at. What the world
+ * hands over (typed bytes, a wish to stop) becomes an `input` row at an exact place; where the slices
+ * end leaves no mark.
+ * @module
+ */
+import type { Board } from "../core/board/build.ts";
+import { SERIAL } from "../core/board/virt.ts";
+import type { MachineSpec } from "../core/board/spec.ts";
+import { TraceDirectory } from "../core/trace/directory.ts";
+import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
+import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
+import type { Stopped } from "../core/vmm/machine.ts";
+import type { Files } from "./files.ts";
+import { type MachineInfo, machineInfo } from "./info.ts";
+import { buildRun, giveInput, giveStop } from "./run.ts";
+import { VERSION } from "./version.ts";
+
+/** Instructions between two looks at the world: some milliseconds. */
+const SLICE = 2_000_000;
+/** How long to sleep at most before looking again, in host ms. */
+const NAP_MS = 50;
+/** Host ms after which other tasks of this process get a chance. */
+const YIELD_MS = 10;
+const PROGRESS_MS = 100;
+/** Code that a run ends with when the guest failed or ran out of time. */
+const EXIT_GUEST = 3;
+
+export interface RecordOptions {
+  readonly spec: MachineSpec;
+  readonly files: Files;
+  /** Directory to write; null records nothing (for measuring what recording costs). */
+  readonly directory: string | null;
+  readonly force: boolean;
+  /** Event tables to record, default all. */
+  readonly tables?: readonly EventTable[];
+  readonly traceLimitBytes?: number;
+  readonly batchRows?: number;
+  /** Stop once all harts together have executed so many instructions. */
+  readonly untilIcount?: number;
+  /** Stop once the console's output matches; checked at every byte's arrival, line by line. */
+  readonly untilOutput?: RegExp;
+  /** Stop after so many seconds of host time. */
+  readonly timeoutSeconds?: number;
+  /** Instructions per slice; leaves no mark in the trace. */
+  readonly sliceInsns?: number;
+}
+
+export interface Progress {
+  readonly icount: number;
+  readonly timeNs: number;
+  readonly exits: number;
+  readonly outBytes: number;
+}
+
+/** The world around a recording. */
+export interface RecordHost {
+  /** Bytes from a device, or from `sbi`. */
+  out(device: string, bytes: Uint8Array): void;
+  /** Bytes typed since last asked, null when none. */
+  pollInput(): Uint8Array | null;
+  inputEnded(): boolean;
+  /** Sleeps until there is input, for at most so many ms. */
+  waitInput(ms: number): Promise<void>;
+  /** True: idle time passes as the wall clock does. */
+  readonly interactive: boolean;
+  quit(): boolean;
+  progress?(p: Progress): void;
+  machine?(m: { info: MachineInfo }): void;
+}
+
+export type EndKind =
+  | "poweroff"
+  | "reboot"
+  | "fail"
+  | "until-icount"
+  | "until-output"
+  | "timeout"
+  | "quit"
+  | "trace-limit"
+  | "idle-forever";
+
+export interface RecordResult {
+  readonly end: { readonly kind: EndKind; readonly code: number };
+  readonly exitCode: number;
+  /** Instructions executed by all harts. */
+  readonly icount: number;
+  readonly timeNs: number;
+  readonly hostMs: number;
+  readonly exits: number;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
+export async function record(o: RecordOptions, host: RecordHost): Promise<RecordResult> {
+  const tables = [...(o.tables ?? EVENT_TABLES)];
+  const batchRows = o.batchRows ?? DEFAULT_BATCH_ROWS;
+  const sink = o.directory === null ? null : new TraceDirectory(o.directory, {
+    version: VERSION,
+    machine: o.spec,
+    files: [...filesOf(o.spec)],
+    batch_rows: batchRows,
+    event_tables: tables,
+  }, { force: o.force });
+  try {
+    const trace = new Trace(sink, { tables, batchRows, limitBytes: o.traceLimitBytes });
+    const recording = new Recording(o, host, trace);
+    return await recording.run();
+  } catch (e) {
+    sink?.abandon();
+    throw e;
+  }
+}
+
+function* filesOf(spec: MachineSpec) {
+  if (spec.kernel) yield spec.kernel;
+  if (typeof spec.bios === "object") yield spec.bios;
+  if (spec.initrd) yield spec.initrd;
+  for (const { file } of spec.loads) yield file;
+  for (const { file } of spec.devices) if (file) yield file;
+}
+
+class Recording {
+  #o: RecordOptions;
+  #host: RecordHost;
+  #trace: Trace;
+  #board!: Board;
+  /** Typed bytes that no device has taken yet. */
+  #typed: Uint8Array = new Uint8Array();
+  #line = "";
+  #matched = false;
+  #outBytes = 0;
+  #startMs = performance.now();
+  #yieldedMs = this.#startMs;
+  #progressMs = this.#startMs;
+
+  constructor(o: RecordOptions, host: RecordHost, trace: Trace) {
+    this.#o = o;
+    this.#host = host;
+    this.#trace = trace;
+  }
+
+  async run(): Promise<RecordResult> {
+    const { spec, files } = this.#o;
+    this.#board = await buildRun(spec, files, this.#trace, {
+      out: (device, bytes) => this.#out(device, bytes),
+    });
+    this.#host.machine?.({ info: machineInfo(this.#board) });
+    const end = await this.#untilEnd();
+    return this.#finish(end.kind, end.code);
+  }
+
+  #out(device: string, bytes: Uint8Array): void {
+    this.#outBytes += bytes.length;
+    const { untilOutput } = this.#o;
+    if (untilOutput !== undefined && !this.#matched) {
+      for (const byte of bytes) {
+        this.#line = byte === 10 ? "" : this.#line + String.fromCharCode(byte);
+        if (untilOutput.test(this.#line)) this.#matched = true;
+      }
+      // The pause takes effect after this very access, so that the place is exact.
+      if (this.#matched) this.#board.machine.pause();
+    }
+    this.#host.out(device, bytes);
+  }
+
+  async #untilEnd(): Promise<{ kind: EndKind; code: number }> {
+    const { machine } = this.#board;
+    const { untilIcount = Infinity, sliceInsns = SLICE } = this.#o;
+    for (;;) {
+      const waiting = this.#typed.length > 0 || this.#host.interactive;
+      const stopped = machine.run({
+        executed: Math.min(machine.executed + sliceInsns, untilIcount),
+        idle: waiting ? "return" : "jump",
+      });
+      if (stopped.why === "guest") return stopped.stop;
+      const why = this.#whyStop(untilIcount);
+      if (why !== null) {
+        giveStop(this.#board, this.#trace, why);
+        return { kind: why, code: why === "timeout" ? EXIT_GUEST : 0 };
+      }
+      await this.#lookAround();
+      if (!this.#feed() && stopped.why === "idle" && !(await this.#rest(stopped))) {
+        giveStop(this.#board, this.#trace, "idle-forever");
+        return { kind: "idle-forever", code: EXIT_GUEST };
+      }
+    }
+  }
+
+  #whyStop(untilIcount: number): EndKind | null {
+    const { timeoutSeconds = Infinity } = this.#o;
+    if (this.#matched) return "until-output";
+    if (this.#board.machine.executed >= untilIcount) return "until-icount";
+    if (this.#trace.limitReached) return "trace-limit";
+    if (this.#host.quit()) return "quit";
+    if (performance.now() - this.#startMs >= timeoutSeconds * 1000) return "timeout";
+    return null;
+  }
+
+  async #lookAround(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#yieldedMs >= YIELD_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.#yieldedMs = performance.now();
+    }
+    if (now - this.#progressMs >= PROGRESS_MS) {
+      this.#progressMs = now;
+      this.#host.progress?.(this.#progress());
+    }
+    const typed = this.#host.pollInput();
+    if (typed !== null) this.#typed = concat(this.#typed, typed);
+  }
+
+  /** Hands typed bytes to the console, as many as it takes; true when it took some. */
+  #feed(): boolean {
+    if (this.#typed.length === 0) return false;
+    const { machine, serial } = this.#board;
+    const device = machine.sbiWantsInput ? "sbi" : serial.name;
+    const channel = device === "sbi" ? "console" : serial.inputs[0];
+    const room = Math.min(this.#board.canInput(device, channel), this.#typed.length);
+    if (room === 0) return false;
+    const data = this.#typed.slice(0, room);
+    this.#typed = this.#typed.slice(room);
+    giveInput(this.#board, this.#trace, device, channel, data);
+    return true;
+  }
+
+  /** Every hart waits: time passes until the next event or input. False when neither can come. */
+  async #rest(idle: Extract<Stopped, { why: "idle" }>): Promise<boolean> {
+    const { machine } = this.#board;
+    if (!this.#host.interactive && idle.nextNs < Infinity) {
+      machine.idleUntil(idle.nextNs);
+      return true;
+    }
+    // What was typed and cannot be taken is lost on a guest that waits for something else.
+    if (idle.nextNs === Infinity && this.#host.inputEnded()) return false;
+    const fromNs = machine.nowNs;
+    const before = performance.now();
+    const waitMs = Math.min((idle.nextNs - fromNs) / 1e6, NAP_MS);
+    if (waitMs > 0) await this.#host.waitInput(Math.ceil(waitMs));
+    if (!this.#host.interactive) return true;
+    const passedNs = Math.round((performance.now() - before) * 1e6);
+    machine.idleUntil(Math.min(fromNs + passedNs, idle.nextNs));
+    return true;
+  }
+
+  #progress(): Progress {
+    const { machine, exits } = this.#board;
+    return {
+      icount: machine.executed,
+      timeNs: machine.nowNs,
+      exits: exits.counts.reduce((a, b) => a + b, 0),
+      outBytes: this.#outBytes,
+    };
+  }
+
+  #finish(kind: EndKind, code: number): RecordResult {
+    this.#trace.close({ kind, code });
+    const p = this.#progress();
+    this.#host.progress?.(p);
+    return {
+      end: { kind, code },
+      exitCode: kind === "fail" && code === 0 ? EXIT_GUEST : code,
+      icount: p.icount,
+      timeNs: p.timeNs,
+      hostMs: performance.now() - this.#startMs,
+      exits: p.exits,
+      rows: this.#trace.seq,
+      bytes: this.#trace.bytes,
+    };
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
+
+/** Name of the console device that `spec` asks for, as in traces. */
+export const consoleName = (spec: MachineSpec) => SERIAL[spec.serial].name;

@@ -1,0 +1,70 @@
+/**
+ * What recordings and replays have in common: a machine with its trace, and the inputs that a recording
+ * takes from the world and a replay from the `input` table.
+ * @module
+ */
+import { type Board, type BoardHost, buildBoard } from "../core/board/build.ts";
+import type { MachineSpec } from "../core/board/spec.ts";
+import { codeOf } from "../core/trace/schema.ts";
+import type { Trace } from "../core/trace/trace.ts";
+import { type Files, loadDeviceTypes } from "./files.ts";
+
+export const INPUT = { device: codeOf("input_kind", "device"), stop: codeOf("input_kind", "stop") };
+
+/** A place in a run at which an input takes effect: where it is met again by a replay. */
+export interface Place {
+  /** Instructions executed by all harts together. */
+  readonly executed: number;
+  /** Virtual ns; beyond the last instruction only where every hart waits. */
+  readonly timeNs: number;
+}
+
+export async function buildRun(
+  spec: MachineSpec,
+  files: Files,
+  trace: Trace,
+  host: BoardHost,
+): Promise<Board> {
+  return buildBoard(spec, files, await loadDeviceTypes(spec), trace, host);
+}
+
+/** Writes the input's row, durable before it returns, then lets it take effect. */
+export function giveInput(
+  board: Board,
+  trace: Trace,
+  device: string,
+  channel: string,
+  data: Uint8Array,
+): void {
+  writeInput(board, trace, { kind: INPUT.device, device, channel, data });
+  board.input(device, channel, data);
+}
+
+/** Writes the row that says the run was asked to stop here, and why. */
+export function giveStop(board: Board, trace: Trace, why: string): void {
+  writeInput(board, trace, {
+    kind: INPUT.stop,
+    device: null,
+    channel: why,
+    data: new Uint8Array(),
+  });
+}
+
+function writeInput(
+  board: Board,
+  trace: Trace,
+  row: { kind: number; device: string | null; channel: string; data: Uint8Array },
+): void {
+  const { machine } = board;
+  // What is due already happens first, here as in a replay.
+  machine.idleUntil(machine.nowNs);
+  const h = machine.harts[machine.turn];
+  trace.setClock(machine.nowNs, h.icount, machine.turn);
+  trace.input({
+    kind: row.kind,
+    executed: machine.executed,
+    device: row.device,
+    channel: row.channel,
+    data: row.data,
+  });
+}
