@@ -6,7 +6,7 @@ import { encode, type Insn, insn, operands } from "./insn.ts";
 import { DECODER, INSNS } from "./isa/mod.ts";
 import { instruction, Rng } from "./random_streams.ts";
 import { extract } from "./row.ts";
-import { testWithTool } from "./tools.ts";
+import { needs } from "../../tests/needs.ts";
 
 Deno.test("row: one that does not add up throws at load, with the count", () => {
   const sem = () => {};
@@ -87,10 +87,8 @@ function objdump(words: { word: number; bytes: number }[]): Map<number, string> 
   }
 }
 
-testWithTool(
+needs("riscv64-unknown-elf-objdump", { apt: "binutils-riscv64-unknown-elf" }).test(
   "disassemble: prints what objdump prints without aliases",
-  "riscv64-unknown-elf-objdump",
-  "binutils-riscv64-unknown-elf",
   () => {
     const seed = Number(Deno.env.get("SEED") ?? 1);
     const r = new Rng(seed);
