@@ -221,7 +221,7 @@ Deno.test("sfence.vma: forgets a superpage by address, with another cached at th
   ]);
   h.start({ pc: RAM_BASE + 0x100, a0: 0, a1: 0x4000_0000, priv: 1 });
   h.setX(A2, 0x4008_0000n); // Another page of the superpage that changes.
-  h.setX(A2 + 1, 0xffff_ffff_c000_0000n);
+  h.setX(A2 + 1, 0xffff_ffff_c000_5000n); // In another TLB entry.
   h.setCsr(0x180, 8n << 60n | BigInt(RAM_BASE / PAGE + 64));
   cpu.run(0, 2);
   assert.equal(h.csr(0x342), 0n);
