@@ -120,7 +120,7 @@ const queryOptions = object({
 
 const compareOptions = object({
   command: constant("compare"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`A folder that record wrote.`)), {
+  traces: multiple(argument(values.file("TRACE"), doc(say`Directory that record wrote.`)), {
     min: 2,
     errors: { tooFew: say`Name two traces to compare, or more` },
   }),
@@ -134,12 +134,12 @@ const compareOptions = object({
 
 const inspectOptions = object({
   command: constant("inspect"),
-  trace: argument(values.file("TRACE"), doc(say`A folder that record wrote.`)),
+  trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
 });
 
 const replayOptions = object({
   command: constant("replay"),
-  trace: argument(values.file("TRACE"), doc(say`A folder that record wrote.`)),
+  trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
   verify: option("--verify", {
     description: say`Compare every byte with the recording on the way; exit code 1 and the first
       difference when one differs.`,
