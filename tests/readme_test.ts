@@ -115,8 +115,8 @@ Deno.test("README.md: what it shows is what the commands print", () =>
     for (const example of examplesOf(read(ENGLISH)).filter((e) => e.shown)) {
       const printings = await printed(folder, example);
       const missing = printings.map((p) => firstMissing(example.shown!.text, p));
-      const good = missing.indexOf(null);
-      if (good < 0) wrong.push(`line ${example.shown!.at + 1}: ${missing[0]}`);
+      if (missing.includes(null)) continue;
+      wrong.push(`line ${example.shown!.at + 1}: ${missing[0]}`);
       const all = printings[0] === "" || example.shown!.text.includes("exitscope: the guest ");
       outputs.set(example.shown!.at, printings[all ? 1 : 0]);
     }
