@@ -26,9 +26,9 @@ const READ_AHEAD_BYTES = 1 << 16;
 
 const encoder = new TextEncoder();
 
-/** The console of a recording. `open()` before it, `close()` after it, whatever happened. */
 const NEWLINE = 10;
 
+/** The console of a recording. `open()` before it, `close()` after it, whatever happened. */
 export class Terminal implements RecordHost {
   readonly interactive: boolean;
   /** Set when a signal asked for the end: what the command exits with. */
