@@ -157,11 +157,15 @@ export class Hart {
       : Math.ceil((deadline - this.clockNs) / this.config.nsPerInsn);
   }
 
-  /** MSIP 3, MTIP 7, SEIP 9 and MEIP 11 are wires; SSIP 1 is the bit that software also writes. */
-  setIrq(bit: 3 | 7 | 9 | 11 | 1, level: boolean): void {
+  /**
+   * MSIP 3, MTIP 7, SEIP 9 and MEIP 11 are wires; SSIP 1 is the bit that software also writes. True when
+   * it was low and is high now.
+   */
+  setIrq(bit: 3 | 7 | 9 | 11 | 1, level: boolean): boolean {
     const at = bit === IRQ.SSI ? W.mip : W.irqLines;
     const old = this.#words[at];
     this.#words[at] = level ? old | 1 << bit : old & ~(1 << bit);
+    return level && (old & 1 << bit) === 0;
   }
   /** Privileged ISA §3.3.3: WFI resumes for an interrupt that is enabled in mie, whatever mstatus says. */
   interruptPending(): boolean {

@@ -232,8 +232,9 @@ export class Machine {
 
   /** A wire into a hart: cause `bit` goes to `level`. */
   hartIrq(hart: number, bit: number, level: boolean): void {
-    this.#p.harts[hart].setIrq(bit as 1 | 3 | 7 | 9 | 11, level);
-    if (!level) return;
+    // A controller tells its level after every access: only a rise is an interrupt that arrives.
+    const rose = this.#p.harts[hart].setIrq(bit as 1 | 3 | 7 | 9 | 11, level);
+    if (!rose) return;
     const turn = this.#turns[hart];
     if (turn.state === "waiting") this.#wakeIfPending(hart);
     else if (turn.state === "running" && hart !== this.#inHart) {
