@@ -99,23 +99,22 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
       kick_exit_seq: row.kick_exit_seq,
       irq_seq: row.irq_seq,
     });
-  const { log } = trace;
+  const { log, clock } = trace;
   const rows = log?.rows(REQUEST) ?? 0;
   /** One for every byte that goes through a UART. */
   const served = (kind: number, bytes: number) => {
     const id = host.nextRequestId();
     const seq = trace.take();
     if (log === null) return;
-    const nowNs = host.nowNs();
     const at = log.open(REQUEST, seq, rows);
     const words = log.words;
     words[at + AT.id] = id;
     words[at + AT.device] = device;
     words[at + AT.kind] = kind;
     words[at + AT.bytes] = bytes;
-    words[at + AT.submit_ns] = nowNs;
-    words[at + AT.submit_icount] = host.icount();
-    words[at + AT.complete_ns] = nowNs;
+    words[at + AT.submit_ns] = clock[0];
+    words[at + AT.submit_icount] = clock[1];
+    words[at + AT.complete_ns] = clock[0];
     words[at + AT.status] = STATUS.ok;
     words[at + AT.kick_exit_seq] = trace.exitSeq < 0 ? NaN : trace.exitSeq;
     words[at + AT.irq_seq] = NaN;
