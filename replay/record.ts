@@ -7,7 +7,7 @@
 import type { Board } from "../core/board/build.ts";
 import { SERIAL } from "../core/board/virt.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
-import { TraceDirectory } from "../core/trace/directory.ts";
+import { BackgroundDirectory } from "../core/trace/background.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
@@ -96,7 +96,7 @@ export interface RecordResult {
 export async function record(o: RecordOptions, host: RecordHost): Promise<RecordResult> {
   const tables = [...(o.tables ?? EVENT_TABLES)];
   const batchRows = o.batchRows ?? DEFAULT_BATCH_ROWS;
-  const sink = o.directory === null ? null : new TraceDirectory(o.directory, {
+  const sink = o.directory === null ? null : new BackgroundDirectory(o.directory, {
     version: VERSION,
     machine: o.spec,
     files: [...filesOf(o.spec)],

@@ -74,8 +74,8 @@ export class Hart {
     return this.#words[word] + this.#words[word + 1] * TWO32;
   }
   #setNumber(word: number, v: number): void {
-    this.#words[word] = v % TWO32;
-    this.#words[word + 1] = Math.floor(v / TWO32);
+    this.#words[word] = v; // The store keeps the lower 32 bits.
+    this.#words[word + 1] = v / TWO32;
   }
 
   get icount(): number {
@@ -261,11 +261,15 @@ export class Hart {
     this.#step(4);
   }
   #step(bytes: number): void {
-    const at = W.pc;
-    const lo = this.#words[at] + bytes;
-    this.#words[at] = lo;
-    if (lo >= TWO32) this.#words[at + 1]++;
-    this.#setNumber(W.icount, this.icount + 1);
+    this.#add(W.pc, bytes);
+    this.#add(W.icount, 1);
+  }
+  /** Adds less than 2^32. */
+  #add(word: number, n: number): void {
+    const words = this.#words;
+    const lo = words[word] + n;
+    words[word] = lo;
+    if (lo >= TWO32) words[word + 1]++;
   }
 
   /** The page that Stop.Stage2 wants mapped; a page walk's own read is a "load". */

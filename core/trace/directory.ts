@@ -3,8 +3,9 @@
  *
  * A kill of the process at any byte leaves the prefix that the last manifest describes: tables only
  * grow, and the manifest is replaced by a rename after them. `input` alone is also valid beyond it, up
- * to its last whole record batch, since its rows are synced one by one before they take effect. Against
- * loss of power the other tables are synced when the trace is closed, not at every flush.
+ * to its last whole record batch, since its rows are synced one by one before they take effect. The
+ * other tables are left to the operating system: a loss of power may cost what it had not written yet,
+ * which the reader then says, and which a replay of the inputs brings back.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -36,13 +37,16 @@ export class TraceDirectory implements TraceSink {
    * Creates the directory and its files. Throws TraceError when something is there already: `force`
    * replaces a trace, and nothing but a trace.
    */
-  constructor(readonly path: string, recording: Recording, o: { force?: boolean } = {}) {
+  constructor(
+    readonly path: string,
+    recording: Recording,
+    o: { force?: boolean; /** `createTrace` was called. */ created?: boolean } = {},
+  ) {
     this.#fixed = { schema_version: SCHEMA_VERSION, tool: TOOL, ...recording };
-    if (o.force) removeTrace(path);
-    this.#guard(path, () => Deno.mkdirSync(path));
+    if (!o.created) createTrace(path, o);
     for (const table of TABLE_NAMES) {
       const file = `${path}/${tableFile(table)}`;
-      const handle = this.#guard(file, () => Deno.openSync(file, { write: true, createNew: true }));
+      const handle = this.#guard(file, () => Deno.openSync(file, { write: true }));
       this.#tables.set(table, { path: file, file: handle, bytes: 0, crc32: 0 });
     }
   }
@@ -72,7 +76,6 @@ export class TraceDirectory implements TraceSink {
   }
 
   close(end: TraceEnd | null): void {
-    for (const table of TABLE_NAMES) this.sync(table);
     this.#writeManifest(this.#last!, true, end);
     this.abandon();
   }
@@ -103,7 +106,6 @@ export class TraceDirectory implements TraceSink {
       const file = Deno.openSync(temporary, { write: true, create: true, truncate: true });
       try {
         writeAll(file, new TextEncoder().encode(JSON.stringify(manifest, null, 2) + "\n"));
-        if (cleanEnd) file.syncSync();
       } finally {
         file.close();
       }
@@ -123,6 +125,21 @@ export class TraceDirectory implements TraceSink {
 
 function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+}
+
+/** Creates the directory of a trace and its empty files. `force` replaces a trace. Throws TraceError. */
+export function createTrace(path: string, o: { force?: boolean }): void {
+  if (o.force) removeTrace(path);
+  let at = path;
+  try {
+    Deno.mkdirSync(path);
+    for (const table of TABLE_NAMES) {
+      at = `${path}/${tableFile(table)}`;
+      Deno.openSync(at, { write: true, createNew: true }).close();
+    }
+  } catch (error) {
+    throw explain(error as Error, at, path);
+  }
 }
 
 /** The operating system's error as one about a trace. */
