@@ -105,6 +105,12 @@ export class Hart {
   xHi(i: number): number {
     return this.#words[i * 2 + 1];
   }
+  /** Stores mode and pc where the places say: they pass through no object on their way. */
+  describe(into: Float64Array, privAt: number, pcAt: number): void {
+    into[privAt] = this.#words[W.priv];
+    into[pcAt] = this.#words[W.pc];
+    into[pcAt + 1] = this.#words[W.pc + 1];
+  }
   get priv(): Privilege {
     return this.#lo(W.priv) as Privilege;
   }

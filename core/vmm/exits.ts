@@ -209,9 +209,7 @@ export class ExitUnit {
       words[at + AT.hw_reason] = priced.hwOrNaN;
       words[at + AT.handler] = priced.handler;
       words[at + AT.transitions] = priced.transitions;
-      words[at + AT.cpu_mode] = h.priv;
-      words[at + AT.pc] = h.pcLo;
-      words[at + AT.pc_hi] = h.pcHi;
+      h.describe(words, at + AT.cpu_mode, at + AT.pc);
       words[at + AT.insns] = icount - this.#lastIcount[vcpu];
       words[at + AT.cost_ns] = priced.costNs;
     }
