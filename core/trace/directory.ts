@@ -2,7 +2,7 @@
  * A trace on disk: the directory `NAME.trace/` with `manifest.json` and an Arrow stream per table.
  *
  * A kill of the process at any byte leaves the prefix that the last manifest describes: tables only
- * grow, and the manifest is replaced by a rename after them. `input` alone is also valid beyond it, up
+ * grow, and the manifest is replaced after them, by a whole new one under another name. `input` alone is also valid beyond it, up
  * to its last whole record batch, since its rows are synced one by one before they take effect. The
  * other tables are left to the operating system: a loss of power may cost what it had not written yet,
  * which the reader then says, and which a replay of the inputs brings back.
@@ -10,7 +10,7 @@
  */
 import { createHash } from "node:crypto";
 import { TraceError } from "./error.ts";
-import { MANIFEST, type Manifest, type Recording, tableFile, TOOL } from "./manifest.ts";
+import { MANIFEST, type Manifest, type Recording, tableFile, TEMPORARY, TOOL } from "./manifest.ts";
 import { SCHEMA_VERSION, TABLE_NAMES, type TableName } from "./schema.ts";
 import { checksum } from "./table_file.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
@@ -21,8 +21,6 @@ interface TableWriter {
   bytes: number;
   crc32: number;
 }
-
-const TEMPORARY = `${MANIFEST}.tmp`;
 
 export class TraceDirectory implements TraceSink {
   readonly #tables = new Map<TableName, TableWriter>();
@@ -109,6 +107,9 @@ export class TraceDirectory implements TraceSink {
       } finally {
         file.close();
       }
+      // A rename onto an existing file makes ext4 write the data out first, which takes milliseconds:
+      // so the old one goes before. A kill in between leaves the whole new one, which readers take.
+      if (this.#flushes > 1 || cleanEnd) Deno.removeSync(`${this.path}/${MANIFEST}`);
       Deno.renameSync(temporary, `${this.path}/${MANIFEST}`);
     });
   }
