@@ -256,8 +256,8 @@ class Recording {
   }
 
   #finish(kind: EndKind, code: number): RecordResult {
-    this.#trace.close({ kind, code });
     const p = this.#progress();
+    this.#trace.close({ kind, code, executed: p.icount });
     this.#host.progress?.(p);
     return {
       end: { kind, code },

@@ -119,7 +119,7 @@ export class TraceDirectory implements TraceSink {
     try {
       return action();
     } catch (error) {
-      throw this.#failure = explain(error as Error, path, this.path);
+      throw this.#failure = explain(error as Error, path);
     }
   }
 }
@@ -139,12 +139,12 @@ export function createTrace(path: string, o: { force?: boolean }): void {
       Deno.openSync(at, { write: true, createNew: true }).close();
     }
   } catch (error) {
-    throw explain(error as Error, at, path);
+    throw explain(error as Error, at);
   }
 }
 
 /** The operating system's error as one about a trace. */
-function explain(error: Error, path: string, directory: string): Error {
+function explain(error: Error, path: string): Error {
   const code = (error as { code?: string }).code;
   if (error instanceof Deno.errors.AlreadyExists) {
     return new TraceError(`${path} exists already`, "Choose another name, or pass --force.");
@@ -158,7 +158,7 @@ function explain(error: Error, path: string, directory: string): Error {
   if (code === "ENOSPC" || code === "EDQUOT" || /no space left|quota/i.test(error.message)) {
     return new TraceError(
       `${path}: the disk is full`,
-      `Free space or pass --trace-limit; ${directory} is readable up to its last flush.`,
+      "Free space, or bound the trace with --trace-limit.",
     );
   }
   return new TraceError(
@@ -190,6 +190,6 @@ export function removeTrace(path: string): void {
     for (const name of names) if (name !== MANIFEST) Deno.removeSync(`${path}/${name}`);
     Deno.removeSync(path);
   } catch (error) {
-    throw explain(error as Error, path, path);
+    throw explain(error as Error, path);
   }
 }

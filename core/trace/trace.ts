@@ -33,6 +33,8 @@ export interface CommitState {
 export interface TraceEnd {
   kind: string;
   code: number;
+  /** Instructions executed by all harts together. */
+  executed?: number;
 }
 
 /** Takes the bytes of a trace. Must be done with `bytes` when it returns: the memory is used again. */
