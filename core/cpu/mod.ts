@@ -29,6 +29,8 @@ export interface CpuOptions {
   timebaseHz: number;
   /** No M-mode software: harts run S and U only, an ecall from S is Stop.Ecall. */
   sbi: boolean;
+  /** ISA string; default: ISA. What it lacks is illegal. */
+  isa?: string;
   /** Bound of the pool of decoded pages; the guest cannot see it. */
   codePages?: number;
 }
