@@ -127,15 +127,23 @@ export class AccessPaths {
       });
       f.return(f.get(value));
     });
-    const pa = this.#translate(f, Access.Load, va, bail);
-    f.if(i32.eqz(inRam(this.#layout, pa)), () => {
-      this.#leaveRam(f, pa, bytes, meta, CAUSE.LoadMisaligned, Stop.Load);
-      bail();
+    const host = f.local("i32");
+    const entry = f.bind("i32", tlbEntry(getSlot32("dataBank"), va));
+    const known = i64.eq(i64.load(entry, TLB.load), pageOf(va)); // A misaligned access.
+    f.if(known, () => {
+      f.set(host, i32.add(i32.wrap(va), i32.load(entry, TLB.load + TLB.payload)));
+    }, () => {
+      const pa = this.#translate(f, Access.Load, va, bail);
+      f.if(i32.eqz(inRam(this.#layout, pa)), () => {
+        this.#leaveRam(f, pa, bytes, meta, CAUSE.LoadMisaligned, Stop.Load);
+        bail();
+      });
+      f.set(host, this.#host(pa));
+      const payload = i32.sub(f.get(host), i32.wrap(va));
+      this.#fill(f, getSlot32("dataBank"), TLB.load, va, payload);
     });
-    const host = f.bind("i32", this.#host(pa));
-    this.#fill(f, getSlot32("dataBank"), TLB.load, va, i32.sub(host, i32.wrap(va)));
     for (const n of BYTES) {
-      f.if(i32.eq(bytes, i32.const(n)), () => f.return(rawLoad(n, "unsigned", host)));
+      f.if(i32.eq(bytes, i32.const(n)), () => f.return(rawLoad(n, "unsigned", f.get(host))));
     }
     f.unreachable();
     return f;
@@ -160,8 +168,8 @@ export class AccessPaths {
     });
     const host = f.local("i32");
     const entry = f.bind("i32", tlbEntry(getSlot32("dataBank"), va));
-    const coded = i64.or(pageOf(va), i64.const(TLB.holdsCode));
-    f.if(i64.eq(i64.load(entry, TLB.store), coded), () => {
+    const tag = i64.and(i64.load(entry, TLB.store), i64.const(~TLB.holdsCode));
+    f.if(i64.eq(tag, pageOf(va)), () => {
       f.set(host, i32.add(i32.wrap(va), i32.load(entry, TLB.store + TLB.payload)));
     }, () => {
       const pa = this.#translate(f, Access.Store, va, bail);

@@ -152,6 +152,41 @@ Deno.test("device: an array of registers answers by index; gaps and wrong sizes 
   assert.equal(dev.read(0x28, 4), 0xaabb11dd);
 });
 
+type Same<A, B> = [A, B] extends [B, A] ? true : never;
+
+/** Checked by the compiler: what `s` and `props` are, and that arrays cannot be replaced. */
+device("typed", {
+  ...ABOUT,
+  state: { a: u8(), b: u64(), c: flag(), d: bytes(2), e: list({ x: u8(), y: text(4) }, 3) },
+  props: {
+    n: prop.u32(1, "A number."),
+    f: prop.flag(true, "A flag."),
+    t: prop.text("", "A text."),
+  },
+}, (s, _, props) => {
+  const state: Same<
+    {
+      a: number;
+      b: bigint;
+      c: boolean;
+      readonly d: number[];
+      readonly e: { x: number; y: string }[];
+    },
+    typeof s
+  > = true;
+  const given: Same<{ readonly n: number; readonly f: boolean; readonly t: string }, typeof props> =
+    true;
+  const replace = () => {
+    // @ts-expect-error arrays are changed in place
+    s.d = [];
+    // @ts-expect-error there is no such field
+    s.z = 1;
+  };
+  assert.ok(state && given);
+  assert.throws(replace, TypeError);
+  return { regs: [] };
+});
+
 const everything = device("everything", {
   ...ABOUT,
   state: {
