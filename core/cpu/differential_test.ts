@@ -7,7 +7,8 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { RiscvCpu } from "./mod.ts";
+import { extensionsOf, featureBits, misa } from "./extensions.ts";
+import { ISA, RiscvCpu } from "./mod.ts";
 import { MSTATUS_WRITE } from "./mstatus.ts";
 import { Oracle } from "./oracle.ts";
 import {
@@ -52,6 +53,8 @@ class Pair {
       nsPerInsn: BigInt(NS),
       timeMul: 1n,
       timeDiv: 100n,
+      features: featureBits(extensionsOf(ISA)),
+      misa: misa(extensionsOf(ISA)),
     });
     this.oracle.onWalk = (pa) => this.#tables.add(pa & ~0xfffn);
     this.oracle.onRamWrite = (pa) => {
@@ -68,7 +71,7 @@ class Pair {
     for (const [slot, v] of Object.entries(values)) {
       view.setBigUint64(
         (31 + ARCH_SLOTS.indexOf(slot as ArchSlot)) * 8,
-        BigInt.asUintN(64, v),
+        BigInt.asUintN(64, v!),
         true,
       );
     }

@@ -7,7 +7,7 @@
  */
 import type { Layout } from "./layout.ts";
 import type { Bytes, Csr, Extend, Imm, Ops, Reg, Routine, Var } from "./ops.ts";
-import { SLOT, type Slot, STATUS_ILLEGAL, STATUS_STOP, STATUS_TRAP, type Stop } from "./state.ts";
+import { SLOT, type Slot, type SlotArray, STATUS_ILLEGAL, STATUS_STOP, STATUS_TRAP, type Stop } from "./state.ts";
 import { type Code, i32, i64, select } from "./wasm/code.ts";
 import type { Func, Module } from "./wasm/module.ts";
 
@@ -113,6 +113,10 @@ export class EmitOps implements Ops<Code, Code> {
   shr = (a: Code, b: Code) => this.value(i64.shrU(a, b));
   sar = (a: Code, b: Code) => this.value(i64.shrS(a, b));
 
+  clz = (v: Code) => this.value(i64.clz(v));
+  ctz = (v: Code) => this.value(i64.ctz(v));
+  popcount = (v: Code) => this.value(i64.popcnt(v));
+
   mulh(a: Code, b: Code, signs: "ss" | "su" | "uu"): Code {
     const [x, y] = [this.f.bind("i64", a), this.f.bind("i64", b)];
     const high = this.f.call(this.routines.helpers.mulhu, x, y);
@@ -168,8 +172,11 @@ export class EmitOps implements Ops<Code, Code> {
   when(c: Code, then: () => void, otherwise?: () => void): void {
     this.f.if(c, then, otherwise);
   }
+  loop(body: () => Code): void {
+    this.f.loop((again) => this.f.brIf(again, body()));
+  }
   switch(index: Code, cases: readonly (() => void)[]): void {
-    this.f.switch(i32.wrap(index), cases);
+    this.f.switch(i32.wrap(index), cases.map((c) => () => this.f.scope(c)));
   }
   var(v: Code): Var<Code> {
     const local = this.f.temp("i64");
@@ -232,6 +239,14 @@ export class EmitOps implements Ops<Code, Code> {
     return onlyHandlers();
   }
 
+  zeroBlock(_: Code): void {
+    onlyHandlers();
+  }
+
+  getAt(first: SlotArray, index: Code): Code {
+    const at = i32.add(H, i32.shl(i32.wrap(index), i32.const(3)));
+    return this.f.bind("i64", i64.load(at, SLOT[first]));
+  }
   get(s: Slot): Code {
     return this.f.bind("i64", getSlot(s));
   }

@@ -216,6 +216,14 @@ export class HandlerOps extends EmitOps {
     this.f.emit(setSlot("reservation", i64.const(-1)));
     return this.f.get(result);
   }
+  override zeroBlock(addr: Code): void {
+    const host = this.f.bind("i32", this.f.call(this.access.amoAddr, H, addr, i32.const(1)));
+    this.leaveIfStatus();
+    const block = this.f.bind("i32", i32.and(host, i32.const(-64)));
+    for (let i = 0; i < 64; i += 8) this.f.emit(i64.store(block, i64.const(0), i));
+    const offset = i32.sub(block, i32.const(this.routines.layout.ram));
+    this.f.emit(this.f.call(this.routines.helpers.invalidate, H, offset, i32.const(64)));
+  }
   #physical(host: Code): Code {
     const { ram, ramBase } = this.routines.layout;
     return i64.add(i64.extendU(i32.sub(host, i32.const(ram))), i64.const(ramBase));

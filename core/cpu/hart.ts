@@ -5,12 +5,20 @@
  * @module
  */
 import { csrIndex } from "./csr.ts";
+import { type ExtensionSet, featureBits, misa } from "./extensions.ts";
 import type { InterpreterExports } from "./interpreter.ts";
-import { CAUSE, IRQ, IRQ_S, MENVCFG_STCE, MSTATUS_RESET } from "./mstatus.ts";
+import { CAUSE, IRQ, IRQ_S, MENVCFG, MSTATUS_RESET } from "./mstatus.ts";
 import { Access, ARCH_SLOTS, DERIVED_SLOTS, HART_STATE_BYTES, SLOT, type Slot } from "./state.ts";
+
+const CSR_MENVCFG = 0x30a;
+/** What firmware opens to S-mode: everything that exists, CBO.INVAL as a flush. */
+const SBI_MENVCFG = 1n << BigInt(MENVCFG.STCE) | 1n << BigInt(MENVCFG.PBMTE) |
+  1n << BigInt(MENVCFG.CBZE) | 1n << BigInt(MENVCFG.CBCFE) | 1n << BigInt(MENVCFG.CBIE);
+const OPEN_PMP = { config: 0x1f, address: (1n << 54n) - 1n };
 
 /** Configuration of a machine's harts. */
 export interface HartConfig {
+  extensions: ExtensionSet;
   sbi: boolean;
   nsPerInsn: number;
   timebaseHz: number;
@@ -22,7 +30,7 @@ const W = Object.fromEntries(Object.entries(SLOT).map(([s, at]) => [s, at >> 2])
   number
 >;
 const TWO32 = 4294967296;
-const STCE_HIGH = 1 << (MENVCFG_STCE - 32);
+const STCE_HIGH = 1 << (MENVCFG.STCE - 32);
 const NS_PER_SECOND = 1_000_000_000;
 
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
@@ -180,11 +188,14 @@ export class Hart {
     this.#setBig(W.mstatus, MSTATUS_RESET);
     this.#setBig(W.stimecmp, -1);
     this.#setBig(W.priv, 3);
+    const { extensions } = this.config;
+    const adue = extensions.has("svadu") && !extensions.has("svade");
+    if (adue) this.#setBig(W.menvcfg, 1n << BigInt(MENVCFG.ADUE));
     if (this.config.sbi) {
       this.#setBig(W.priv, 1);
       this.#setBig(W.medeleg, -1);
       this.#setBig(W.mideleg, IRQ_S);
-      this.#setBig(W.menvcfg, 1n << BigInt(MENVCFG_STCE));
+      this.setCsr(CSR_MENVCFG, adue ? SBI_MENVCFG | 1n << BigInt(MENVCFG.ADUE) : SBI_MENVCFG);
       this.#setBig(W.mcounteren, 7);
       this.#setBig(W.scounteren, 7);
     }
@@ -197,8 +208,10 @@ export class Hart {
     this.#setBig(W.nsPerInsn, this.config.nsPerInsn);
     this.#setBig(W.timeMul, this.#timeMul);
     this.#setBig(W.timeDiv, this.#timeDiv);
+    this.#setBig(W.features, featureBits(this.config.extensions));
+    this.#setBig(W.misa, misa(this.config.extensions));
   }
-  /** Starts from reset at `pc`; the clock goes on. */
+  /** Starts from reset at `pc`; the clock goes on. In S-mode all memory is open, as firmware leaves it. */
   start(o: { pc: bigint | number; a0: bigint | number; a1: bigint | number; priv: 1 | 3 }): void {
     const [icount, skewNs, exceptions] = [
       this.icount,
@@ -215,6 +228,10 @@ export class Hart {
     this.setX(10, BigInt(o.a0));
     this.setX(11, BigInt(o.a1));
     this.#setBig(W.priv, o.priv);
+    if (o.priv === 1) {
+      this.#setBig(W.pmpcfg0, OPEN_PMP.config);
+      this.#setBig(W.pmpaddr0, OPEN_PMP.address);
+    }
     this.wasm.rebank(this.at);
   }
 

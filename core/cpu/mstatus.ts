@@ -52,17 +52,25 @@ export const CAUSE = {
 
 /** Every exception but an ecall from M-mode can be delegated. */
 export const MEDELEG_WRITE = 0xb3ffn;
-export const ENVCFG_FIOM = 1n;
-export const MENVCFG_STCE = 63;
-export const MENVCFG_WRITE = ENVCFG_FIOM | bit(MENVCFG_STCE);
+/** menvcfg; senvcfg has the first four. */
+export const MENVCFG = {
+  FIOM: 0,
+  CBIE: 4, // Two bits.
+  CBCFE: 6,
+  CBZE: 7,
+  ADUE: 61,
+  PBMTE: 62,
+  STCE: 63,
+} as const;
 /** cycle, time, instret. */
 export const COUNTEREN_WRITE = 7n;
 
-/** RV64 with A, C, I, M, S, U. */
-export const MISA = (2n << 62n) | [..."ACIMSU"].reduce((m, c) => m | bit(c.charCodeAt(0) - 65), 0n);
-
-export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, A: 64, D: 128 } as const;
-/** Reserved bits, PBMT and N: must be zero, as Svpbmt and Svnapot are absent. */
-export const PTE_RESERVED = 0xffc0_0000_0000_0000n;
-export const SATP_SV39 = 8n;
+export const PTE = {
+  ...{ V: 1, R: 2, W: 4, X: 8, U: 16, A: 64, D: 128 },
+  RESERVED: 0x7fn << 54n,
+  PBMT: 3n << 61n,
+  N: 1n << 63n,
+} as const;
+/** Modes. */
+export const SATP = { bare: 0, sv39: 8, sv48: 9, sv57: 10 } as const;
 export const SATP_PPN = (1n << 44n) - 1n;

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Slot, Stop } from "./state.ts";
+import type { Slot, SlotArray, Stop } from "./state.ts";
 
 /** Operands are handles whose meaning belongs to the implementation of `Ops`. */
 export type Reg = number & { readonly __reg?: never };
@@ -67,6 +67,11 @@ export interface Ops<V, C> {
   shl(a: V, b: V): V;
   shr(a: V, b: V): V;
   sar(a: V, b: V): V;
+  /** Zeros above the highest, below the lowest one; 64 when v is 0. */
+  clz(v: V): V;
+  ctz(v: V): V;
+  /** How many bits are set. */
+  popcount(v: V): V;
   /** The low `bytes` of v, extended. */
   extend(v: V, bytes: Bytes, e: Extend): V;
 
@@ -83,6 +88,8 @@ export interface Ops<V, C> {
 
   // Statements.
   when(c: C, then: () => void, otherwise?: () => void): void;
+  /** Runs `body` again for as long as the condition that it gives holds. */
+  loop(body: () => C): void;
   /** Runs the case numbered `index`, if there is one. */
   switch(index: V, cases: readonly (() => void)[]): void;
   var(v: V): Var<V>;
@@ -109,8 +116,13 @@ export interface Ops<V, C> {
   /** 0: stored; 1: the reservation was gone. */
   storeConditional(bytes: 4 | 8, addr: V, v: V): V;
 
+  /** Zeroes the naturally aligned 64 bytes around `addr`, which must be memory. */
+  zeroBlock(addr: V): void;
+
   // Hart state and physical memory, for shared semantics.
   get(s: Slot): V;
+  /** The slot `index` behind `first`. */
+  getAt(first: SlotArray, index: V): V;
   set(s: Slot, v: V): void;
   inRam(pa: V): C;
   stage2Mapped(pa: V): C;

@@ -5,9 +5,8 @@
  * @module
  */
 import { csrIndex } from "./csr.ts";
-import { type Insn, operands } from "./insn.ts";
+import { type Decoder, type Insn, operands } from "./insn.ts";
 import type { Operations } from "./interpreter.ts";
-import { DECODER } from "./isa/mod.ts";
 import { CODE_PAGE, ENTRY, ENTRY_BYTES, PAGE, PSEUDO } from "./layout.ts";
 import { X_SINK } from "./state.ts";
 
@@ -32,13 +31,14 @@ export class Packer {
   constructor(
     private readonly view: DataView,
     private readonly operations: Map<Insn, Operations>,
+    private readonly decoder: Decoder,
   ) {}
 
   #pack(word: number): Packed {
     const known = this.#known.get(word);
     if (known) return known;
     const length = (word & 3) === 3 ? 4 : 2;
-    const insn = DECODER.find(word);
+    const insn = this.decoder.find(word);
     const packed = insn
       ? this.#packInsn(insn, word, length)
       : { length, far: PSEUDO.illegal, near: NONE, rd: 0, rs1: 0, rs2: 0, imm: 0 };

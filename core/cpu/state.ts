@@ -5,6 +5,11 @@
  * @module
  */
 
+const PMP_ENTRIES = 64;
+/** Eight entries' configuration in each (RV64: the odd registers do not exist). */
+const PMP_CONFIGS = Array.from({ length: PMP_ENTRIES / 8 }, (_, i) => `pmpcfg${i * 2}` as const);
+const PMP_ADDRESSES = Array.from({ length: PMP_ENTRIES }, (_, i) => `pmpaddr${i}` as const);
+
 /** Slots that make up the architectural state, beside pc and x1..x31. */
 const ARCHITECTURAL = [
   "pc",
@@ -25,9 +30,12 @@ const ARCHITECTURAL = [
   "mcause",
   "mtval",
   "mcounteren",
+  "mcountinhibit",
   "menvcfg",
-  "cycleOffset", // mcycle − icount, as M-mode software left it.
+  "cycleOffset", // mcycle − icount, as M-mode software left it; mcycle itself while it is inhibited.
   "instretOffset",
+  ...PMP_CONFIGS,
+  ...PMP_ADDRESSES,
   "stvec",
   "sscratch",
   "sepc",
@@ -39,7 +47,10 @@ const ARCHITECTURAL = [
   "stimecmp",
 ] as const;
 
-const CONFIGURATION = ["hartid", "sbi", "nsPerInsn", "timeMul", "timeDiv"] as const;
+/** `features`: bit per optional behaviour, see extensions.ts. */
+const CONFIGURATION = [
+  ...["hartid", "sbi", "nsPerInsn", "timeMul", "timeDiv", "features", "misa"] as const,
+] as const;
 
 const DERIVED = [
   "status", // Why an instruction did not complete: 0, STATUS_TRAP, STATUS_ILLEGAL or STATUS_STOP + Stop.
@@ -52,7 +63,8 @@ const DERIVED = [
   "dataBank", // Addresses of the TLB banks in force.
   "fetchBank",
   "codePage", // Decoded page that runs.
-  "walkLevel", // Level of the leaf that the last walk found.
+  "pageShift", // log2 of the bytes that the last translation's leaf maps.
+  "piecemeal", // The last translation holds for less than its 4 KiB page: it must not be cached.
   "superAddr", // Every superpage in the TLB lies in superAddr..superAddr | ~superMask.
   "superMask",
   "accessGpa",
@@ -72,6 +84,11 @@ export const X_SINK = 32 * 8;
 const FIRST = X_SINK + 8;
 
 const ALL: readonly Slot[] = [...ARCHITECTURAL, ...CONFIGURATION, ...DERIVED];
+/** Registers in a row, for access by index. */
+export type SlotArray = "pmpcfg0" | "pmpaddr0";
+export const slotAt = (first: SlotArray, i: number): Slot => ALL[ALL.indexOf(first) + i];
+export { PMP_ADDRESSES, PMP_CONFIGS };
+
 export const ARCH_SLOTS: readonly ArchSlot[] = ARCHITECTURAL;
 export const DERIVED_SLOTS: readonly Slot[] = DERIVED;
 

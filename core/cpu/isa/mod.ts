@@ -1,13 +1,29 @@
 /**
- * The instruction set: every row that exists, in the order of the interpreter's handlers.
+ * The instruction set: every row that exists, in the order of the interpreter's handlers, and which
+ * extension each belongs to.
  *
  * @module
  */
+import type { ExtensionSet } from "../extensions.ts";
 import { Decoder, type Insn } from "../insn.ts";
 import { RV64C } from "./rv64c.ts";
 import { RV64I } from "./rv64i.ts";
 import { RV64A, RV64M } from "./rv64ma.ts";
-import { SYSTEM } from "./system.ts";
+import { SVINVAL, SYSTEM } from "./system.ts";
 
-export const INSNS: readonly Insn[] = [...RV64I, ...RV64M, ...RV64A, ...SYSTEM, ...RV64C];
+/** Rows by the extensions that they need, all of them. */
+const GROUPS: readonly [string[], readonly Insn[]][] = [
+  [["i"], RV64I],
+  [["m"], RV64M],
+  [["a"], RV64A],
+  [["zicsr"], SYSTEM],
+  [["svinval"], SVINVAL],
+  [["c"], RV64C],
+];
+
+export const INSNS: readonly Insn[] = GROUPS.flatMap(([, insns]) => insns);
+/** Decodes everything. */
 export const DECODER = new Decoder(INSNS);
+
+export const decoderFor = (has: ExtensionSet): Decoder =>
+  new Decoder(GROUPS.flatMap(([needs, insns]) => needs.every((n) => has.has(n)) ? insns : []));
