@@ -9,17 +9,18 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { extensionsOf, featureBits, misa } from "./extensions.ts";
 import { ISA, RiscvCpu } from "./mod.ts";
-import { MSTATUS_WRITE } from "./mstatus.ts";
+import { MSTATUS_WRITE, SATP } from "./mstatus.ts";
 import { Oracle } from "./oracle.ts";
 import {
   pointer,
   RAM_BASE,
   RAM_BYTES,
   randomPc,
+  randomPmp,
   randomRam,
   registerValue,
   Rng,
-  ROOT,
+  ROOTS,
 } from "./random_streams.ts";
 import { ARCH_SLOTS, type ArchSlot, Stop } from "./state.ts";
 import { disassemble } from "./disassemble.ts";
@@ -86,7 +87,7 @@ class Pair {
       priv,
       pc: randomPc(r),
       stvec: randomPc(r) & ~3n | BigInt(r.below(2)),
-      satp: r.chance(70) ? 8n << 60n | BigInt(ROOT / PAGE) : 0n,
+      satp: r.chance(70) ? this.#satp() : 0n,
       mie: sbi ? 0x222n : BigInt(r.below(0x1000) & 0xaaa),
       mip: BigInt(r.below(0x1000) & 0x222),
       stimecmp: BigInt(this.cpu.hart(0).icount + r.below(200)),
@@ -99,12 +100,25 @@ class Pair {
       medeleg: BigInt(r.u32()) & 0xb3ffn,
       mideleg: BigInt(r.u32()) & 0x222n,
       mcounteren: BigInt(r.below(8)),
-      menvcfg: r.chance(70) ? 1n << 63n : 0n,
+      menvcfg: BigInt(r.below(8)) << 61n | (r.chance(50) ? 1n << 61n : 0n) | 0xd0n,
+      ...this.#pmp(),
       mepc: randomPc(r),
       sepc: randomPc(r),
     };
     this.#patch(sbi ? slots : { ...slots, ...machine });
     this.registers();
+  }
+  #satp(): bigint {
+    const mode = this.r.pick([SATP.sv39, SATP.sv39, SATP.sv48, SATP.sv57]);
+    return BigInt(mode) << 60n | BigInt(ROOTS[mode] / PAGE);
+  }
+  #pmp(): Partial<Record<ArchSlot, bigint>> {
+    const slots: Partial<Record<ArchSlot, bigint>> = { pmpcfg0: 0n };
+    randomPmp(this.r).forEach(([cfg, addr], i) => {
+      slots.pmpcfg0! |= BigInt(cfg) << BigInt(8 * i);
+      slots[`pmpaddr${i}`] = addr;
+    });
+    return slots;
   }
   registers(): void {
     for (let i = 1; i < 32; i++) {

@@ -7,7 +7,15 @@
  */
 import type { Layout } from "./layout.ts";
 import type { Bytes, Csr, Extend, Imm, Ops, Reg, Routine, Var } from "./ops.ts";
-import { SLOT, type Slot, type SlotArray, STATUS_ILLEGAL, STATUS_STOP, STATUS_TRAP, type Stop } from "./state.ts";
+import {
+  SLOT,
+  type Slot,
+  type SlotArray,
+  STATUS_ILLEGAL,
+  STATUS_STOP,
+  STATUS_TRAP,
+  type Stop,
+} from "./state.ts";
 import { type Code, i32, i64, select } from "./wasm/code.ts";
 import type { Func, Module } from "./wasm/module.ts";
 

@@ -67,7 +67,9 @@ export function extensionsOf(isa: string): ExtensionSet {
     throw new RangeError(`ISA string "${isa}": ${why}`);
   };
   for (const name of asked) {
-    if (!Object.hasOwn(EXTENSIONS, name)) refuse(`${name} is none of ${Object.keys(EXTENSIONS).join(" ")}`);
+    if (!Object.hasOwn(EXTENSIONS, name)) {
+      refuse(`${name} is none of ${Object.keys(EXTENSIONS).join(" ")}`);
+    }
     for (const n of EXTENSIONS[name].needs ?? []) {
       if (!asked.has(n)) refuse(`${name} needs ${n}`);
     }

@@ -123,7 +123,10 @@ export class Hart {
   }
   /** As an M-mode CSRRW writes it; read-only registers keep their value. */
   setCsr(n: number, v: bigint): void {
+    const icount = this.#big(W.icount);
+    this.#setBig(W.icount, icount - 1n); // A counter takes the value that it has behind the write.
     this.#asMachine((index) => this.wasm.csrWrite(this.at, index, BigInt.asIntN(64, v)), n);
+    this.#setBig(W.icount, icount);
     this.#setBig(W.stopAfter, 0);
   }
   #asMachine<T>(act: (index: bigint) => T, n: number): T {

@@ -178,10 +178,15 @@ function emitFetch(p: Parts, frame: Pick<Frame, "ep" | "left" | "delta">, bail: 
   const remember = () => f.emit(setSlot("codePage", i64.extendU(f.get(p.code))));
   f.block((ready) => {
     f.block((whole) => {
-      f.if(hit, () => {
-        f.set(p.code, i32.load(entry, TLB.fetch + TLB.payload));
-        f.br(whole);
-      }, undefined, true);
+      f.if(
+        hit,
+        () => {
+          f.set(p.code, i32.load(entry, TLB.fetch + TLB.payload));
+          f.br(whole);
+        },
+        undefined,
+        true,
+      );
       f.set(left, i32.sub(f.get(left), i32.const(1)));
       f.set(p.code, f.call(p.access.fetchPage, H, pc));
       f.if(getSlot32("status"), bail);

@@ -19,8 +19,8 @@ export { Hart, type Privilege } from "./hart.ts";
 export { Stop } from "./state.ts";
 
 /** What harts have unless they are asked for something else. */
-export const ISA = "rv64imac_ziccid_zicntr_zicsr_zifencei_zihintpause" +
-  "_sstc_sv39_sv48_sv57_svadu_svinval_svnapot_svpbmt";
+export const ISA = "rv64imac_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
+  "_zawrs_zba_zbb_zbc_zbs_sstc_sv39_sv48_sv57_svadu_svinval_svnapot_svpbmt";
 
 export interface CpuOptions {
   harts: number;

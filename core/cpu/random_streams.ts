@@ -7,7 +7,7 @@
 import { csrNumbers } from "./csr.ts";
 import { encode, type Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
-import { PTE } from "./mstatus.ts";
+import { PTE, SATP } from "./mstatus.ts";
 
 export const RAM_BASE = 0x8000_0000;
 export const RAM_BYTES = 0x8_0000;
@@ -15,7 +15,12 @@ const PAGE = 4096;
 /** Pages 0..15 hold code, 16..31 data, 32.. page tables. */
 const DATA_PAGE = 16;
 const TABLE_PAGE = 32;
-export const ROOT = RAM_BASE + TABLE_PAGE * PAGE;
+/** Root of the tables in each mode of satp; those of Sv48 and Sv57 lead to the ones below. */
+export const ROOTS: Record<number, number> = {
+  [SATP.sv39]: RAM_BASE + TABLE_PAGE * PAGE,
+  [SATP.sv48]: RAM_BASE + (TABLE_PAGE + 8) * PAGE,
+  [SATP.sv57]: RAM_BASE + (TABLE_PAGE + 9) * PAGE,
+};
 
 /** SplitMix32: small, and the same everywhere. */
 export class Rng {
@@ -155,6 +160,15 @@ export function leafBits(r: Rng, user: boolean): number {
 }
 const pte = (page: number, bits: number) => BigInt(page) << 10n | BigInt(bits);
 
+/** Reserved, PBMT, N. */
+const HIGH_BITS = [1n << 60n, 1n << 61n, 2n << 61n, 3n << 61n, PTE.N];
+
+/** Sixteen pages of data through one Svnapot leaf, repeated as it must be. */
+function fillNapot(r: Rng, user: boolean, entry: (index: number, v: bigint) => void): void {
+  const leaf = pte(RAM_BASE / PAGE + DATA_PAGE | 8, leafBits(r, user)) | PTE.N;
+  for (let p = 0; p < 16; p++) entry(DATA_PAGE + p, leaf);
+}
+
 /** Root, then for each of three regions a level-1 table whose first entry leads to a level-0 table. */
 function fillTables(r: Rng, ram: DataView, user: boolean): void {
   const first = RAM_BASE / PAGE;
@@ -168,10 +182,28 @@ function fillTables(r: Rng, ram: DataView, user: boolean): void {
     entry(level1, 1, pte(first, leafBits(r, user))); // A superpage: RAM_BASE lies on 2 MiB.
     for (let p = 0; p < RAM_BYTES / PAGE; p++) {
       const to = i === 0 && !r.chance(10) ? p : r.below(TABLE_PAGE);
-      const noise = r.chance(2) ? 1n << 60n : 0n;
+      const noise = r.chance(3) ? r.pick(HIGH_BITS) : 0n;
       entry(level0, p, pte(first + to, leafBits(r, to < DATA_PAGE ? user : r.chance(50))) | noise);
     }
+    if (r.chance(20)) fillNapot(r, user, (index, v) => entry(level0, index, v));
   });
+  for (const [root, below] of [[8, 0], [9, 8]]) {
+    for (const index of [0, 511]) {
+      entry(TABLE_PAGE + root, index, pte(first + TABLE_PAGE + below, PTE.V));
+    }
+  }
+}
+
+const PMP_SHAPES = [0x08, 0x10, 0x18];
+/** Entry → [configuration byte, address register]: a few around the data, then usually one for all. */
+export function randomPmp(r: Rng): [number, bigint][] {
+  const entries: [number, bigint][] = Array.from({ length: r.below(4) }, () => {
+    const at = BigInt(RAM_BASE + r.below(TABLE_PAGE * PAGE / 4) * 4) >> 2n;
+    const napot = at | (1n << BigInt(r.below(12))) - 1n;
+    return [r.pick(PMP_SHAPES) | r.below(8) | (r.chance(20) ? 0x80 : 0), r.chance(50) ? at : napot];
+  });
+  if (r.chance(90)) entries.push([0x1f, (1n << 54n) - 1n]);
+  return entries;
 }
 
 /** Code, data and page tables; most pages are for `user` mode, or most are not. */

@@ -10,6 +10,8 @@ import { RV64C } from "./rv64c.ts";
 import { RV64I } from "./rv64i.ts";
 import { RV64A, RV64M } from "./rv64ma.ts";
 import { SVINVAL, SYSTEM } from "./system.ts";
+import { ZBA, ZBB, ZBC, ZBS, ZICOND } from "./zb.ts";
+import { ZAWRS, ZICBOM, ZICBOZ } from "./zicbo.ts";
 
 /** Rows by the extensions that they need, all of them. */
 const GROUPS: readonly [string[], readonly Insn[]][] = [
@@ -18,6 +20,14 @@ const GROUPS: readonly [string[], readonly Insn[]][] = [
   [["a"], RV64A],
   [["zicsr"], SYSTEM],
   [["svinval"], SVINVAL],
+  [["zba"], ZBA],
+  [["zbb"], ZBB],
+  [["zbc"], ZBC],
+  [["zbs"], ZBS],
+  [["zicond"], ZICOND],
+  [["zicbom"], ZICBOM],
+  [["zicboz"], ZICBOZ],
+  [["zawrs"], ZAWRS],
   [["c"], RV64C],
 ];
 
