@@ -43,7 +43,7 @@ Deno.test("encode: a value that does not fit is refused by name", () => {
 /** Differences of notation, not of meaning. */
 function normalize(text: string): string {
   return text.replace(/\s+<.*$/, "").replace(/\s+#.*$/, "").replace(/\s*,\s*/g, ",")
-    .replace(/\s+/g, " ").trim();
+    .replace(/\s+/g, " ").trim().replace(/\b0x(?=[0-9a-f]+$)/, "");
 }
 
 /** Words that objdump spells as something else, or not at all: HINTs and reserved fields. */
@@ -51,6 +51,7 @@ function spelledOtherwise(i: Insn, word: number): boolean {
   const zero = (name: string) => extract(i.row.operands.get(name)!, word) === 0;
   if (/^c\.s(ll|rl|ra)i$/.test(i.name)) return zero("shamt");
   if (i.name === "fence") return !(zero("fm") && zero("rd") && zero("rs1"));
+  if (i.name.startsWith("czero.")) return true; // binutils 2.40 has no Zicond.
   if (i.name === "fence.i") return !(zero("imm") && zero("rd") && zero("rs1"));
   const csr = i.row.operands.get("csr"); // Other versions know other names.
   return i.name === "c.nop" || csr !== undefined && csrName(extract(csr, word)) === undefined;
@@ -58,24 +59,23 @@ function spelledOtherwise(i: Insn, word: number): boolean {
 
 const BASE = 0x10000;
 
-/** Name and listing of objdump for each word, in order. */
+const MARCH = "rv64imafdc_zicbom_zicboz_zicsr_zifencei_zihintpause_zawrs_zba_zbb_zbc_zbs_svinval";
+
+/** Name and listing of objdump for each word, in order; an object file says which extensions count. */
 function objdump(words: { word: number; bytes: number }[]): Map<number, string> {
-  const image = new Uint8Array(words.reduce((n, w) => n + w.bytes, 0));
-  const view = new DataView(image.buffer);
-  let at = 0;
-  for (const { word, bytes } of words) {
-    view.setUint16(at, word & 0xffff, true);
-    if (bytes === 4) view.setUint16(at + 2, word >>> 16, true);
-    at += bytes;
-  }
-  const file = Deno.makeTempFileSync();
+  const folder = Deno.makeTempDirSync();
+  const file = `${folder}/words`;
   try {
-    Deno.writeFileSync(file, image);
+    const source = words.map(({ word, bytes }) =>
+      `.insn ${bytes}, ${bytes === 2 ? word & 0xffff : word}\n`
+    ).join("");
+    Deno.writeTextFileSync(`${file}.s`, source);
+    const assembled = new Deno.Command("riscv64-unknown-elf-as", {
+      args: [`-march=${MARCH}`, "-o", file, `${file}.s`],
+    }).outputSync();
+    assert.equal(new TextDecoder().decode(assembled.stderr), "");
     const { stdout } = new Deno.Command("riscv64-unknown-elf-objdump", {
-      args: [
-        ...["-D", "-b", "binary", "-m", "riscv:rv64", "-M", "no-aliases", "-z"],
-        ...[`--adjust-vma=${BASE}`, file],
-      ],
+      args: ["-D", "-j", ".text", "-M", "no-aliases", "-z", `--adjust-vma=${BASE}`, file],
     }).outputSync();
     const lines = new TextDecoder().decode(stdout).split("\n");
     const rows = lines.map((l) => /^\s*([0-9a-f]+):\s+[0-9a-f]+\s+(.*)$/.exec(l)).filter((m) =>
@@ -83,7 +83,7 @@ function objdump(words: { word: number; bytes: number }[]): Map<number, string> 
     );
     return new Map(rows.map((m) => [parseInt(m[1], 16), normalize(m[2])]));
   } finally {
-    Deno.removeSync(file);
+    Deno.removeSync(folder, { recursive: true });
   }
 }
 

@@ -113,8 +113,8 @@ export const ZBB: Insn[] = [
 
 // Zbc: carry-less products.
 
-/** Bits 0..63, 63..126 or 64..127 of the product, one bit of b at a time. */
-const carryless = (name: string, at: (i: number) => number): Routine => ({
+/** The 64 bits of the product from bit `from` on, one bit of b at a time. */
+const carryless = (name: string, from: 0 | 63 | 64): Routine => ({
   name,
   params: 2,
   raises: false,
@@ -125,9 +125,9 @@ const carryless = (name: string, at: (i: number) => number): Routine => ({
     o.loop(() => {
       const n = i.get();
       // Shifting in two steps, for an amount may be 64.
-      const moved = at(0) === 0
+      const moved = from === 0
         ? o.shl(a, n)
-        : o.shr(o.shr(a, o.sub(o.konst(63), n)), o.konst(at(0) - 63));
+        : o.shr(o.shr(a, o.sub(o.konst(63), n)), o.konst(from - 63));
       const set = o.ne(o.and(o.shr(b, n), one), o.konst(0));
       product.set(o.xor(product.get(), o.select(set, moved, o.konst(0))));
       i.set(o.add(n, one));
@@ -136,8 +136,8 @@ const carryless = (name: string, at: (i: number) => number): Routine => ({
     return product.get();
   },
 });
-const product = (name: string, funct3: string, from: number) => {
-  const routine = carryless(name, () => from);
+const product = (name: string, funct3: string, from: 0 | 63 | 64) => {
+  const routine = carryless(name, from);
   return register(name, "0000101", funct3, (o, a, b) => o.call(routine, a, b));
 };
 export const ZBC: Insn[] = [
