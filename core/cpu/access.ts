@@ -28,7 +28,8 @@ import {
 } from "./layout.ts";
 import { CAUSE, MSTATUS } from "./mstatus.ts";
 import { Access, SLOT, STATUS_STOP, STATUS_TRAP, Stop } from "./state.ts";
-import { TRANSLATE } from "./translate.ts";
+import type { Routine } from "./ops.ts";
+import { TRANSLATE, TRANSLATE_REST } from "./translate.ts";
 import { type Code, i32, i64, memoryFill } from "./wasm/code.ts";
 import type { Func, Module } from "./wasm/module.ts";
 
@@ -44,6 +45,7 @@ export class AccessPaths {
   readonly rebank: Func;
   readonly allocCode: Func;
   readonly fetchPage: Func;
+  readonly fetchRest: Func;
   readonly loadSlow: Func;
   readonly storeSlow: Func;
   readonly amoAddr: Func;
@@ -59,7 +61,8 @@ export class AccessPaths {
     this.rebank = rebank(m);
     this.allocCode = allocCode(m, this.#layout);
     this.#noteSuperpage = noteSuperpage(m);
-    this.fetchPage = this.#fetchPage(m);
+    this.fetchPage = this.#fetchPage(m, "fetchPage", TRANSLATE[Access.Fetch]);
+    this.fetchRest = this.#fetchPage(m, "fetchRest", TRANSLATE_REST);
     this.loadSlow = this.#loadSlow(m);
     this.storeSlow = this.#storeSlow(m);
     this.amoAddr = this.#atomicAddr(m, "amoAddr", Access.Store);
@@ -70,8 +73,14 @@ export class AccessPaths {
     return this.routines.layout;
   }
   /** Physical address of `va`, of which `bytes` (i32) are used, or leaves with `bail`. */
-  #translate(f: Func, kind: Access, va: Code, bytes: Code, bail: () => void): Code {
-    const routine = this.routines.func(TRANSLATE[kind]);
+  #translate(
+    f: Func,
+    to: Access | Routine,
+    va: Code,
+    bytes: Code,
+    bail: () => void,
+  ): Code {
+    const routine = this.routines.func(typeof to === "number" ? TRANSLATE[to] : to);
     const pa = f.bind("i64", f.call(routine, H, va, i64.extendU(bytes)));
     f.if(getSlot32("status"), bail);
     return pa;
@@ -90,8 +99,8 @@ export class AccessPaths {
   }
 
   /** (h, va) → decoded page that holds `va`, of which two bytes are fetched; 0 when status is set. */
-  #fetchPage(m: Module): Func {
-    const f = m.func("fetchPage", ["i32", "i64"], ["i32"]);
+  #fetchPage(m: Module, name: string, routine: Routine): Func {
+    const f = m.func(name, ["i32", "i64"], ["i32"]);
     const va = f.get(1);
     const bank = getSlot32("fetchBank");
     const entry = f.bind("i32", tlbEntry(bank, va));
@@ -99,7 +108,8 @@ export class AccessPaths {
       i64.eq(i64.load(entry, TLB.fetch), pageOf(va)),
       () => f.return(i32.load(entry, TLB.fetch + TLB.payload)),
     );
-    const pa = this.#translate(f, Access.Fetch, va, i32.const(2), () => f.return(i32.const(0)));
+    const bail = () => f.return(i32.const(0));
+    const pa = this.#translate(f, routine, va, i32.const(2), bail);
     f.if(i32.eqz(inRam(this.#layout, pa)), () => {
       raise(f, CAUSE.FetchAccess, va);
       f.return(i32.const(0));

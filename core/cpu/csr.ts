@@ -22,7 +22,8 @@ import {
 import { type Feature, feature } from "./extensions.ts";
 import type { Ops, Routine } from "./ops.ts";
 import * as pmp from "./pmp.ts";
-import { PMP_ADDRESSES, PMP_CONFIGS, type Slot, Stop } from "./state.ts";
+import { PMP_ADDRESSES, PMP_CONFIGS, type Slot, Stop, TRIGGER_CONTROLS } from "./state.ts";
+import * as trigger from "./trigger.ts";
 import { mipNow, time } from "./trap.ts";
 import { bitSet } from "./values.ts";
 
@@ -261,6 +262,20 @@ const machine = [
     modify: mipModify,
     write: (o, v) => writeMip(o, v, mipWritable(o)),
   }),
+  csr(0x7a0, "tselect", {
+    slot: "tselect",
+    legal: (o, old, v) => o.select(o.ltU(v, o.konst(TRIGGER_CONTROLS.length)), v, old),
+  }),
+  csr(0x7a1, "tdata1", {
+    read: (o) => o.getAt("tdata1_0", o.get("tselect")),
+    write: trigger.writeControl,
+  }),
+  csr(0x7a2, "tdata2", {
+    read: (o) => o.getAt("tdata2_0", o.get("tselect")),
+    write: trigger.writeAddress,
+  }),
+  csr(0x7a3, "tdata3", {}),
+  csr(0x7a4, "tinfo", { value: trigger.TINFO }),
   ...PMP_CONFIGS.map((slot, i) =>
     csr(0x3a0 + i * 2, slot, { slot, write: (o, v) => pmp.writeConfig(o, i, v) })
   ),

@@ -8,7 +8,16 @@ import { csrIndex } from "./csr.ts";
 import { type ExtensionSet, featureBits, misa } from "./extensions.ts";
 import type { InterpreterExports } from "./interpreter.ts";
 import { CAUSE, IRQ, IRQ_S, MENVCFG, MSTATUS_RESET } from "./mstatus.ts";
-import { Access, ARCH_SLOTS, DERIVED_SLOTS, HART_STATE_BYTES, SLOT, type Slot } from "./state.ts";
+import {
+  Access,
+  ARCH_SLOTS,
+  DERIVED_SLOTS,
+  HART_STATE_BYTES,
+  SLOT,
+  type Slot,
+  TRIGGER_CONTROLS,
+} from "./state.ts";
+import { TRIGGERS_RESET } from "./trigger.ts";
 
 const CSR_MENVCFG = 0x30a;
 /** What firmware opens to S-mode: everything that exists, CBO.INVAL as a flush. */
@@ -191,6 +200,7 @@ export class Hart {
     this.#setBig(W.mstatus, MSTATUS_RESET);
     this.#setBig(W.stimecmp, -1);
     this.#setBig(W.priv, 3);
+    for (const s of TRIGGER_CONTROLS) this.#setBig(W[s], TRIGGERS_RESET);
     const { extensions } = this.config;
     const adue = extensions.has("svadu") && !extensions.has("svade");
     if (adue) this.#setBig(W.menvcfg, 1n << BigInt(MENVCFG.ADUE));

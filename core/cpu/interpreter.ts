@@ -222,7 +222,7 @@ function emitLone(p: Parts, frame: Pick<Frame, "ep" | "delta">, bail: () => void
   f.set(word, half(page, pc));
   f.if(i32.eq(i32.and(f.get(word), i32.const(3)), i32.const(3)), () => {
     const second = f.bind("i64", i64.add(pc, i64.const(2)));
-    f.set(p.code, f.call(p.access.fetchPage, H, second));
+    f.set(p.code, f.call(p.access.fetchRest, H, second));
     f.if(getSlot32("status"), bail);
     f.set(word, i32.or(f.get(word), i32.shl(half(f.get(p.code), second), i32.const(16))));
   });

@@ -10,7 +10,7 @@ import { DECODER } from "./isa/mod.ts";
 import { CAUSE } from "./mstatus.ts";
 import type { Bytes, Extend, Ops, Routine, Var } from "./ops.ts";
 import { Access, ARCH_SLOTS, type Slot, type SlotArray, slotAt, Stop } from "./state.ts";
-import { TRANSLATE } from "./translate.ts";
+import { TRANSLATE, TRANSLATE_REST } from "./translate.ts";
 import { nextInterrupt, takeTrap } from "./trap.ts";
 
 class Trapped {
@@ -93,10 +93,11 @@ export class Oracle implements Ops<bigint, boolean> {
   }
   #fetch(pc: bigint): number {
     const low = this.#fetchHalf(pc);
-    return (low & 3) === 3 ? (low | this.#fetchHalf(u64(pc + 2n)) << 16) >>> 0 : low;
+    if ((low & 3) !== 3) return low;
+    return (low | this.#fetchHalf(u64(pc + 2n), TRANSLATE_REST) << 16) >>> 0;
   }
-  #fetchHalf(va: bigint): number {
-    const pa = this.call(TRANSLATE[Access.Fetch], va, 2n);
+  #fetchHalf(va: bigint, routine = TRANSLATE[Access.Fetch]): number {
+    const pa = this.call(routine, va, 2n);
     if (!this.inRam(pa)) throw new Trapped(BigInt(CAUSE.FetchAccess), va);
     return Number(this.#ramBytes(pa, 2));
   }

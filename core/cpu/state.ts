@@ -9,6 +9,9 @@ const PMP_ENTRIES = 64;
 /** Eight entries' configuration in each (RV64: the odd registers do not exist). */
 const PMP_CONFIGS = Array.from({ length: PMP_ENTRIES / 8 }, (_, i) => `pmpcfg${i * 2}` as const);
 const PMP_ADDRESSES = Array.from({ length: PMP_ENTRIES }, (_, i) => `pmpaddr${i}` as const);
+const TRIGGERS = [0, 1, 2, 3];
+const TRIGGER_CONTROLS = TRIGGERS.map((i) => `tdata1_${i}` as const);
+const TRIGGER_ADDRESSES = TRIGGERS.map((i) => `tdata2_${i}` as const);
 
 /** Slots that make up the architectural state, beside pc and x1..x31. */
 const ARCHITECTURAL = [
@@ -36,6 +39,9 @@ const ARCHITECTURAL = [
   "instretOffset",
   ...PMP_CONFIGS,
   ...PMP_ADDRESSES,
+  "tselect",
+  ...TRIGGER_CONTROLS,
+  ...TRIGGER_ADDRESSES,
   "stvec",
   "sscratch",
   "sepc",
@@ -85,9 +91,9 @@ const FIRST = X_SINK + 8;
 
 const ALL: readonly Slot[] = [...ARCHITECTURAL, ...CONFIGURATION, ...DERIVED];
 /** Registers in a row, for access by index. */
-export type SlotArray = "pmpcfg0" | "pmpaddr0";
+export type SlotArray = "pmpcfg0" | "pmpaddr0" | "tdata1_0" | "tdata2_0";
 export const slotAt = (first: SlotArray, i: number): Slot => ALL[ALL.indexOf(first) + i];
-export { PMP_ADDRESSES, PMP_CONFIGS };
+export { PMP_ADDRESSES, PMP_CONFIGS, TRIGGER_ADDRESSES, TRIGGER_CONTROLS };
 
 export const ARCH_SLOTS: readonly ArchSlot[] = ARCHITECTURAL;
 export const DERIVED_SLOTS: readonly Slot[] = DERIVED;

@@ -2,7 +2,7 @@
  * Address translation: effective privilege, Sv39, Sv48 and Sv57, physical memory protection, and the
  * stage-2 check of the hypervisor that is modelled. Source: RISC-V Privileged ISA, "Sv39" to "Sv57",
  * "Virtual Address Translation Process" (the numbers are its steps), "Svnapot", "Svpbmt", "Svade",
- * "Svadu", §3.1.6.3 (MPRV), §3.7 (PMP).
+ * "Svadu", §3.1.6.3 (MPRV), §3.7 (PMP), §3.1.15 (priority of exceptions).
  * Simplifications: memory types (PBMT) change nothing, for there are no caches.
  *
  * @module
@@ -12,6 +12,7 @@ import { CAUSE, MENVCFG, MSTATUS, PTE, SATP, SATP_PPN } from "./mstatus.ts";
 import type { Ops, Routine, Var } from "./ops.ts";
 import { ALLOWED, allowed } from "./pmp.ts";
 import { Access, Stop } from "./state.ts";
+import { checkTriggers } from "./trigger.ts";
 import { bitSet } from "./values.ts";
 
 const PAGE_SHIFT = 12;
@@ -53,6 +54,8 @@ function leafAllows<V, C>(o: Ops<V, C>, pte: V, priv: V, kind: Access): C {
 interface Purpose {
   kind: Access;
   as: Access;
+  /** Second half of an instruction: no trigger has its address. */
+  rest?: true;
 }
 
 interface Walk<V> {
@@ -176,10 +179,13 @@ export function dataPriv<V, C>(o: Ops<V, C>): V {
 const translate = (p: Purpose): Routine => {
   const routine = walk(p);
   return {
-    name: `translate${Access[p.kind]}As${Access[p.as]}`,
+    name: `translate${Access[p.kind]}As${Access[p.as]}${p.rest ? "Rest" : ""}`,
     params: 2,
     raises: true,
     body: (o, va, bytes) => {
+      const near = o.var(o.konst(0));
+      const bare = o.eq(o.get("sbi"), o.konst(0));
+      o.when(bare, () => near.set(checkTriggers(o, va, bytes, p.as, p.rest === true)));
       const priv = p.kind === Access.Fetch ? o.get("priv") : dataPriv(o);
       const pa = o.var(va);
       o.set("pageShift", o.konst(PAGE_SHIFT));
@@ -190,7 +196,8 @@ const translate = (p: Purpose): Routine => {
       );
       const permission = allowed(o, pa.get(), bytes, priv, p.kind);
       o.when(o.eq(permission, o.konst(ALLOWED.no)), () => o.raise(accessCause(p.as), va));
-      o.set("piecemeal", o.bool(o.eq(permission, o.konst(ALLOWED.part))));
+      const part = o.bool(o.eq(permission, o.konst(ALLOWED.part)));
+      o.set("piecemeal", o.or(part, near.get()));
       touchStage2(o, pa.get(), p.kind);
       return pa.get();
     },
@@ -203,5 +210,7 @@ export const TRANSLATE: Record<Access, Routine> = {
   [Access.Load]: plain(Access.Load),
   [Access.Store]: plain(Access.Store),
 };
+/** For the second half of an instruction. */
+export const TRANSLATE_REST = translate({ kind: Access.Fetch, as: Access.Fetch, rest: true });
 /** For cache-block management: where a load is permitted, with a store's exceptions (CMO §2.5). */
 export const TRANSLATE_BLOCK = translate({ kind: Access.Load, as: Access.Store });
