@@ -66,10 +66,13 @@ const MODES = [0x4_0000n, 0x8_0000n, 0xc_0000n, 2n, 0x222n, 0xaaan, 0xc_0002n];
 /** Virtual addresses at which the tables map something, beside the identity. */
 export const ALIASES = [0x4000_0000n, 0xffff_ffc0_0000_0000n, 0x8020_0000n];
 
+/** Data pages that half of all pointers, and most protection, go to. */
+const BUSY = 2;
+
 const codeAddress = (r: Rng) => BigInt(RAM_BASE + r.below(DATA_PAGE * PAGE / 2) * 2);
 
 export function pointer(r: Rng): bigint {
-  const page = r.chance(25) ? r.below(DATA_PAGE) : DATA_PAGE + r.below(16);
+  const page = r.chance(20) ? r.below(DATA_PAGE) : DATA_PAGE + r.below(r.chance(50) ? BUSY : 16);
   const offset = r.chance(25) ? PAGE - 16 + r.below(32) : r.below(512) * 8;
   const flat = BigInt(page * PAGE + offset);
   if (r.chance(5)) return BigInt(0x1000_0000 + r.below(64) * 4);
@@ -195,12 +198,19 @@ function fillTables(r: Rng, ram: DataView, user: boolean): void {
 }
 
 const PMP_SHAPES = [0x08, 0x10, 0x18];
-/** Entry → [configuration byte, address register]: a few around the data, then usually one for all. */
-export function randomPmp(r: Rng): [number, bigint][] {
+/** An address in the busy pages, or shortly behind `pc`. */
+export const watched = (r: Rng, pc: bigint): bigint =>
+  r.chance(50)
+    ? pc + BigInt(r.below(32) * 2)
+    : BigInt(RAM_BASE + (DATA_PAGE * PAGE) + r.below(BUSY * PAGE));
+
+/** Entry → [configuration byte, address register]: a few in places in use, then usually one for all. */
+export function randomPmp(r: Rng, pc: bigint): [number, bigint][] {
   const entries: [number, bigint][] = Array.from({ length: r.below(4) }, () => {
-    const at = BigInt(RAM_BASE + r.below(TABLE_PAGE * PAGE / 4) * 4) >> 2n;
-    const napot = at | (1n << BigInt(r.below(12))) - 1n;
-    return [r.pick(PMP_SHAPES) | r.below(8) | (r.chance(20) ? 0x80 : 0), r.chance(50) ? at : napot];
+    const at = watched(r, pc) >> 2n;
+    const napot = at | (1n << BigInt(r.below(9))) - 1n;
+    const config = r.pick(PMP_SHAPES) | (r.chance(70) ? 7 : r.below(8)) | (r.chance(20) ? 0x80 : 0);
+    return [config, r.chance(50) ? at : napot];
   });
   if (r.chance(90)) entries.push([0x1f, (1n << 54n) - 1n]);
   return entries;
