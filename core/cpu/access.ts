@@ -323,8 +323,12 @@ function flushAll(m: Module): Func {
   const f = m.export(m.func("flushAll", ["i32"], []));
   f.emit(memoryFill(i32.add(H, i32.const(HART.tlb)), i32.const(0xff), i32.const(TLB_BYTES)));
   f.emit(setSlot("superMask", i64.const(0)));
+  f.emit(setSlot("superAddr", i64.const(NO_SUPERPAGE)));
   return f;
 }
+
+/** Value of superAddr that no masked address equals. */
+const NO_SUPERPAGE = 1;
 
 /** A larger page is cached as 4 KiB pieces, so an address inside one forgets everything. */
 function flushPage(m: Module, all: Func): Func {
@@ -332,7 +336,7 @@ function flushPage(m: Module, all: Func): Func {
   const va = f.get(1);
   const mask = i64.load(H, SLOT.superMask);
   const inSuper = i64.eq(i64.and(va, mask), i64.load(H, SLOT.superAddr));
-  f.if(i32.and(i64.ne(mask, i64.const(0)), inSuper), () => {
+  f.if(inSuper, () => {
     f.emit(f.call(all, H));
     f.return();
   });
@@ -355,9 +359,8 @@ function noteSuperpage(m: Module): Func {
   const [mask, addr] = [f.local("i64"), f.local("i64")];
   f.set(mask, i64.shl(i64.const(-1), i64.load(H, SLOT.pageShift)));
   f.set(addr, i64.load(H, SLOT.superAddr));
-  const old = f.bind("i64", i64.load(H, SLOT.superMask));
-  f.if(i64.eqz(old), () => f.set(addr, f.get(1)), () => {
-    f.set(mask, i64.and(f.get(mask), old));
+  f.if(i64.eq(f.get(addr), i64.const(NO_SUPERPAGE)), () => f.set(addr, f.get(1)), () => {
+    f.set(mask, i64.and(f.get(mask), i64.load(H, SLOT.superMask)));
     f.block((done) =>
       f.loop((again) => {
         const differ = i64.and(i64.xor(f.get(addr), f.get(1)), f.get(mask));

@@ -205,3 +205,27 @@ for (const level of [0, 1]) {
     });
   }
 }
+
+Deno.test("sfence.vma: forgets a superpage by address, with another cached at the other end", () => {
+  const cpu = machine();
+  const h = cpu.hart(0);
+  const gigapage = (index: number, v: bigint) =>
+    cpu.ramView.setBigUint64(64 * PAGE + index * 8, v, true);
+  const leaf = BigInt(RAM_BASE / PAGE) << 10n | 0xcfn;
+  for (const index of [1, 2, 511]) gigapage(index, leaf);
+  program(cpu, 0x100, [
+    ["ld", { rd: A0, rs1: A1, imm: 0 }],
+    ["ld", { rd: A0, rs1: A2 + 1, imm: 0 }],
+    ["sfence.vma", { rs1: A2, rs2: 0 }],
+    ["ld", { rd: A0, rs1: A1, imm: 0 }],
+  ]);
+  h.start({ pc: RAM_BASE + 0x100, a0: 0, a1: 0x4000_0000, priv: 1 });
+  h.setX(A2, 0x4008_0000n); // Another page of the superpage that changes.
+  h.setX(A2 + 1, 0xffff_ffff_c000_5000n); // In another TLB entry.
+  h.setCsr(0x180, 8n << 60n | BigInt(RAM_BASE / PAGE + 64));
+  cpu.run(0, 2);
+  assert.equal(h.csr(0x342), 0n);
+  gigapage(1, 0n);
+  cpu.run(0, 2);
+  assert.deepEqual([h.csr(0x342), h.csr(0x343)], [13n, 0x4000_0000n]);
+});

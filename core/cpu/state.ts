@@ -71,7 +71,7 @@ const DERIVED = [
   "codePage", // Decoded page that runs.
   "pageShift", // log2 of the bytes that the last translation's leaf maps.
   "piecemeal", // The last translation holds for less than its 4 KiB page: it must not be cached.
-  "superAddr", // Every superpage in the TLB lies in superAddr..superAddr | ~superMask.
+  "superAddr", // Every superpage in the TLB has va & superMask = superAddr.
   "superMask",
   "accessGpa",
   "accessVa",
