@@ -5,8 +5,9 @@
  * @module
  */
 import { csrIndex } from "./csr.ts";
+import { META_BOXED, META_SIGNED } from "./handler.ts";
 import type { InterpreterExports } from "./interpreter.ts";
-import { CAUSE, IRQ, IRQ_S, MENVCFG_STCE, MSTATUS_RESET } from "./mstatus.ts";
+import { CAUSE, FS_MASK, IRQ, IRQ_S, MENVCFG_STCE, MSTATUS_RESET } from "./mstatus.ts";
 import { Access, ARCH_SLOTS, DERIVED_SLOTS, HART_STATE_BYTES, SLOT, type Slot } from "./state.ts";
 
 /** Configuration of a machine's harts. */
@@ -99,6 +100,13 @@ export class Hart {
   }
   setX(i: number, v: bigint): void {
     if (i !== 0) this.#mem.setBigUint64(i * 8, BigInt.asUintN(64, v), true);
+  }
+  /** Floating-point register, NaN boxes included. */
+  f(i: number): bigint {
+    return this.#big(W.f0 + i * 2);
+  }
+  setF(i: number, v: bigint): void {
+    this.#setBig(W.f0 + i * 2, v);
   }
   xLo(i: number): number {
     return this.#words[i * 2];
@@ -235,8 +243,13 @@ export class Hart {
     const meta = this.#lo(W.accessMeta);
     const size = meta & 15;
     const unused = 32 - size * 8;
-    if (size < 4) lo = meta & 16 ? lo << unused >> unused : lo << unused >>> unused;
-    if (size < 8) hi = meta & 16 ? lo >> 31 : 0;
+    if (size < 4) lo = meta & META_SIGNED ? lo << unused >> unused : lo << unused >>> unused;
+    if (size < 8) hi = meta & META_SIGNED ? lo >> 31 : 0;
+    if (meta & META_BOXED) {
+      if (size < 4) lo |= -1 << size * 8;
+      if (size < 8) hi = -1;
+      this.#words[W.mstatus] |= Number(FS_MASK);
+    }
     const at = this.#lo(W.accessRd) >> 2;
     this.#words[at] = lo;
     this.#words[at + 1] = hi;

@@ -1,5 +1,5 @@
 /**
- * RV64IMAC harts with M, S and U modes, Sv39 and Sstc, interpreted by generated WebAssembly. Every
+ * RV64GC harts with Zfh, M, S and U modes, Sv39 and Sstc, interpreted by generated WebAssembly. Every
  * instruction, CSR, trap and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
  * Source: RISC-V Unprivileged ISA 20240411 and Privileged ISA 20240411.
  *
@@ -17,7 +17,7 @@ export { Hart, type Privilege } from "./hart.ts";
 export { Stop } from "./state.ts";
 
 /** What a device tree says of these harts (`riscv,isa`, `mmu-type`). */
-export const ISA = "rv64imac_zicntr_zicsr_zifencei_sstc";
+export const ISA = "rv64imafdc_zicntr_zicsr_zifencei_zfh_zfhmin_sstc";
 export const MMU_TYPE = "riscv,sv39";
 
 export interface CpuOptions {
