@@ -8,9 +8,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { RiscvCpu } from "./mod.ts";
-import { MSTATUS_WRITE } from "./mstatus.ts";
+import { FS_MASK, MSTATUS_WRITE } from "./mstatus.ts";
 import { Oracle } from "./oracle.ts";
 import {
+  floatValue,
   pointer,
   RAM_BASE,
   RAM_BYTES,
@@ -20,7 +21,7 @@ import {
   Rng,
   ROOT,
 } from "./random_streams.ts";
-import { ARCH_SLOTS, type ArchSlot, Stop } from "./state.ts";
+import { ARCH_SLOTS, type ArchSlot, FLOAT_REGISTERS, Stop } from "./state.ts";
 import { disassemble } from "./disassemble.ts";
 
 const NS = 100;
@@ -88,9 +89,12 @@ class Pair {
       mip: BigInt(r.below(0x1000) & 0x222),
       stimecmp: BigInt(this.cpu.hart(0).icount + r.below(200)),
       scounteren: BigInt(r.below(8)),
+      frm: BigInt(r.chance(80) ? r.below(5) : r.below(8)),
+      fflags: BigInt(r.below(32)),
     };
+    const float = r.chance(85) ? FS_MASK : 0n; // A stream without its registers is a stream of traps.
     const machine: Partial<Record<ArchSlot, bigint>> = {
-      mstatus: 0xa_0000_0000n | r.u64() & MSTATUS_WRITE & ~(3n << 11n) |
+      mstatus: 0xa_0000_0000n | float | r.u64() & MSTATUS_WRITE & ~(3n << 11n) |
         (r.chance(50) ? 3n << 11n : 0n),
       mtvec: randomPc(r) & ~3n | BigInt(r.below(2)),
       medeleg: BigInt(r.u32()) & 0xb3ffn,
@@ -100,7 +104,8 @@ class Pair {
       mepc: randomPc(r),
       sepc: randomPc(r),
     };
-    this.#patch(sbi ? slots : { ...slots, ...machine });
+    const supervisor = { mstatus: this.oracle.get("mstatus") & ~FS_MASK | float };
+    this.#patch({ ...slots, ...(sbi ? supervisor : machine) });
     this.registers();
   }
   registers(): void {
@@ -109,6 +114,11 @@ class Pair {
       this.cpu.hart(0).setX(i, v);
       this.oracle.regs[i] = v;
     }
+    FLOAT_REGISTERS.forEach((slot, i) => {
+      const v = floatValue(this.r);
+      this.cpu.hart(0).setFp(i, v);
+      this.oracle.set(slot, v);
+    });
   }
   /** Something from outside: a wire, a pointer, a jump, or a DMA write. */
   disturb(): void {

@@ -102,10 +102,10 @@ export class Hart {
     if (i !== 0) this.#mem.setBigUint64(i * 8, BigInt.asUintN(64, v), true);
   }
   /** Floating-point register, NaN boxes included. */
-  f(i: number): bigint {
+  fp(i: number): bigint {
     return this.#big(W.f0 + i * 2);
   }
-  setF(i: number, v: bigint): void {
+  setFp(i: number, v: bigint): void {
     this.#setBig(W.f0 + i * 2, v);
   }
   xLo(i: number): number {
