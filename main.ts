@@ -25,8 +25,8 @@ const recordOptions = object({
       number when that exists.`,
   })),
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
-    description: say`Guest to run: an ELF, a Linux Image or a flat binary; bundled:NAME for one
-      of ours (serial, bench, trap, mmode).`,
+    description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
+      bench, trap, mmode). Raw bytes are placed with --load.`,
   })),
   load: multiple(option("--load", values.load, {
     description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,

@@ -106,7 +106,10 @@ function setup({ runs, setup }: Comparison): Section | null {
     grid: {
       head: ["", ...runs.map((run) => run.run)],
       right: [false, ...runs.map(() => false)],
-      rows: setup.map(({ what, values }) => [what, ...values]),
+      rows: setup.map(({ what, values }) => [
+        what,
+        ...values.map((value) => what.endsWith("sha256") ? value.slice(0, 12) : value),
+      ]),
     },
   };
 }
@@ -152,7 +155,11 @@ function work(runs: Runs): Section {
       ]
       : []),
     { name: "exits, whole run", values: of((run) => run.exits), show: count },
-    { name: "interrupts", values: of((run) => run.interrupts), show: count },
+    {
+      name: "interrupts handled",
+      values: of((run) => run.interrupts?.reduce((sum, d) => sum + d.handled, 0) ?? null),
+      show: count,
+    },
     { name: "instructions", values: of((run) => run.icount), show: count },
     { name: "virtual time", values: of((run) => run.totalNs), show: time },
   ];
@@ -229,13 +236,19 @@ function registerTable(runs: Runs, rows: readonly FigureRow[]): Grid {
 }
 
 function interrupts(runs: Runs): Section | null {
-  const devices = [...new Set(runs.flatMap((run) => Object.keys(run.interruptsByDevice)))];
+  const devices = [
+    ...new Set(runs.flatMap((run) => run.interrupts?.map(({ device }) => device) ?? [])),
+  ];
   if (devices.length === 0) return null;
-  const rows = devices.map((device): FigureRow => {
-    const values = runs.map((run) => run.interruptsByDevice[device] ?? 0);
-    return { name: device, values, show: count };
+  const row = (device: string, step: "raised" | "handled"): FigureRow => ({
+    name: `${device} ${step}`,
+    values: runs.map((run) =>
+      run.interrupts && (run.interrupts.find((d) => d.device === device)?.[step] ?? 0)
+    ),
+    show: count,
   });
-  return { title: "Interrupts raised", grid: figureTable(runs, rows) };
+  const rows = devices.flatMap((device) => [row(device, "raised"), row(device, "handled")]);
+  return { title: "Interrupts", grid: figureTable(runs, rows) };
 }
 
 function costs(runs: Runs): Section | null {

@@ -3,8 +3,18 @@
  * differs between the machines. Everything printed about a comparison is computed from this.
  * @module
  */
+import { EVENT_TABLES } from "../core/trace/schema.ts";
 import type { Session } from "./open.ts";
 import { records, type Value } from "./rows.ts";
+
+/** A line that stays up is raised once and handled as often as the driver claims it. */
+export interface DeviceInterrupts {
+  readonly device: string;
+  /** Rises of its line. */
+  readonly raised: number;
+  /** Claims by the driver. */
+  readonly handled: number;
+}
 
 /** Exits of one kind while a run did its work. */
 export interface ExitKind {
@@ -34,12 +44,12 @@ export interface RunFigures {
   /** Exits while the work was done, by kind. */
   readonly kinds: readonly ExitKind[];
   readonly regions: readonly RegionFigures[];
-  /** Rises of lines, of all devices. */
-  readonly interrupts: number;
-  readonly interruptsByDevice: Readonly<Record<string, number>>;
+  /** By device; null when these were not recorded. */
+  readonly interrupts: readonly DeviceInterrupts[] | null;
   /** Virtual ns of the work; of the whole run where no region bounds it. */
   readonly workNs: number;
   readonly totalNs: number;
+  /** Instructions of all harts up to their last exits; null when not known. */
   readonly icount: number | null;
   /** The device that moved the most payload, else the one that exited most; null without any. */
   readonly device: string | null;
@@ -83,12 +93,16 @@ export async function collect(session: Session): Promise<Comparison> {
   };
   const answers = {
     work: await ask("FROM work"),
-    exits: await ask("SELECT run, count(*) AS exits, max(icount) AS icount FROM exit GROUP BY run"),
+    exits: await ask(
+      "SELECT run, sum(exits) AS exits, sum(icount) AS icount FROM virtual_time GROUP BY run",
+    ),
     kinds: await ask("FROM exits_at_work"),
     regions: await ask(`
       SELECT run, label, sum(bytes) AS bytes, sum(end_ns - begin_ns) AS ns, min(begin_seq) AS first
       FROM region WHERE bytes > 0 GROUP BY run, label ORDER BY run, first`),
-    interrupts: await ask("SELECT run, device, sum(raised) AS raised FROM interrupts GROUP BY ALL"),
+    interrupts: await ask(`
+      SELECT run, device, sum(raised) AS raised, sum(acknowledged) AS handled
+      FROM interrupts GROUP BY ALL ORDER BY device`),
     moved: await ask("FROM device_work ORDER BY bytes DESC, device"),
     started: await ask(`
       SELECT r.run, r.device, e.register, e.write, count(*) AS times
@@ -100,11 +114,13 @@ export async function collect(session: Session): Promise<Comparison> {
       FROM exit_cost GROUP BY ALL ORDER BY profile`),
   };
   const runs = names.map((run, i) => {
-    const totalNs = session.readers[i]!.manifest.commit.time_ns;
+    const { manifest } = session.readers[i]!;
+    const recorded: readonly string[] = manifest.event_tables ?? EVENT_TABLES;
     const forRun = Object.fromEntries(
       Object.entries(answers).map(([key, rows]) => [key, rows(run)]),
     ) as Record<keyof typeof answers, Row[]>;
-    return figures(run, forRun, totalNs);
+    const known = figures(run, forRun, manifest.commit.time_ns);
+    return recorded.includes("irq") ? known : { ...known, interrupts: null };
   });
   return { runs, setup: setupDifferences(session) };
 }
@@ -127,7 +143,13 @@ function figures(run: string, rows: Answers, totalNs: number): RunFigures {
     ns: number(row.ns),
     exits: sumExits(kinds.filter((kind) => kind.label === row.label)),
   }));
-  const raised = rows.interrupts.filter((row) => number(row.raised) > 0);
+  const interrupts = rows.interrupts
+    .map(({ device, raised, handled }) => ({
+      device: String(device ?? "unknown"),
+      raised: number(raised),
+      handled: number(handled),
+    }))
+    .filter(({ raised, handled }) => raised + handled > 0);
   const device = (rows.moved[0]?.device ?? dearestDevice(kinds)) as string | null;
   const icount = rows.exits[0]?.icount ?? null;
   return {
@@ -137,10 +159,7 @@ function figures(run: string, rows: Answers, totalNs: number): RunFigures {
     exits: number(rows.exits[0]?.exits),
     kinds,
     regions,
-    interrupts: raised.reduce((sum, row) => sum + number(row.raised), 0),
-    interruptsByDevice: Object.fromEntries(
-      raised.map((row) => [String(row.device ?? "unknown"), number(row.raised)]),
-    ),
+    interrupts,
     workNs: regions.length > 0 ? regions.reduce((sum, region) => sum + region.ns, 0) : totalNs,
     totalNs,
     icount: icount === null ? null : number(icount),
@@ -190,7 +209,10 @@ function setupDifferences(session: Session): SetupDifference[] {
   const flat = session.readers.map(({ manifest }) => {
     const leaves = new Map<string, string>();
     flatten("", manifest.machine, leaves);
-    for (const file of manifest.files) leaves.set(`file ${file.path}`, file.sha256.slice(0, 12));
+    const named = new Set(leaves.values());
+    for (const { path, sha256 } of manifest.files) {
+      if (!named.has(sha256)) leaves.set(`${path}.sha256`, sha256);
+    }
     leaves.set("exitscope", manifest.version);
     leaves.set("end", manifest.clean_end ? manifest.end?.kind ?? "closed" : "killed");
     return leaves;

@@ -12,6 +12,8 @@ import { rate, ratio, size } from "./format.ts";
 const ALIKE = 1.02;
 /** The part of the difference that a register must account for to be named as its cause. */
 const DECISIVE = 0.4;
+/** Less than this part of the difference is not worth a word. */
+const NOTABLE = 0.1;
 /** Bytes per access that still count as one byte. */
 const ONE_BYTE = [0.8, 1.25] as const;
 
@@ -58,12 +60,13 @@ function because(most: RunFigures, least: RunFigures): string {
     const other = subject(most, least);
     return ` because it ${handsOver(least)}, where ${other} ${handsOver(most)}`;
   }
-  const causes = contributions(most, least).filter((c) => c.more > c.less).slice(0, 2);
+  const causes = contributions(most, least).slice(0, 2)
+    .filter((c) => c.more - c.less >= NOTABLE * difference);
   const unit = most.bytes > 0 ? " per KiB" : "";
   const listed = causes.map((c) =>
     `${c.name} (${c.less === 0 ? "none" : rate(c.less)} against ${rate(c.more)}${unit})`
   );
-  return listed.length === 0 ? "" : `, mostly for want of ${listed.join(" and ")}`;
+  return listed.length === 0 ? "" : `, mostly because of fewer exits for ${listed.join(" and ")}`;
 }
 
 const perUnit = (exits: number, run: RunFigures): number =>

@@ -29,7 +29,9 @@ export async function checkLaws(engine: Engine, options: LawOptions = {}): Promi
   const { recorded, limit = 10 } = options;
   const violations: Violation[] = [];
   for (const law of laws()) {
-    if (recorded && !law.reads.every((table) => recorded.includes(table))) continue;
+    if (recorded && !law.reads.every((table) => table === "name" || recorded.includes(table))) {
+      continue;
+    }
     await createEntry(engine, law);
     const rows = records(await engine.query(`FROM ${law.name} ORDER BY run, seq LIMIT ${limit}`));
     for (const row of rows) violations.push({ law: law.name, ...row } as unknown as Violation);

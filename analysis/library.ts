@@ -40,7 +40,7 @@ export interface Macro {
   readonly sql: string;
 }
 
-/** The helper macros: each statement of macros.sql with the comment above it. */
+/** The macros: each statement of macros.sql with the comment above it. */
 export function macros(): Macro[] {
   const text = Deno.readTextFileSync(new URL("./macros.sql", import.meta.url));
   return text.split(/\n\n(?=-- [^\n]+\n(?:-- [^\n]*\n)*CREATE)/).map((part) => {

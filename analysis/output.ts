@@ -20,7 +20,7 @@ export interface Output {
 export function standardOutput(): Output {
   const encoder = new TextEncoder();
   return {
-    width: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : Infinity,
+    width: Deno.stdout.isTerminal() ? Deno.consoleSize().columns || Infinity : Infinity,
     write(data) {
       let rest = typeof data === "string" ? encoder.encode(data) : data;
       while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));

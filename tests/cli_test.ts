@@ -61,6 +61,12 @@ const BAD_RECORDINGS: readonly Bad[] = [
     says: /a\.elf is empty/,
   },
   {
+    name: "a kernel that is no ELF",
+    files: { "a.elf": "#!/bin/sh\n" },
+    args: ["--kernel", "a.elf"],
+    says: /a\.elf is neither an ELF.*--load/,
+  },
+  {
     name: "a truncated ELF",
     files: { "a.elf": truncatedElf() },
     args: ["--kernel", "a.elf"],
@@ -246,6 +252,35 @@ cliTest(
     assert.equal((await run(folder, [...SMALL, ...output])).code, 0);
   },
 );
+
+cliTest(
+  "record without options records both devices and says what made the difference",
+  async (folder) => {
+    const { code, stdout, stderr } = await run(folder, ["record"]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(tree(folder).filter((name) => name.endsWith(".trace/")), [
+      "traces/serial-sifive.trace/",
+      "traces/serial-virtio.trace/",
+    ]);
+    assert.match(stderr, /SiFive UART: done[\s\S]*virtio-console: done/);
+    assert.match(stdout, /fewer exits for the same 64 KiB because/);
+    assert.match(stdout, /65,536 bytes unchanged/);
+  },
+);
+
+cliTest("answers come as table, CSV, JSON and Arrow; a view's name is a query", async (folder) => {
+  await run(folder, [...SMALL, "-o", "a.trace"]);
+  const sql = "SELECT 1 AS one, 'x' AS letter";
+  const ask = (format: string) => run(folder, ["query", "a.trace", sql, "--format", format]);
+  assert.equal((await ask("csv")).stdout, "one,letter\n1,x\n");
+  assert.deepEqual(JSON.parse((await ask("json")).stdout), [{ one: 1, letter: "x" }]);
+  assert.match((await ask("table")).stdout, /one +letter\n.*\n +1 +x/);
+  assert.equal((await ask("arrow")).code, 0);
+  assert.match((await run(folder, ["query", "a.trace", "exits_by_reason"])).stdout, /stage2_fault/);
+  Deno.writeTextFileSync(join(folder, "q.sql"), sql);
+  const fromFile = await run(folder, ["query", "a.trace", "--file", "q.sql", "--format", "csv"]);
+  assert.equal(fromFile.stdout, "one,letter\n1,x\n");
+});
 
 cliTest("bad SQL points at the place, without a stack", async (folder) => {
   await run(folder, [...SMALL, "-o", "a.trace"]);

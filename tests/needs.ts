@@ -70,7 +70,4 @@ export function needs(tools: string | readonly string[], source: Source): Need {
 }
 
 export const qemu = () => needs("qemu-system-riscv64", { apt: "qemu-system-misc" });
-export const riscvGcc = () => needs("riscv64-unknown-elf-gcc", { apt: "gcc-riscv64-unknown-elf" });
-export const riscvBinutils = () =>
-  needs("riscv64-unknown-elf-objdump", { apt: "binutils-riscv64-unknown-elf" });
 export const dtc = () => needs("dtc", { apt: "device-tree-compiler" });

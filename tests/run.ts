@@ -88,7 +88,11 @@ export async function runTests(args: readonly string[]): Promise<number> {
   ]);
   const forbidden = Deno.env.get(NO_SKIP) === "1" && tally.avoidable > 0;
   if (forbidden) console.log(`${NO_SKIP}=1 is set, and tests were skipped.`);
-  console.log(tally.complete ? tally.report() : "The tests did not run to their end.");
+  if (!tally.complete) {
+    console.log("The tests did not run to their end: see the error above.");
+    tally.failed = Math.max(1, tally.failed);
+  }
+  console.log(tally.report());
   if (!status.success) return status.code || 1;
   return forbidden || !tally.complete ? 1 : 0;
 }

@@ -102,6 +102,46 @@ function writeCosts(trace: Trace): void {
   for (const c of COSTS) trace.cost(c);
 }
 
+function buildCpu(spec: MachineSpec): RiscvCpu {
+  const cpu = new RiscvCpu({
+    harts: spec.harts,
+    ramBase: RAM_BASE,
+    ramBytes: spec.memoryBytes,
+    nsPerInsn: spec.nsPerInsn,
+    timebaseHz: TIMEBASE_HZ,
+    sbi: !hasMachineMode(spec),
+  });
+  if (!PROFILES[spec.hypervisor].virtualized) cpu.stage2.fill(1);
+  return cpu;
+}
+
+/** What `plugDevices` adds to a port's host itself. */
+type Wiring = "line" | "deviceOfLine" | "nextRequestId";
+
+/** Creates every device with its port and wires, and puts it on the bus; position = device code. */
+function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
+  const bus = new Bus();
+  const devices = new Map<string, DeviceInstance>();
+  const lineOwner = new Map<number, number>();
+  let requests = 0;
+  const portHost: PortHost = {
+    ...host,
+    line: (source, level) => plic.line(source, level),
+    deviceOfLine: (source) => lineOwner.get(source) ?? null,
+    nextRequestId: () => ++requests,
+  };
+  placed.forEach((p, code) => {
+    const controller = p.name === "plic";
+    const port = makePort(portHost, { name: p.name, code, irqs: p.irqs, controller });
+    const dev = p.type.create(p.name, port, p.props);
+    devices.set(p.name, dev);
+    bus.add(dev, p.addr);
+    for (const source of p.irqs) lineOwner.set(source, code);
+  });
+  const plic = devices.get("plic")!;
+  return { devices, bus };
+}
+
 /** Throws BoardError for a machine that cannot be built, LoadError for a kernel that does not fit. */
 export function buildBoard(
   spec: MachineSpec,
@@ -112,22 +152,12 @@ export function buildBoard(
 ): Board {
   checkSpec(spec);
   const profile = PROFILES[spec.hypervisor];
-  const cpu = new RiscvCpu({
-    harts: spec.harts,
-    ramBase: RAM_BASE,
-    ramBytes: spec.memoryBytes,
-    nsPerInsn: spec.nsPerInsn,
-    timebaseHz: TIMEBASE_HZ,
-    sbi: !hasMachineMode(spec),
-  });
-  if (!profile.virtualized) cpu.stage2.fill(1);
+  const cpu = buildCpu(spec);
   const harts = Array.from({ length: spec.harts }, (_, i) => cpu.hart(i));
   const events = new EventQueue();
-  const bus = new Bus();
-  const devices = new Map<string, DeviceInstance>();
-  const lineOwner = new Map<number, number>();
-  let requests = 0;
-  const portHost: PortHost = {
+  const placed = placeDevices(spec, types);
+  // Devices reach the machine through their ports, and the machine needs its devices: bound late.
+  const { devices, bus } = plugDevices(placed, {
     trace,
     events,
     mem: new RamMemory(cpu.ram, RAM_BASE, (offset, bytes) => cpu.wroteRam(offset, bytes)),
@@ -136,20 +166,7 @@ export function buildBoard(
     out: host.out,
     stop: (kind, code) => machine.stop(kind, code),
     hartIrq: (hart, bit, level) => machine.hartIrq(hart, bit, level),
-    line: (source, level) => plic.line(source, level),
-    deviceOfLine: (source) => lineOwner.get(source) ?? null,
-    nextRequestId: () => ++requests,
-  };
-  const placed = placeDevices(spec, types);
-  placed.forEach((p, code) => {
-    const controller = p.name === "plic";
-    const port = makePort(portHost, { name: p.name, code, irqs: p.irqs, controller });
-    const dev = p.type.create(p.name, port, p.props);
-    devices.set(p.name, dev);
-    bus.add(dev, p.addr);
-    for (const source of p.irqs) lineOwner.set(source, code);
   });
-  const plic = devices.get("plic")!;
   trace.names("hw_reason", profile.names);
   const { codes, unassigned } = assignCodes([...devices.values()], trace);
   writeCosts(trace);

@@ -90,6 +90,12 @@ export function deviceTree(
     name: "",
     props: { ...cells, compatible: "riscv-virtio", model: "riscv-virtio,qemu" },
     children: [
+      // Linux's SiFive driver takes its number from here, and does not start without.
+      {
+        name: "aliases",
+        props: spec.serial === "virtio" ? {} : { serial0: console },
+        children: [],
+      },
       chosen(spec, console, initrd),
       memory,
       cpus(spec),

@@ -127,15 +127,23 @@ export class AccessPaths {
       });
       f.return(f.get(value));
     });
-    const pa = this.#translate(f, Access.Load, va, bail);
-    f.if(i32.eqz(inRam(this.#layout, pa)), () => {
-      this.#leaveRam(f, pa, bytes, meta, CAUSE.LoadMisaligned, Stop.Load);
-      bail();
+    const host = f.local("i32");
+    const entry = f.bind("i32", tlbEntry(getSlot32("dataBank"), va));
+    const known = i64.eq(i64.load(entry, TLB.load), pageOf(va)); // A misaligned access.
+    f.if(known, () => {
+      f.set(host, i32.add(i32.wrap(va), i32.load(entry, TLB.load + TLB.payload)));
+    }, () => {
+      const pa = this.#translate(f, Access.Load, va, bail);
+      f.if(i32.eqz(inRam(this.#layout, pa)), () => {
+        this.#leaveRam(f, pa, bytes, meta, CAUSE.LoadMisaligned, Stop.Load);
+        bail();
+      });
+      f.set(host, this.#host(pa));
+      const payload = i32.sub(f.get(host), i32.wrap(va));
+      this.#fill(f, getSlot32("dataBank"), TLB.load, va, payload);
     });
-    const host = f.bind("i32", this.#host(pa));
-    this.#fill(f, getSlot32("dataBank"), TLB.load, va, i32.sub(host, i32.wrap(va)));
     for (const n of BYTES) {
-      f.if(i32.eq(bytes, i32.const(n)), () => f.return(rawLoad(n, "unsigned", host)));
+      f.if(i32.eq(bytes, i32.const(n)), () => f.return(rawLoad(n, "unsigned", f.get(host))));
     }
     f.unreachable();
     return f;
@@ -160,8 +168,8 @@ export class AccessPaths {
     });
     const host = f.local("i32");
     const entry = f.bind("i32", tlbEntry(getSlot32("dataBank"), va));
-    const coded = i64.or(pageOf(va), i64.const(TLB.holdsCode));
-    f.if(i64.eq(i64.load(entry, TLB.store), coded), () => {
+    const tag = i64.and(i64.load(entry, TLB.store), i64.const(~TLB.holdsCode));
+    f.if(i64.eq(tag, pageOf(va)), () => {
       f.set(host, i32.add(i32.wrap(va), i32.load(entry, TLB.store + TLB.payload)));
     }, () => {
       const pa = this.#translate(f, Access.Store, va, bail);
@@ -297,8 +305,12 @@ function flushAll(m: Module): Func {
   const f = m.export(m.func("flushAll", ["i32"], []));
   f.emit(memoryFill(i32.add(H, i32.const(HART.tlb)), i32.const(0xff), i32.const(TLB_BYTES)));
   f.emit(setSlot("superMask", i64.const(0)));
+  f.emit(setSlot("superAddr", i64.const(NO_SUPERPAGE)));
   return f;
 }
+
+/** Value of superAddr that no masked address equals. */
+const NO_SUPERPAGE = 1;
 
 /** A superpage is cached as 4 KiB pieces, so an address inside one forgets everything. */
 function flushPage(m: Module, all: Func): Func {
@@ -306,7 +318,7 @@ function flushPage(m: Module, all: Func): Func {
   const va = f.get(1);
   const mask = i64.load(H, SLOT.superMask);
   const inSuper = i64.eq(i64.and(va, mask), i64.load(H, SLOT.superAddr));
-  f.if(i32.and(i64.ne(mask, i64.const(0)), inSuper), () => {
+  f.if(inSuper, () => {
     f.emit(f.call(all, H));
     f.return();
   });
@@ -331,9 +343,8 @@ function noteSuperpage(m: Module): Func {
   const shift = i64.extendU(i32.add(i32.mul(level, i32.const(9)), i32.const(12)));
   f.set(mask, i64.shl(i64.const(-1), shift));
   f.set(addr, i64.load(H, SLOT.superAddr));
-  const old = f.bind("i64", i64.load(H, SLOT.superMask));
-  f.if(i64.eqz(old), () => f.set(addr, f.get(1)), () => {
-    f.set(mask, i64.and(f.get(mask), old));
+  f.if(i64.eq(f.get(addr), i64.const(NO_SUPERPAGE)), () => f.set(addr, f.get(1)), () => {
+    f.set(mask, i64.and(f.get(mask), i64.load(H, SLOT.superMask)));
     f.block((done) =>
       f.loop((again) => {
         const differ = i64.and(i64.xor(f.get(addr), f.get(1)), f.get(mask));

@@ -17,15 +17,14 @@ export interface HartConfig {
   timebaseHz: number;
 }
 
-const TWO32 = 4294967296;
-const STCE_HIGH = 1 << (MENVCFG_STCE - 32);
-const NS_PER_SECOND = 1_000_000_000;
-
-/** Where a slot lies, in 32-bit words: read by name, which V8 folds, unlike a lookup by key. */
+/** Index of each slot in 32-bit words. */
 const W = Object.fromEntries(Object.entries(SLOT).map(([s, at]) => [s, at >> 2])) as Record<
   Slot,
   number
 >;
+const TWO32 = 4294967296;
+const STCE_HIGH = 1 << (MENVCFG_STCE - 32);
+const NS_PER_SECOND = 1_000_000_000;
 
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
 const STAGE2_KIND = { [Access.Fetch]: "fetch", [Access.Load]: "load", [Access.Store]: "store" };
@@ -59,25 +58,25 @@ export class Hart {
     this.reset();
   }
 
-  #big(w: number): bigint {
-    return this.#mem.getBigUint64(w * 4, true);
+  #big(word: number): bigint {
+    return this.#mem.getBigUint64(word * 4, true);
   }
-  #setBig(w: number, v: bigint | number): void {
-    this.#mem.setBigUint64(w * 4, BigInt.asUintN(64, BigInt(v)), true);
+  #setBig(word: number, v: bigint | number): void {
+    this.#mem.setBigUint64(word * 4, BigInt.asUintN(64, BigInt(v)), true);
   }
-  #lo(w: number): number {
-    return this.#words[w];
+  #lo(word: number): number {
+    return this.#words[word];
   }
-  #hi(w: number): number {
-    return this.#words[w + 1];
+  #hi(word: number): number {
+    return this.#words[word + 1];
   }
   /** Exact below 2^53. */
-  #number(w: number): number {
-    return this.#lo(w) + this.#hi(w) * TWO32;
+  #number(word: number): number {
+    return this.#words[word] + this.#words[word + 1] * TWO32;
   }
-  #setNumber(w: number, v: number): void {
-    this.#words[w] = v % TWO32;
-    this.#words[w + 1] = Math.floor(v / TWO32);
+  #setNumber(word: number, v: number): void {
+    this.#words[word] = v % TWO32;
+    this.#words[word + 1] = Math.floor(v / TWO32);
   }
 
   get icount(): number {
@@ -284,7 +283,7 @@ export class Hart {
     return { gpa: this.#number(W.stage2Gpa), kind };
   }
   clearReservation(): void {
-    this.#setBig(W.reservation, -1);
+    this.#words.fill(0xffffffff, W.reservation, W.reservation + 2);
   }
   /** Guest-physical address of the reservation, or −1. */
   get reservation(): number {

@@ -7,8 +7,9 @@
 import assert from "node:assert/strict";
 import { encode } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
-import { RiscvCpu, Stop } from "./mod.ts";
+import { type RiscvCpu, Stop } from "./mod.ts";
 import { PTE } from "./mstatus.ts";
+import { type Line, machine, program, word } from "./testing.ts";
 import {
   RAM_BASE,
   RAM_BYTES,
@@ -20,16 +21,6 @@ import {
 } from "./random_streams.ts";
 
 const PAGE = 4096;
-const NS = 100;
-
-function machine(o: { codePages?: number; sbi?: boolean; harts?: number } = {}): RiscvCpu {
-  const cpu = new RiscvCpu({
-    ...{ harts: o.harts ?? 1, ramBase: RAM_BASE, ramBytes: RAM_BYTES, nsPerInsn: NS },
-    ...{ timebaseHz: 10_000_000, sbi: o.sbi ?? false, codePages: o.codePages },
-  });
-  cpu.stage2.fill(1);
-  return cpu;
-}
 
 /** Runs exactly `counts`, serving whatever stops it by rules that depend on the guest alone. */
 function runExactly(cpu: RiscvCpu, counts: number): void {
@@ -112,19 +103,6 @@ Deno.test("decoded pages: how many there are cannot be seen", () => {
 
 // Directed programs.
 
-const find = (name: string) => INSNS.find((i) => i.name === name)!;
-function program(cpu: RiscvCpu, at: number, words: [string, Record<string, number>][]): void {
-  let offset = at;
-  for (const [name, values] of words) {
-    const insn = find(name);
-    const word = encode(insn, values);
-    cpu.ramView.setUint16(offset, word & 0xffff, true);
-    if (insn.row.length === 4) cpu.ramView.setUint16(offset + 2, word >>> 16, true);
-    offset += insn.row.length;
-  }
-  cpu.wroteRam(at, offset - at);
-}
-
 const A0 = 10;
 const A1 = 11;
 const A2 = 12;
@@ -132,7 +110,7 @@ const A2 = 12;
 Deno.test("store: an instruction written is the instruction executed, without FENCE.I", () => {
   const cpu = machine();
   const h = cpu.hart(0);
-  const target = encode(find("addi"), { rd: A0, rs1: A0, imm: 5 });
+  const target = word("addi", { rd: A0, rs1: A0, imm: 5 }).bits;
   for (const at of [0x100, 0x102, PAGE - 2]) {
     program(cpu, at, [["addi", { rd: A0, rs1: A0, imm: 1 }], ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
     program(cpu, 0x2000, [
@@ -145,6 +123,38 @@ Deno.test("store: an instruction written is the instruction executed, without FE
     cpu.run(0, 7);
     assert.equal(h.x(A0), 6n, `at ${at.toString(16)}`);
   }
+});
+
+Deno.test("store: a page written before it ran is coherent once it has run", () => {
+  const cpu = machine();
+  const h = cpu.hart(0);
+  const at = 0x4000;
+  program(cpu, at, [["addi", { rd: A0, rs1: A0, imm: 1 }], ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
+  program(cpu, 0x2000, [
+    ["sw", { rs2: 0, rs1: A1, imm: 64 }], // Caches the page for stores, before it is decoded.
+    ["jalr", { rd: 1, rs1: A1, imm: 0 }],
+    ["sw", { rs2: A2, rs1: A1, imm: 0 }],
+    ["jalr", { rd: 1, rs1: A1, imm: 0 }],
+  ]);
+  h.start({ pc: RAM_BASE + 0x2000, a0: 0, a1: RAM_BASE + at, priv: 3 });
+  h.setX(A2, BigInt(word("addi", { rd: A0, rs1: A0, imm: 5 }).bits));
+  cpu.run(0, 8);
+  assert.equal(h.x(A0), 6n);
+});
+
+Deno.test("store: to the upper half of an instruction changes it", () => {
+  const cpu = machine();
+  const h = cpu.hart(0);
+  program(cpu, 0x100, [["addi", { rd: A0, rs1: A0, imm: 1 }], ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
+  program(cpu, 0x2000, [
+    ["jalr", { rd: 1, rs1: A1, imm: 0 }],
+    ["sh", { rs2: A2, rs1: A1, imm: 2 }],
+    ["jalr", { rd: 1, rs1: A1, imm: 0 }],
+  ]);
+  h.start({ pc: RAM_BASE + 0x2000, a0: 0, a1: RAM_BASE + 0x100, priv: 3 });
+  h.setX(A2, BigInt(word("addi", { rd: A0, rs1: A0, imm: 5 }).bits >>> 16));
+  cpu.run(0, 7);
+  assert.equal(h.x(A0), 6n);
 });
 
 /** Maps `va` through a leaf at `level`; tables at pages 64..66. */
@@ -176,7 +186,7 @@ for (const level of [0, 1]) {
       cpu.ramView.setBigUint64(64 * PAGE + 2 * 8, self, true);
       const offset = BigInt(level ? 20 * PAGE : 0);
       cpu.ramView.setBigUint64(20 * PAGE, 0x1111n, true);
-      const load = ["ld", { rd: A0, rs1: A1, imm: 0 }] as [string, Record<string, number>];
+      const load: Line = ["ld", { rd: A0, rs1: A1, imm: 0 }];
       const sfence = INSNS.filter((i) => i.name === "sfence.vma");
       program(cpu, 0x100, [load, load]);
       const word = encode(sfence[byAddress ? 0 : 1], byAddress ? { rs1: A1, rs2: 0 } : { rs2: 0 });
@@ -195,3 +205,27 @@ for (const level of [0, 1]) {
     });
   }
 }
+
+Deno.test("sfence.vma: forgets a superpage by address, with another cached at the other end", () => {
+  const cpu = machine();
+  const h = cpu.hart(0);
+  const gigapage = (index: number, v: bigint) =>
+    cpu.ramView.setBigUint64(64 * PAGE + index * 8, v, true);
+  const leaf = BigInt(RAM_BASE / PAGE) << 10n | 0xcfn;
+  for (const index of [1, 2, 511]) gigapage(index, leaf);
+  program(cpu, 0x100, [
+    ["ld", { rd: A0, rs1: A1, imm: 0 }],
+    ["ld", { rd: A0, rs1: A2 + 1, imm: 0 }],
+    ["sfence.vma", { rs1: A2, rs2: 0 }],
+    ["ld", { rd: A0, rs1: A1, imm: 0 }],
+  ]);
+  h.start({ pc: RAM_BASE + 0x100, a0: 0, a1: 0x4000_0000, priv: 1 });
+  h.setX(A2, 0x4008_0000n); // Another page of the superpage that changes.
+  h.setX(A2 + 1, 0xffff_ffff_c000_5000n); // In another TLB entry.
+  h.setCsr(0x180, 8n << 60n | BigInt(RAM_BASE / PAGE + 64));
+  cpu.run(0, 2);
+  assert.equal(h.csr(0x342), 0n);
+  gigapage(1, 0n);
+  cpu.run(0, 2);
+  assert.deepEqual([h.csr(0x342), h.csr(0x343)], [13n, 0x4000_0000n]);
+});

@@ -141,6 +141,7 @@ export class RiscvCpu {
     this.#harts.forEach((h, i) => h.save(new DataView(out.buffer, i * Hart.savedBytes)));
     return out;
   }
+  /** Restore RAM first, and tell `wroteRam`. A size that does not fit throws. */
   loadState(b: Uint8Array): void {
     const expected = this.#harts.length * Hart.savedBytes;
     if (b.length !== expected) {

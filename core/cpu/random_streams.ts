@@ -57,13 +57,15 @@ const SPECIAL = [
   1n << 63n,
   (1n << 63n) - 1n,
 ];
+/** Bits that change what is enabled: SUM, MXR, SIE, interrupts. */
+const MODES = [0x4_0000n, 0x8_0000n, 0xc_0000n, 2n, 0x222n, 0xaaan, 0xc_0002n];
 /** Virtual addresses at which the tables map something, beside the identity. */
 export const ALIASES = [0x4000_0000n, 0xffff_ffc0_0000_0000n, 0x8020_0000n];
 
 const codeAddress = (r: Rng) => BigInt(RAM_BASE + r.below(DATA_PAGE * PAGE / 2) * 2);
 
 export function pointer(r: Rng): bigint {
-  const page = r.chance(15) ? r.below(DATA_PAGE) : DATA_PAGE + r.below(16);
+  const page = r.chance(25) ? r.below(DATA_PAGE) : DATA_PAGE + r.below(16);
   const offset = r.chance(25) ? PAGE - 16 + r.below(32) : r.below(512) * 8;
   const flat = BigInt(page * PAGE + offset);
   if (r.chance(5)) return BigInt(0x1000_0000 + r.below(64) * 4);
@@ -71,6 +73,7 @@ export function pointer(r: Rng): bigint {
 }
 
 export function value(r: Rng): bigint {
+  if (r.chance(20)) return r.pick(MODES);
   if (r.chance(30)) return r.pick(SPECIAL);
   if (r.chance(20)) return BigInt(r.below(64));
   return r.chance(20) ? codeAddress(r) : r.u64();
@@ -193,7 +196,7 @@ function fillTables(r: Rng, ram: DataView, user: boolean): void {
     for (let p = 0; p < RAM_BYTES / PAGE; p++) {
       const to = i === 0 && !r.chance(10) ? p : r.below(TABLE_PAGE);
       const noise = r.chance(2) ? 1n << 60n : 0n;
-      entry(level0, p, pte(first + to, leafBits(r, user)) | noise);
+      entry(level0, p, pte(first + to, leafBits(r, to < DATA_PAGE ? user : r.chance(50))) | noise);
     }
   });
 }

@@ -63,7 +63,7 @@ const DERIVED = [
   "fetchBank",
   "codePage", // Decoded page that runs.
   "walkLevel", // Level of the leaf that the last walk found.
-  "superAddr", // Every superpage in the TLB lies in superAddr..superAddr | ~superMask.
+  "superAddr", // Every superpage in the TLB has va & superMask = superAddr.
   "superMask",
   "accessGpa",
   "accessVa",

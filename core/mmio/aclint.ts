@@ -7,6 +7,7 @@
  * @module
  */
 import { device, flag, prop, records, u64, u8s } from "./device.ts";
+import { PlugError } from "./error.ts";
 import { checkHarts, MAX_HARTS } from "./limits.ts";
 
 const MSIP = 3;
@@ -36,7 +37,7 @@ export const aclint = device("aclint", {
   const { harts } = props;
   checkHarts("aclint", harts);
   const hz = BigInt(props.timebase_hz);
-  if (hz === 0n) throw new Error("aclint: timebase_hz is 0, expected ticks a second");
+  if (hz === 0n) throw new PlugError("aclint: timebase_hz is 0", "use ticks a second");
   const mtime = () => BigInt(port.now()) * hz / NS_PER_S;
 
   /** § 2.3: MTIP is pending while MTIME >= MTIMECMP, both unsigned. */

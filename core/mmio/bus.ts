@@ -3,6 +3,7 @@
  * @module
  */
 import type { DeviceInstance } from "./device.ts";
+import { PlugError } from "./error.ts";
 
 /** A device where the board put it. */
 export interface Mapping {
@@ -25,13 +26,14 @@ export class Bus {
   add(dev: DeviceInstance, addr: number, sizeBytes: number = dev.type.size): Mapping {
     const end = addr + sizeBytes;
     if (!Number.isSafeInteger(addr) || addr < 0 || !Number.isSafeInteger(end)) {
-      throw new Error(`${dev.name}: ${addr} is no address`);
+      throw new PlugError(`${dev.name}: ${addr} is no address`, "use addr=0x…");
     }
     const taken = this.#mappings.find((m) => addr < m.end && m.base < end);
     if (taken !== undefined) {
-      throw new Error(
+      throw new PlugError(
         `${dev.name} at ${range(addr, end)} overlaps ${taken.dev.name} at ` +
-          `${range(taken.base, taken.end)}: choose another addr`,
+          range(taken.base, taken.end),
+        "choose another addr=",
       );
     }
     const mapping = { dev, base: addr, end };

@@ -25,7 +25,7 @@ Deno.test("bus: an overlap is refused and names both devices", () => {
   bus.add(uart("a"), 0x1000);
   assert.throws(
     () => bus.add(uart("b"), 0x1fff),
-    /^Error: b at 0x1fff-0x2ffe overlaps a at 0x1000-0x1fff: choose another addr$/,
+    /^PlugError: b at 0x1fff-0x2ffe overlaps a at 0x1000-0x1fff$/,
   );
 });
 

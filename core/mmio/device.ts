@@ -27,6 +27,7 @@ export {
 } from "./state.ts";
 export type { BoxField, Field, Fields, RecordOf, ScalarField, StateOf } from "./state.ts";
 export { prop, resolveProps } from "./props.ts";
+export { PlugError } from "./error.ts";
 export type { Props, PropsOf, PropSpec, PropValue } from "./props.ts";
 export type { Reg, RegisterInfo } from "./registers.ts";
 export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
@@ -319,7 +320,10 @@ export class DeviceInstance {
 
   event(name: string, arg = 0): void {
     const take = this.#behaviour.events?.[name];
-    if (take === undefined) throw new Error(`${this.name} declares no event "${name}"`);
+    if (take === undefined) {
+      const known = Object.keys(this.#behaviour.events ?? {}).join(", ") || "none";
+      throw new Error(`${this.name} asked for event "${name}"; it declares: ${known}`);
+    }
     take(arg);
     this.#settled();
   }

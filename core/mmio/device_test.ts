@@ -5,6 +5,7 @@ import {
   flag,
   list,
   num,
+  type PlugError,
   prop,
   records,
   type Reg,
@@ -151,6 +152,41 @@ Deno.test("device: an array of registers answers by index; gaps and wrong sizes 
   assert.equal(dev.read(0x28, 4), 0xaabb11dd);
 });
 
+type Same<A, B> = [A, B] extends [B, A] ? true : never;
+
+/** Checked by the compiler: what `s` and `props` are, and that arrays cannot be replaced. */
+device("typed", {
+  ...ABOUT,
+  state: { a: u8(), b: u64(), c: flag(), d: bytes(2), e: list({ x: u8(), y: text(4) }, 3) },
+  props: {
+    n: prop.u32(1, "A number."),
+    f: prop.flag(true, "A flag."),
+    t: prop.text("", "A text."),
+  },
+}, (s, _, props) => {
+  const state: Same<
+    {
+      a: number;
+      b: bigint;
+      c: boolean;
+      readonly d: number[];
+      readonly e: { x: number; y: string }[];
+    },
+    typeof s
+  > = true;
+  const given: Same<{ readonly n: number; readonly f: boolean; readonly t: string }, typeof props> =
+    true;
+  const replace = () => {
+    // @ts-expect-error arrays are changed in place
+    s.d = [];
+    // @ts-expect-error there is no such field
+    s.z = 1;
+  };
+  assert.ok(state && given);
+  assert.throws(replace, TypeError);
+  return { regs: [] };
+});
+
 const everything = device("everything", {
   ...ABOUT,
   state: {
@@ -227,15 +263,19 @@ Deno.test("device: properties are typed, parsed and refused with what is known",
   const m = new TestMachine(everything, { props: { limit: "0x10", loud: "on" } });
   assert.equal(m.read(4), 32);
   const wrong = (props: Record<string, string>) => () => new TestMachine(everything, { props });
-  assert.throws(wrong({ speed: "1" }), /no property "speed"; it has: limit, loud/);
-  assert.throws(wrong({ limit: "-1" }), /limit=-1: expected an integer/);
-  assert.throws(wrong({ limit: "" }), /limit=: expected an integer/);
-  assert.throws(wrong({ loud: "perhaps" }), /expected on or off/);
+  assert.throws(
+    wrong({ speed: "1" }),
+    (e: PlugError) =>
+      /everything has no property "speed"/.test(e.message) && e.fix === "it has: limit, loud",
+  );
+  assert.throws(wrong({ limit: "-1" }), /limit=-1 is no number/);
+  assert.throws(wrong({ limit: "" }), /limit= is no number/);
+  assert.throws(wrong({ loud: "perhaps" }), /loud=perhaps is no flag/);
   assert.throws(wrong({ constructor: "1" }), /no property/);
 });
 
 Deno.test("device: unknown inputs and events are told by name", () => {
   const { dev } = new TestMachine(everything);
   assert.throws(() => dev.input("rx", new Uint8Array()), /has no input "rx"; it has: none/);
-  assert.throws(() => dev.event("tick"), /declares no event "tick"/);
+  assert.throws(() => dev.event("tick"), /asked for event "tick"; it declares: none/);
 });

@@ -22,7 +22,7 @@ export interface DtContext {
   readonly sizeBytes: number;
   /** Lines of the device at the interrupt controller. */
   readonly irqs: readonly number[];
-  /** phandle of this very node; it is written as a property only when `dt` returns it. */
+  /** A phandle that is this device's to give: to its node by `dt`, or to one of its `rootNodes`. */
   readonly phandle: number;
   /** phandle of the PLIC. */
   readonly plic: number;

@@ -7,6 +7,7 @@
  * @module
  */
 import { device, flag, type Port, prop, type StateOf, u32, u64 } from "./device.ts";
+import { PlugError } from "./error.ts";
 
 const LOW = 0xffff_ffffn;
 
@@ -114,5 +115,8 @@ export const goldfishRtc = device("goldfish_rtc", {
 
 function parseNs(text: string): bigint {
   if (/^\d{1,19}$/.test(text)) return BigInt(text);
-  throw new Error(`goldfish_rtc: start_ns=${text}: expected ns since 1970, up to 19 digits`);
+  throw new PlugError(
+    `goldfish_rtc: start_ns=${text} is no time`,
+    "use ns since 1970, up to 19 digits",
+  );
 }

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { PlugError } from "./error.ts";
+
 export type PropValue = number | boolean | string;
 
 export interface PropSpec<T extends PropValue = PropValue> {
@@ -37,12 +39,12 @@ function parse(where: string, spec: PropSpec, given: string): PropValue {
   if (spec.type === "text") return given;
   if (spec.type === "flag") {
     const value = FLAGS[given.toLowerCase()];
-    if (value === undefined) throw new Error(`${where}=${given}: expected on or off`);
+    if (value === undefined) throw new PlugError(`${where}=${given} is no flag`, "use on or off");
     return value;
   }
   const value = given.trim() === "" ? NaN : Number(given);
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
-    throw new Error(`${where}=${given}: expected an integer from 0 to 4294967295`);
+    throw new PlugError(`${where}=${given} is no number`, "use an integer from 0 to 4294967295");
   }
   return value;
 }
@@ -58,8 +60,11 @@ export function resolveProps(
   for (const [name, value] of Object.entries(given)) {
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (spec === undefined) {
-      const known = Object.keys(specs).join(", ") || "none";
-      throw new Error(`${device}: no property "${name}"; it has: ${known}`);
+      const known = Object.keys(specs).join(", ");
+      throw new PlugError(
+        `${device} has no property "${name}"`,
+        known === "" ? "it has none: leave it out" : `it has: ${known}`,
+      );
     }
     out[name] = parse(`${device}: ${name}`, spec, String(value));
   }

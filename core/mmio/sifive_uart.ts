@@ -3,7 +3,8 @@
  *
  * Simplified: a byte leaves the moment it reaches an enabled transmitter, so that the transmit FIFO holds
  * bytes only while txen is 0; div and nstop are kept and have no effect.
- * Deviates: while rxen is 0 or the receive FIFO is full, characters wait outside; a wire would lose them.
+ * Deviates: txen is 1 at reset (§ 13.6 has 0), as firmware leaves it: Linux's early console relies on that.
+ * While rxen is 0 or the receive FIFO is full, characters wait outside; a wire would lose them.
  * QEMU differs from § 13.8: it raises the interrupt for ie alone; here, as there, ip AND ie decides,
  * which Linux's driver, with txcnt 1, sees no difference in.
  * @module
@@ -11,6 +12,8 @@
 import { bytes, device, u32 } from "./device.ts";
 
 const FIFO_BYTES = 8; // § 13.1
+const TLCLK_HZ = 500_000_000; // Half of the core clock, 1 GHz.
+const RESET_BAUD = 115_200;
 
 const TXEN = 1;
 const RXEN = 1;
@@ -32,11 +35,21 @@ export const sifiveUart = device("sifive_uart", {
   state: {
     tx: bytes(FIFO_BYTES),
     rx: bytes(FIFO_BYTES),
-    txctrl: u32(),
+    txctrl: u32(TXEN),
     rxctrl: u32(),
     ie: u32(),
-    div: u32(867), // div_init (§ 13.9): 115200 baud from tlclk at 100 MHz
+    div: u32(Math.round(TLCLK_HZ / RESET_BAUD) - 1), // § 13.9: div_init
   },
+  // Linux's driver asks for its clock.
+  dt: (n) => ({ clocks: n.phandle }),
+  rootNodes: (n) => ({
+    [`${n.name}-clock`]: {
+      compatible: "fixed-clock",
+      "#clock-cells": 0,
+      "clock-frequency": TLCLK_HZ,
+      phandle: n.phandle,
+    },
+  }),
 }, (s, port) => {
   const count = (ctrl: number) => ctrl >>> CNT_SHIFT & CNT_MASK;
   /** § 13.8: txwm when strictly fewer entries than txcnt, rxwm when strictly more than rxcnt. */

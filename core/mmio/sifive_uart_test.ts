@@ -23,6 +23,7 @@ Deno.test("sifive_uart: a byte leaves as it is written and the FIFO is never ful
 
 Deno.test("sifive_uart: without txen eight bytes wait, the ninth is lost, full says so", () => {
   const m = new TestMachine(sifiveUart);
+  m.write(TXCTRL, 0);
   for (let i = 0; i < 9; i++) {
     assert.equal(m.read(TXDATA), i < 8 ? 0 : 0x8000_0000);
     m.write(TXDATA, 0x30 + i);
@@ -31,6 +32,15 @@ Deno.test("sifive_uart: without txen eight bytes wait, the ninth is lost, full s
   m.write(TXCTRL, 1);
   assert.equal(m.outText, "01234567");
   assert.equal(m.read(TXDATA), 0);
+});
+
+Deno.test("sifive_uart: an early console that enables nothing is heard", () => {
+  const m = new TestMachine(sifiveUart);
+  for (let i = 0; i < 20; i++) {
+    assert.equal(m.read(TXDATA), 0);
+    m.write(TXDATA, 0x41);
+  }
+  assert.equal(m.outText, "A".repeat(20));
 });
 
 Deno.test("sifive_uart: bytes received come out in order, then rxdata says empty", () => {

@@ -219,8 +219,8 @@ function lawsOfAccess(type: DeviceType, law: Law): void {
   });
 }
 
-function lawsOfDeclaration(type: DeviceType): void {
-  Deno.test(`${type.name}: says what it is, and names each register once`, () => {
+function lawsOfDeclaration(type: DeviceType, law: Law): void {
+  law("says what it is, and names each register once", () => {
     assert.ok(type.doc.endsWith("."), `doc is a sentence: ${type.doc}`);
     assert.ok(type.source.length > 0);
     for (const [name, spec] of Object.entries(type.props)) assert.ok(spec.doc.endsWith("."), name);
@@ -228,7 +228,7 @@ function lawsOfDeclaration(type: DeviceType): void {
     assert.equal(new Set(dev.regs).size, dev.regs.length);
   });
 
-  Deno.test(`${type.name}: its node in the device tree can be encoded`, () => {
+  law("its node in the device tree can be encoded", () => {
     const irqs = Array.from({ length: type.irqs }, (_, i) => 10 + i);
     const context = {
       name: `${type.name}0`,
@@ -250,13 +250,26 @@ function lawsOfDeclaration(type: DeviceType): void {
   });
 }
 
-/** Registers a test for each law; `file` is the test file, for the command that repeats a failure. */
-export function testLaws(type: DeviceType, file: string): void {
-  const law: Law = (name, body) => {
-    const title = `${type.name}: ${name}`;
-    Deno.test(title, () => forSeeds(SEEDS, file, title, body));
+export interface NamedLaw {
+  readonly name: string;
+  /** Throws when the law is broken, with the command that shows it again. */
+  check(): void;
+}
+
+/** The laws of `type`; `file` is the test file, for the command that repeats a failure. */
+export function lawsOf(type: DeviceType, file: string): NamedLaw[] {
+  const laws: NamedLaw[] = [];
+  const law: Law = (law, body) => {
+    const name = `${type.name}: ${law}`;
+    laws.push({ name, check: () => forSeeds(SEEDS, file, name, body) });
   };
   lawsOfState(type, law);
   lawsOfAccess(type, law);
-  lawsOfDeclaration(type);
+  lawsOfDeclaration(type, law);
+  return laws;
+}
+
+/** Registers a test for each law. */
+export function testLaws(type: DeviceType, file: string): void {
+  for (const { name, check } of lawsOf(type, file)) Deno.test(name, check);
 }

@@ -45,7 +45,13 @@ export class TestMachine {
 
   constructor(
     type: DeviceType,
-    o: { props?: Readonly<Record<string, PropValue>>; ramBytes?: number; name?: string } = {},
+    o: {
+      props?: Readonly<Record<string, PropValue>>;
+      ramBytes?: number;
+      name?: string;
+      /** Where the device's first line leads. */
+      drive?: (level: boolean) => void;
+    } = {},
   ) {
     const ramBytes = o.ramBytes ?? 0x10000;
     this.#host = new Uint8Array(ramBytes + 2 * GUARD_BYTES).fill(GUARD);
@@ -53,7 +59,10 @@ export class TestMachine {
     this.wires = Array.from({ length: Math.max(type.irqs, 1) }, (_, line) =>
       new Wire(
         (event) => this.#row("irq", { event, line, path: "wire" }),
-        (level) => this.log.push(`line ${line} ${level ? "up" : "down"}`),
+        (level) => {
+          this.log.push(`line ${line} ${level ? "up" : "down"}`);
+          if (line === 0) o.drive?.(level);
+        },
       ));
     this.dev = type.create(o.name ?? `${type.name}0`, this.#port(), o.props);
     this.dev.reset();

@@ -15,7 +15,7 @@ const FIFO_BYTES = 16;
 const IER = { rx: 1, thre: 2, line: 4, modem: 8 } as const;
 /** § 8.6, table IV. */
 const IIR = { modem: 0, none: 1, thre: 2, rx: 4, line: 6, timeout: 0xc, fifos: 0xc0 } as const;
-const FCR = { enable: 1, clearRx: 2, kept: 0xc9 } as const;
+const FCR = { enable: 1, clearRx: 2, clearTx: 4, kept: 0xc9 } as const;
 const LCR = { bits: 3, stop: 4, parity: 8, dlab: 0x80 } as const;
 const MCR = { loop: 0x10, all: 0x1f } as const;
 const LSR = { dataReady: 1, overrun: 2, empty: 0x60 } as const;
@@ -33,6 +33,8 @@ const STATE = {
   dll: u8(12),
   dlm: u8(),
   rx: bytes(FIFO_BYTES),
+  /** Without FIFOs the last character stays readable. */
+  rbr: u8(),
   /** Latched until LSR is read. */
   overrun: flag(),
   /** THR became empty and IIR has not told of it yet. */
@@ -92,6 +94,7 @@ function receiver(s: State, port: Port, clockHz: number) {
   }
   return {
     put(byte: number): void {
+      if (!hasFifos(s)) s.rbr = byte;
       if (rxRoom(s) > 0) s.rx.push(byte);
       else {
         s.overrun = true;
@@ -122,7 +125,9 @@ function controlRegs(s: State, port: Port, rx: ReturnType<typeof receiver>): Reg
     const fcr = v & FCR.enable ? v & FCR.kept : 0; // § 8.5: bit 0 must be 1 for the others.
     const toggled = (fcr ^ s.fcr) & FCR.enable;
     s.fcr = fcr;
-    if (toggled || v & FCR.enable && v & FCR.clearRx) rx.clear();
+    if (toggled || fcr && v & FCR.clearRx) rx.clear();
+    // § 8.11: the first transmitter interrupt after changing FCR0 is immediate, if enabled.
+    if (toggled || fcr && v & FCR.clearTx) s.thrEmptied = true;
   }
   function tellIir(): void {
     if (cause(s) === IIR.thre) s.thrEmptied = false;
@@ -185,6 +190,7 @@ export const uart16550 = device("uart16550", {
     }
     s.thrEmptied = true;
   }
+  const rbr = () => hasFifos(s) ? s.rx[0] ?? 0 : s.rbr;
   function setIer(v: number): void {
     if (v & ~s.ier & IER.thre) s.thrEmptied = true; // THR is empty as it is enabled.
     s.ier = v & 0xf;
@@ -195,7 +201,7 @@ export const uart16550 = device("uart16550", {
   const when = () => !isBanked(s);
   return {
     regs: [
-      { at: 0, name: "RBR", size, when, get: () => s.rx[0] ?? 0, onRead: rx.take },
+      { at: 0, name: "RBR", size, when, get: rbr, onRead: rx.take },
       { at: 0, name: "THR", size, when, set: transmit },
       { at: 0, name: "DLL", size, when: dlab, get: () => s.dll, set: (v) => s.dll = v },
       { at: 1, name: "IER", size, when, get: () => s.ier, set: setIer },

@@ -15,6 +15,7 @@ import { partBytes } from "./virtqueue.ts";
 
 const RECEIVEQ = 0, TRANSMITQ = 1; // §5.3.2
 const QUEUE_SIZE = 64;
+const MAX_BYTES = 1 << 20; // Of one write; Linux stays within 32 KiB.
 const FIFO_BYTES = 4096;
 
 const consoleDevice = virtioDevice({
@@ -27,8 +28,8 @@ const consoleDevice = virtioDevice({
     VIRTIO_CONSOLE_F_EMERG_WRITE: { bit: 2, spec: "§5.3.3", prop: "emerg_write" },
   },
   queues: [
-    { name: "receiveq", maxSize: QUEUE_SIZE, use: "buffer" },
-    { name: "transmitq", maxSize: QUEUE_SIZE, use: "request", serial: true },
+    { name: "receiveq", maxSize: QUEUE_SIZE, maxBytes: MAX_BYTES, use: "buffer" },
+    { name: "transmitq", maxSize: QUEUE_SIZE, maxBytes: MAX_BYTES, use: "request", serial: true },
   ],
   state: { fifo: bytes(FIFO_BYTES) },
   kept: { cols: u16(), rows: u16() }, // 0 until the terminal's size changes.

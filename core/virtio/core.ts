@@ -100,7 +100,7 @@ export class VirtioCore implements VirtioPort<string> {
     const words: [number, number] = [0, 0];
     for (const { word, mask } of this.#features.values()) words[word] = (words[word] | mask) >>> 0;
     this.#offered = words;
-    this.queues = queues.map((q, i) => new Virtqueue(i, q.maxSize, state.queues[i], this));
+    this.queues = queues.map((q, i) => new Virtqueue(i, q, state.queues[i], this));
   }
 
   get mem(): GuestMemory {
@@ -160,7 +160,7 @@ export class VirtioCore implements VirtioPort<string> {
     this.#announce();
   }
 
-  /** §2.2: a subset of what is offered; §6.1: a modern device insists on VERSION_1. */
+  /** §2.2: a subset of what is offered; §6.2: a modern device insists on VERSION_1. */
   #featuresAcceptable(): boolean {
     const { driverFeaturesLow: low, driverFeaturesHigh: high } = this.s;
     const [offeredLow, offeredHigh] = this.#offered;

@@ -149,7 +149,7 @@ function commonRegs(core: VirtioCore, s: DriverState): Reg[] {
   const selected = () => s.queues.at(s.queueSel);
   return [
     { at: 0x030, name: "QueueSel", set: (v) => s.queueSel = v },
-    { at: 0x034, name: "QueueNumMax", get: () => core.queues.at(s.queueSel)?.maxSize ?? 0 },
+    { at: 0x034, name: "QueueNumMax", get: () => core.queues.at(s.queueSel)?.limits.maxSize ?? 0 },
     {
       at: 0x038,
       name: "QueueNum",

@@ -34,13 +34,15 @@ export const COMMON_FEATURES = {
   VIRTIO_F_ANY_LAYOUT: { bit: 27, spec: "§6.3", only: "legacy" },
   VIRTIO_F_INDIRECT_DESC: { bit: 28, spec: "§2.7.5.3", prop: "indirect" },
   VIRTIO_F_EVENT_IDX: { bit: 29, spec: "§2.7.7, §2.7.10", prop: "event_idx" },
-  VIRTIO_F_VERSION_1: { bit: 32, spec: "§6.1", only: "modern" },
+  VIRTIO_F_VERSION_1: { bit: 32, spec: "§6", only: "modern" },
 } as const satisfies Record<string, Feature>;
 
 export interface QueueDeclaration {
   name: string;
   /** A power of two. */
   maxSize: number;
+  /** Most payload bytes of one chain; more is a fault. */
+  maxBytes: number;
   /**
    * `request`: the driver asks, so a chain is popped at the kick, served after the latency and
    * pushed. `buffer`: the driver lends memory, which waits in the ring until the device has data.

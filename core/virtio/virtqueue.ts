@@ -5,8 +5,8 @@
  * every loop is bounded by the queue size, and a broken rule is a value (`Fault`), never an
  * exception. All state lies in the device's declared state, so that save, load and reset derive.
  *
- * Deviates: a chain of more than `MAX_CHAIN_BYTES` is a fault (§2.7.5.1 allows 2^32), which bounds
- * the work of one request.
+ * Deviates: a chain of more bytes than its queue's `maxBytes` is a fault (§2.7.5.2 allows 2^32),
+ * which bounds the work of one request.
  * @module
  */
 import {
@@ -36,9 +36,6 @@ import {
   usedBytes,
   usedEventAt,
 } from "./ring_layout.ts";
-
-/** Most payload bytes that one chain may carry. */
-export const MAX_CHAIN_BYTES = 1 << 20;
 
 /** One buffer of a chain, checked to lie in RAM. */
 const segmentFields = { gpa: num(), length: u32(), write: flag() };
@@ -108,7 +105,7 @@ const wide = (low: number, high: number) => high * 2 ** 32 + low;
 export class Virtqueue {
   constructor(
     readonly index: number,
-    readonly maxSize: number,
+    readonly limits: { readonly maxSize: number; readonly maxBytes: number },
     private readonly s: QueueState,
     private readonly host: QueueHost,
   ) {}
@@ -135,8 +132,8 @@ export class Virtqueue {
   start(): Fault | null {
     const { s, host } = this;
     const size = s.queueNum;
-    if (size === 0 || (size & (size - 1)) !== 0 || size > this.maxSize) {
-      return { error: `queue size ${size} is no power of two up to ${this.maxSize}` };
+    if (size === 0 || (size & (size - 1)) !== 0 || size > this.limits.maxSize) {
+      return { error: `queue size ${size} is no power of two up to ${this.limits.maxSize}` };
     }
     const a = this.areas();
     for (const area of ["desc", "avail", "used"] as const) {
@@ -254,7 +251,8 @@ export class Virtqueue {
       return { error: "device-readable descriptor after a device-writable one" };
     }
     if (!this.host.mem.ok(d.gpa, d.length)) return { error: "buffer lies outside RAM" };
-    if (bytes > MAX_CHAIN_BYTES) return { error: `chain carries over ${MAX_CHAIN_BYTES} bytes` };
+    const { maxBytes } = this.limits;
+    if (bytes > maxBytes) return { error: `chain carries over ${maxBytes} bytes` };
     return null;
   }
 

@@ -197,17 +197,6 @@ export class Machine {
     }
   }
 
-  /** Brings the machine to the place that an `input` row names, which must lie ahead. */
-  runTo(executed: number, timeNs: number): Stopped | null {
-    while (this.executed < executed) {
-      const stopped = this.run({ executed, idle: "jump" });
-      const stuck = stopped.why === "idle" && stopped.nextNs === Infinity;
-      if (stuck || stopped.why === "guest") return stopped;
-    }
-    this.idleUntil(timeNs);
-    return null;
-  }
-
   /** Runs `act` as something that comes from outside, at this moment. */
   outside(act: () => void): void {
     this.#clock();

@@ -82,10 +82,14 @@ async function recordSide(a: RecordArguments, pair: Pair, side: Side, path: stri
   const host: RecordHost = Object.assign(terminal, {
     progress: (p: Progress) => view.update({ ...p, outBytes }),
   });
-  const result = await withTerminal(terminal, () => recordInto(path, a, recipe, host));
-  view.done({ ...result, outBytes });
-  const recorded: Recorded = { path, result, output: Buffer.concat(parts) };
-  return { recorded, signalled: terminal.signalled };
+  try {
+    const result = await withTerminal(terminal, () => recordInto(path, a, recipe, host));
+    if (result.end.kind === "poweroff") view.done({ ...result, outBytes });
+    const recorded: Recorded = { path, result, output: Buffer.concat(parts) };
+    return { recorded, signalled: terminal.signalled };
+  } finally {
+    view.close();
+  }
 }
 
 /** The guest's exit code when a side did not end as it should; otherwise null. */

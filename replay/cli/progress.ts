@@ -7,6 +7,8 @@ import type { Progress } from "../record.ts";
 export interface ProgressView {
   update(p: Progress): void;
   done(p: Progress): void;
+  /** Leaves the terminal as it was, also when the work failed half-way. */
+  close(): void;
 }
 
 /** How far, of 1: by console output, which is the work that the caller expects. */
@@ -31,12 +33,14 @@ export class PlainProgress implements ProgressView {
     const tenths = Math.floor(share(p, this.expectedBytes) * 10);
     if (tenths <= this.#tenths || tenths === 10) return;
     this.#tenths = tenths;
-    this.print(`${this.label}: ${tenths * 10} %, ${detail(p)}`);
+    this.print(`${this.label.trim()}: ${tenths * 10} %, ${detail(p)}`);
   }
 
   done(p: Progress): void {
-    this.print(`${this.label}: done, ${detail(p)}`);
+    this.print(`${this.label.trim()}: done, ${detail(p)}`);
   }
+
+  close(): void {}
 }
 
 /** A bar on standard error, redrawn a few times a second. */
@@ -53,10 +57,8 @@ async function bar(label: string, expectedBytes: number): Promise<ProgressView> 
   view.start(expectedBytes, 0, { detail: "" });
   return {
     update: (p) => view.update(share(p, expectedBytes) * expectedBytes, { detail: detail(p) }),
-    done(p) {
-      view.update(expectedBytes, { detail: detail(p) });
-      view.stop();
-    },
+    done: (p) => view.update(expectedBytes, { detail: detail(p) }),
+    close: () => view.stop(),
   };
 }
 

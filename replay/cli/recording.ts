@@ -49,7 +49,7 @@ export async function recordInto(
       ...recipe,
       directory: path,
       force: false,
-      tables: a.traceTables,
+      tables: a.traceTables && [...new Set([...a.traceTables, "input" as const])],
       traceLimitBytes: a.traceLimit,
       untilIcount: a.untilIcount,
       untilOutput: a.untilOutput,

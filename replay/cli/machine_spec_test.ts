@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { DEFAULT_SPEC } from "../../core/board/spec.ts";
+import { UserError } from "./errors.ts";
+import { isDemonstration } from "./demonstration.ts";
+import { bundledGuests, machineFor, type RecordArguments } from "./machine_spec.ts";
+
+const NOTHING: RecordArguments = {
+  load: [],
+  bios: "builtin",
+  memory: DEFAULT_SPEC.memoryBytes,
+  harts: 1,
+  device: [],
+  stage2Page: "4k",
+  force: false,
+};
+const given = (a: Partial<RecordArguments>): RecordArguments => ({ ...NOTHING, ...a });
+
+Deno.test("machine: without options it is the board's default with the bundled guest", () => {
+  const { spec, files } = machineFor(NOTHING);
+  assert.deepEqual({ ...spec, kernel: null }, DEFAULT_SPEC);
+  assert.equal(spec.kernel?.path, "bundled:serial");
+  assert.equal(files.get("bundled:serial")?.length, spec.kernel?.bytes);
+});
+
+Deno.test("machine: firmware in M-mode means no hypervisor, and its own bundled guest", () => {
+  const { spec } = machineFor(given({ bios: "none" }));
+  assert.equal(spec.hypervisor, "none");
+  assert.equal(spec.kernel?.path, "bundled:mmode");
+});
+
+Deno.test("machine: what the caller prefers gives way to what the user said", () => {
+  const prefers = { serial: "virtio", append: "theirs" } as const;
+  assert.equal(machineFor(NOTHING, prefers).spec.serial, "virtio");
+  assert.equal(machineFor(NOTHING, prefers).spec.append, "theirs");
+  const said = given({ serial: { kind: "sifive", props: { a: "1" } }, append: "mine" });
+  const { spec } = machineFor(said, prefers);
+  assert.deepEqual([spec.serial, spec.serialProps, spec.append], ["sifive", { a: "1" }, "mine"]);
+});
+
+Deno.test("machine: a device is a file when its name is a path", () => {
+  const type = { use: "increment", addr: 1, irq: null, props: {} };
+  assert.equal(machineFor(given({ device: [type] })).spec.devices[0].file, null);
+  const file = { ...type, use: "./no_such_device.ts" };
+  assert.throws(() => machineFor(given({ device: [file] })), /no_such_device/);
+});
+
+Deno.test("machine: every bundled guest that the help names is there", () => {
+  for (const name of ["serial", "bench", "trap", "mmode"]) {
+    assert.ok(bundledGuests().includes(name), name);
+  }
+});
+
+Deno.test("demonstration: only when neither guest nor console is chosen; then -o has no meaning", () => {
+  assert.equal(isDemonstration(NOTHING), true);
+  assert.equal(isDemonstration(given({ hypervisor: "kvm-x86", harts: 2 })), true);
+  assert.equal(isDemonstration(given({ kernel: "bundled:serial" })), false);
+  assert.equal(isDemonstration(given({ serial: { kind: "virtio", props: {} } })), false);
+  assert.equal(isDemonstration(given({ bios: "none" })), false);
+  assert.throws(() => isDemonstration(given({ output: "a.trace" })), UserError);
+});
