@@ -43,8 +43,8 @@ function fixFor(message: string): string {
   if (/extension/.test(message)) {
     return "Only DuckDB's built-in functions are available here; extensions are never loaded.";
   }
-  if (/at or near "(from|where|desc|offset|,)"/i.test(message)) {
-    return 'Check the words before the caret: the columns "offset" and "desc" need their quotes.';
+  if (/at or near "(from|where|offset|,)"/i.test(message)) {
+    return 'Check the words before the caret: the column "offset" needs its quotes.';
   }
   return "Correct the SQL; DuckDB's dialect is described at https://duckdb.org/docs/sql.";
 }

@@ -118,7 +118,7 @@ class SyntheticGuest {
         device,
         queue: 1,
         head: 0,
-        desc: event === "descriptor" ? 0 : null,
+        desc_index: event === "descriptor" ? 0 : null,
         gpa: 0x8100_0000,
         length,
         flags: null,

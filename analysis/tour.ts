@@ -29,7 +29,7 @@ export async function tour(session: Session, width: number): Promise<string> {
     heading("To try", "give one as the last argument; a table's or view's name alone will do") +
     (await examples(session, library)).map((sql) => `${" ".repeat(INDENT)}${sql}\n`).join(""),
     wrap(
-      'DESCRIBE NAME lists columns. offset and desc are words of SQL: write "offset", "desc".',
+      'DESCRIBE NAME lists columns. offset is a word of SQL: write "offset".',
       room,
     ).join("\n"),
   ];

@@ -17,8 +17,11 @@ WITH event AS (
   UNION ALL SELECT run, seq, 'request' AS tab FROM raw.request
   UNION ALL SELECT run, seq, 'mark' AS tab FROM raw.mark
   UNION ALL SELECT run, seq, 'input' AS tab FROM raw.input
+),
+repeated AS (
+  SELECT run, seq FROM event GROUP BY run, seq HAVING count(*) > 1
 )
 SELECT run, seq, 'seq is used by ' || string_agg(tab, ', ' ORDER BY tab)
 FROM event
-GROUP BY run, seq
-HAVING count(*) > 1;
+SEMI JOIN repeated USING (run, seq)
+GROUP BY run, seq;

@@ -15,7 +15,7 @@ export interface VringRow {
   event: CodeName<"vring_event">;
   queue: number;
   head?: number | null;
-  desc?: number | null;
+  desc_index?: number | null;
   /** Lower 32 bits. */
   gpa?: number | null;
   gpa_hi?: number;

@@ -200,7 +200,10 @@ export const TABLES = {
       device: device("Device that the queue belongs to."),
       queue: column("u16", "Index of the queue in its device."),
       head: nullable("u16", "Index of the chain's first descriptor; null when no chain is meant."),
-      desc: nullable("u16", "Index of this descriptor in its table; null when none is meant."),
+      desc_index: nullable(
+        "u16",
+        "Index of this descriptor in its table; null when none is meant.",
+      ),
       gpa: nullable("wide", "Guest-physical address of the descriptor's buffer; null when none."),
       length: nullable("u32", "Bytes of the descriptor, or written by the device on push."),
       flags: nullable("u16", "Flags of the descriptor or of the ring, as the driver wrote them."),

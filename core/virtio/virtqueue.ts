@@ -219,7 +219,7 @@ export class Virtqueue {
     const flags = mem.u16(at + DESC.flags), next = mem.u16(at + DESC.next);
     this.host.log("descriptor", this.index, {
       head: chain.head,
-      desc: index,
+      desc_index: index,
       gpa: low,
       gpa_hi: high,
       length,

@@ -103,7 +103,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         device,
         queue: row.queue,
         head: row.head ?? null,
-        desc: row.desc ?? null,
+        desc_index: row.desc_index ?? null,
         gpa: row.gpa ?? null,
         gpa_hi: row.gpa_hi ?? 0,
         length: row.length ?? null,
