@@ -234,3 +234,16 @@ export class HandlerOps extends EmitOps {
     return i64.add(i64.extendU(i32.sub(host, i32.const(ram))), i64.const(ramBase));
   }
 }
+
+/**
+ * `Ops` for an instruction in a function of its own: (h, ep) → 0, or 1 when it did not complete. It
+ * goes on to the next instruction and touches no memory.
+ */
+export class OutlineOps extends HandlerOps {
+  protected override leave(): void {
+    this.f.return(i32.const(1));
+  }
+  override end(): void {
+    this.f.emit(i32.const(0));
+  }
+}
