@@ -24,6 +24,9 @@ const W = Object.fromEntries(Object.entries(SLOT).map(([s, at]) => [s, at >> 2])
 >;
 const TWO32 = 4294967296;
 const STCE_HIGH = 1 << (MENVCFG_STCE - 32);
+const FS = Number(FS_MASK);
+/** Highest of the floating-point CSRs, which mstatus.FS closes to the guest. */
+const FCSR = 0x003;
 const NS_PER_SECOND = 1_000_000_000;
 
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
@@ -128,8 +131,11 @@ export class Hart {
   }
   #asMachine<T>(act: (index: bigint) => T, n: number): T {
     const priv = this.priv;
+    const off = n <= FCSR && !(this.#words[W.mstatus] & FS);
     this.#setBig(W.priv, 3);
+    if (off) this.#words[W.mstatus] |= FS;
     const result = act(BigInt(csrIndex(n)));
+    if (off) this.#words[W.mstatus] &= ~FS;
     const failed = this.#lo(W.status) !== 0 && (n >> 10 & 3) !== 3;
     this.#setBig(W.status, 0);
     this.#setBig(W.priv, priv);
@@ -247,7 +253,7 @@ export class Hart {
     if (meta & META_BOXED) {
       if (size < 4) lo |= -1 << size * 8;
       if (size < 8) hi = -1;
-      this.#words[W.mstatus] |= Number(FS_MASK);
+      this.#words[W.mstatus] |= FS;
     }
     const at = this.#lo(W.accessRd) >> 2;
     this.#words[at] = lo;
