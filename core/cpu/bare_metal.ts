@@ -28,6 +28,11 @@ export class Assembler {
     if (i.row.length === 4) this.image.setUint16(this.at + 2, word >>> 16, true);
     this.at += i.row.length;
   }
+  /** An instruction of four bytes. */
+  word(bits: number): void {
+    this.image.setUint32(this.at, bits, true);
+    this.at += 4;
+  }
   /** rd = RAM + offset, or any 32-bit value. */
   li(rd: number, v: number): void {
     const low = v << 20 >> 20;

@@ -30,7 +30,7 @@ function corners(f: Format): bigint[] {
 }
 
 /** The format whose registers an instruction reads: the last one in its name. */
-function sourceOf(insn: Insn): Format {
+export function sourceOf(insn: Insn): Format {
   const letters = insn.name.split(".").slice(1).reverse();
   const found = letters.map((l) => [S, D, H].find((f) => f.letter === l)).find((f) => f);
   return found ?? D;
