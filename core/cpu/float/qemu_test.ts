@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import { qemu as qemuNeed } from "../../../tests/needs.ts";
 import { Assembler, FINISHER, ours, PASS, qemu, RAM, UART } from "../bare_metal.ts";
 import { encode, type Insn } from "../insn.ts";
+import { INSNS } from "../isa/mod.ts";
 import { FS_MASK } from "../mstatus.ts";
 import { Rng } from "../random_streams.ts";
 import { COMPUTING, operandsFor, sourceOf } from "./vectors.ts";
@@ -19,7 +20,8 @@ const AT = { vectors: 0x4_0000, results: 0x10_0000 } as const;
 /** Three operands and the flags before; result and flags after. */
 const VECTOR_BYTES = 32;
 const RESULT_BYTES = 16;
-const [MSTATUS, FFLAGS, FRM] = [0x300, 0x001, 0x002];
+const [MSTATUS, MTVEC, MEPC, MCAUSE] = [0x300, 0x305, 0x341, 0x342];
+const [FFLAGS, FRM] = [0x001, 0x002];
 const [X_AT, X_END, X_OUT, X_DIGEST, X_PRIME] = [8, 9, 18, 19, 20];
 const [X_IN, X_RESULT, X_FLAGS, X_BOTH] = [10, 11, 12, 13];
 const PRIME = 0x0100_0193;
@@ -161,4 +163,75 @@ qemuNeed().test("floating point: results and flags equal QEMU's in every mode", 
   const differ = VARIANTS.filter((_, i) => ours[i] !== theirs[i]);
   const shown = await Promise.all(differ.slice(0, 8).map((v) => explain(SEED, v)));
   assert.deepEqual(shown, [], `SEED=${SEED}; differ: ${differ.map(nameOf).join("; ")}`);
+});
+
+/** An instruction, static and dynamic rounding mode, and mstatus.FS before it. */
+interface Probe {
+  insn: Insn;
+  rm: number;
+  frm: number;
+  fs: number;
+}
+const PROBES: Probe[] = INSNS.filter((i) => i.floats.size > 0 && i.row.length === 4).flatMap(
+  (insn) =>
+    [0, 1, 2, 3].flatMap((fs) => [{ insn, rm: 0, frm: 0, fs }, { insn, rm: 7, frm: 1, fs }])
+      .concat(
+        insn.mapping.rm === undefined ? [] : [5, 6].map((rm) => ({ insn, rm, frm: 0, fs: 2 })),
+        insn.mapping.rm === undefined ? [] : [5, 6, 7].map((frm) => ({ insn, rm: 7, frm, fs: 2 })),
+      ),
+);
+
+/** Runs each probe and prints the cause of its trap, or 0, and mstatus. */
+function probeProgram(): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(AT.results);
+  const a = new Assembler(new DataView(bytes.buffer));
+  a.put("jal", { rd: 0, imm: 32 });
+  a.at = 16; // The trap handler: notes the cause, goes on behind the instruction.
+  a.put("csrrs", { rd: X_RESULT, csr: MCAUSE });
+  a.put("csrrs", { rd: X_FLAGS, csr: MEPC });
+  a.put("jalr", { rd: 0, rs1: X_FLAGS, imm: 4 });
+  a.at = 32;
+  a.li(X_BOTH, RAM + 16);
+  a.put("csrrw", { rd: 0, csr: MTVEC, rs1: X_BOTH });
+  a.li(X_OUT, RAM + AT.results);
+  a.li(1, RAM + AT.vectors);
+  a.li(X_DIGEST, Number(FS_MASK));
+  for (const { insn, rm, frm, fs } of PROBES) {
+    a.put("csrrs", { rd: 0, csr: MSTATUS, rs1: X_DIGEST });
+    a.put("csrrwi", { rd: 0, csr: FRM, uimm: frm });
+    a.put("csrrwi", { rd: 0, csr: FFLAGS, uimm: 0 });
+    a.put("csrrc", { rd: 0, csr: MSTATUS, rs1: X_DIGEST });
+    a.li(X_BOTH, fs << 13);
+    a.put("csrrs", { rd: 0, csr: MSTATUS, rs1: X_BOTH });
+    a.put("addi", { rd: X_RESULT, rs1: 0, imm: 0 });
+    const values = Object.entries({ rd: 14, rs1: 1, rs2: 2, rs3: 3, rm });
+    a.put(insn, Object.fromEntries(values.filter(([n]) => insn.row.operands.has(n))));
+    a.put("csrrs", { rd: X_FLAGS, csr: MSTATUS });
+    a.put("sd", { rs2: X_RESULT, rs1: X_OUT, imm: 0 });
+    a.put("sd", { rs2: X_FLAGS, rs1: X_OUT, imm: 8 });
+    a.put("addi", { rd: X_OUT, rs1: X_OUT, imm: RESULT_BYTES });
+  }
+  print(a, AT.results);
+  return bytes;
+}
+
+/**
+ * QEMU 7.2 leaves FS as it is when an instruction changes nothing but flags; fcsr is part of the state
+ * that FS stands for (Privileged ISA, "Extension Context Status in mstatus Register").
+ */
+const onlyFlags = (i: Insn) => /^f(eq|lt|le|cvt)/.test(i.name) && !i.floats.has("rd");
+
+qemuNeed().test("floating point: traps and mstatus.FS are QEMU's", async () => {
+  const program = probeProgram();
+  const words = (b: Uint8Array) => new BigUint64Array(b.slice().buffer);
+  const [mine, theirs] = [words(ours(program)), words(await qemu(program, EXTENSIONS))];
+  const show = (w: BigUint64Array, i: number) =>
+    `cause ${w[2 * i]}, FS ${w[2 * i + 1] >> 13n & 3n}, SD ${w[2 * i + 1] >> 63n}`;
+  const differ = PROBES.flatMap(({ insn, rm, frm, fs }, i) => {
+    const [a, b] = [show(mine, i), show(theirs, i)];
+    const dirty = "cause 0, FS 3, SD 1";
+    if (onlyFlags(insn) && a === dirty && b === `cause 0, FS ${fs}, SD 0`) return [];
+    return a === b ? [] : [`${insn.name} rm ${rm} frm ${frm} FS ${fs}: ours ${a}; QEMU ${b}`];
+  });
+  assert.deepEqual(differ, []);
 });
