@@ -41,7 +41,8 @@ function operand(insn: Insn, token: string, word: number, pc: bigint | undefined
     case "csr":
       return csrName(value("csr")) ?? hex(value("csr"));
     case "rm":
-      return ROUNDING[value(token)];
+    case "rm0":
+      return ROUNDING[value("rm")];
     case "shamt":
       return hex(value("shamt"));
     case "pred":
@@ -66,6 +67,6 @@ export function disassemble(word: number, pc?: bigint): string {
     : "";
   const mnemonic = name.replace("{aqrl}", order && `.${order}`);
   const text = rest.replace(/[a-z][a-z0-9]*'?/g, (t) => operand(insn, t, word, pc))
-    .replace(/, dyn$/, "");
+    .replace(rest.endsWith("rm0") ? /, rne$/ : /, dyn$/, "");
   return text ? `${mnemonic} ${text}` : mnemonic;
 }

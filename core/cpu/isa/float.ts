@@ -3,6 +3,7 @@
  * arithmetic of `Ops.float` (rounding mode, NaN boxes, mstatus.FS, flags). Each `row` is the line of
  * the Unprivileged ISA manual's instruction listing.
  *
+ * In `asm`, `rm` goes unprinted when dynamic, and `rm0`, of conversions that never round, when zero.
  * A reserved rounding mode is illegal even where the result is always exact. An instruction that
  * writes no floating-point register makes FS dirty only when a flag rises.
  *
@@ -14,6 +15,7 @@ import {
   type FloatOp,
   type Format,
   H,
+  integerBits,
   INTEGERS,
   RM,
   S,
@@ -215,7 +217,7 @@ function conversions(f: Format): Insn[] {
       }),
       insn({
         row: `11010${f.code} ${rs2} rs1 rm rd ${OP}`,
-        asm: `fcvt.${f.letter}.${name} fd, rs1, rm`,
+        asm: `fcvt.${f.letter}.${name} fd, rs1, ${integerBits(kind) <= f.precision ? "rm0" : "rm"}`,
         sem: fromInteger(f, `from${kind}`),
       }),
     ];
@@ -250,7 +252,7 @@ const NAMED = { s: "fromS", d: "fromD", h: "fromH" } as const;
 const convert = (to: Format, from: Format): Insn =>
   insn({
     row: `01000${to.code} 000${from.code} rs1 rm rd ${OP}`,
-    asm: `fcvt.${to.letter}.${from.letter} fd, fs1, rm`,
+    asm: `fcvt.${to.letter}.${from.letter} fd, fs1, ${from.bytes < to.bytes ? "rm0" : "rm"}`,
     sem: toFloat(to, NAMED[from.letter], 1, true, from),
   });
 /** Conversions between `f` and each of `others`. */
