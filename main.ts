@@ -120,7 +120,7 @@ const queryOptions = object({
 
 const compareOptions = object({
   command: constant("compare"),
-  traces: multiple(argument(values.file("TRACE")), {
+  traces: multiple(argument(values.file("TRACE"), doc(say`Directory that record wrote.`)), {
     min: 2,
     errors: { tooFew: say`Name two traces to compare, or more` },
   }),
@@ -134,19 +134,19 @@ const compareOptions = object({
 
 const inspectOptions = object({
   command: constant("inspect"),
-  trace: argument(values.file("TRACE")),
+  trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
 });
 
 const replayOptions = object({
   command: constant("replay"),
-  trace: argument(values.file("TRACE")),
+  trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
   verify: option("--verify", {
     description: say`Compare every byte with the recording on the way; exit code 1 and the first
       difference when one differs.`,
   }),
 });
 
-const parser = or(
+export const parser = or(
   command("record", recordOptions, {
     brief: say`Run a guest and record every exit; without options, the demonstration.`,
     description: say`Runs a guest and records every VM exit, device access, virtqueue event, DMA,

@@ -25,7 +25,10 @@ export async function buildRun(
   trace: Trace,
   host: BoardHost,
 ): Promise<Board> {
-  return buildBoard(spec, files, await loadDeviceTypes(spec), trace, host);
+  const board = buildBoard(spec, files, await loadDeviceTypes(spec), trace, host);
+  // Names and prices are committed before the guest runs: a killed recording has them all.
+  trace.flush();
+  return board;
 }
 
 /** Writes the input's row, durable before it returns, then lets it take effect. */

@@ -23,7 +23,7 @@ async function recordOne(a: RecordArguments): Promise<number> {
   const path = a.output ?? freeNames(TRACES, [name], a.force)[0];
   const terminal = new Terminal(processStreams());
   const result = await withTerminal(terminal, (t) => recordInto(path, a, recipe, t));
-  console.error(summary(result, path));
+  console.error((terminal.midLine ? "\n" : "") + summary(result, path));
   return terminal.signalled ?? result.exitCode;
 }
 

@@ -26,6 +26,8 @@ const READ_AHEAD_BYTES = 1 << 16;
 
 const encoder = new TextEncoder();
 
+const NEWLINE = 10;
+
 /** The console of a recording. `open()` before it, `close()` after it, whatever happened. */
 export class Terminal implements RecordHost {
   readonly interactive: boolean;
@@ -42,6 +44,7 @@ export class Terminal implements RecordHost {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #info: MachineInfo | null = null;
+  #lastByte = NEWLINE;
 
   constructor(readonly streams: Streams) {
     this.interactive = streams.interactive;
@@ -61,7 +64,13 @@ export class Terminal implements RecordHost {
     this.#info = m.info;
   }
 
+  /** True when the guest's output stands in the middle of a line. */
+  get midLine(): boolean {
+    return this.#lastByte !== NEWLINE;
+  }
+
   out(_device: string, bytes: Uint8Array): void {
+    this.#lastByte = bytes.at(-1) ?? this.#lastByte;
     if (this.#monitor === null) return this.streams.write(bytes);
     this.#held.push(bytes.slice());
     this.#heldBytes += bytes.length;
