@@ -70,23 +70,23 @@ export function ours(program: Uint8Array): Uint8Array {
 }
 
 /** And on QEMU's; `extensions` follow the name of its CPU. */
-export async function qemu(
+export function qemu(
   program: Uint8Array<ArrayBuffer>,
   extensions: string,
-): Promise<Uint8Array> {
-  const file = await Deno.makeTempFile();
+): Uint8Array {
+  const file = Deno.makeTempFileSync();
   try {
-    await Deno.writeFile(file, program);
-    const { stdout, stderr } = await new Deno.Command("timeout", {
+    Deno.writeFileSync(file, program);
+    const { stdout, stderr } = new Deno.Command("timeout", {
       args: [
         ...["20", "qemu-system-riscv64", "-M", "virt", "-m", "16M", "-cpu", `rv64${extensions}`],
         ...["-bios", "none", "-display", "none", "-monitor", "none", "-serial", "stdio"],
         ...["-device", `loader,file=${file},addr=${RAM},force-raw=on`],
       ],
-    }).output();
+    }).outputSync();
     assert.equal(new TextDecoder().decode(stderr), "");
     return stdout;
   } finally {
-    await Deno.remove(file);
+    Deno.removeSync(file);
   }
 }

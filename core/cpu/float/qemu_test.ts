@@ -140,15 +140,15 @@ class Program {
 }
 
 const EXTENSIONS = ",Zfh=true";
-async function onBoth(p: Program): Promise<{ ours: BigUint64Array; theirs: BigUint64Array }> {
+function onBoth(p: Program): { ours: BigUint64Array; theirs: BigUint64Array } {
   const words = (b: Uint8Array) => new BigUint64Array(b.slice().buffer);
-  return { ours: words(ours(p.bytes)), theirs: words(await qemu(p.bytes, EXTENSIONS)) };
+  return { ours: words(ours(p.bytes)), theirs: words(qemu(p.bytes, EXTENSIONS)) };
 }
 
 /** The first vector on which they differ, in words. */
-async function explain(seed: number, v: Variant): Promise<string> {
+function explain(seed: number, v: Variant): string {
   const p = new Program(seed, [v], true);
-  const { ours, theirs } = await onBoth(p);
+  const { ours, theirs } = onBoth(p);
   const at = ours.findIndex((w, i) => w !== theirs[i]) & ~1;
   const pair = (words: BigUint64Array) => `${words[at].toString(16)} flags ${words[at + 1]}`;
   return `${nameOf(v)}: operands and flags ${p.vector(at / 2)}: ` +
@@ -156,12 +156,12 @@ async function explain(seed: number, v: Variant): Promise<string> {
 }
 
 const SEED = Number(Deno.env.get("SEED") ?? 1);
-qemuNeed().test("floating point: results and flags equal QEMU's in every mode", async () => {
-  const { ours, theirs } = await onBoth(new Program(SEED, VARIANTS, false));
+qemuNeed().test("floating point: results and flags equal QEMU's in every mode", () => {
+  const { ours, theirs } = onBoth(new Program(SEED, VARIANTS, false));
   assert.equal(ours.length, VARIANTS.length);
   assert.equal(theirs.length, VARIANTS.length);
   const differ = VARIANTS.filter((_, i) => ours[i] !== theirs[i]);
-  const shown = await Promise.all(differ.slice(0, 8).map((v) => explain(SEED, v)));
+  const shown = differ.slice(0, 8).map((v) => explain(SEED, v));
   assert.deepEqual(shown, [], `SEED=${SEED}; differ: ${differ.map(nameOf).join("; ")}`);
 });
 
@@ -221,10 +221,10 @@ function probeProgram(): Uint8Array<ArrayBuffer> {
  */
 const onlyFlags = (i: Insn) => /^f(eq|lt|le|cvt)/.test(i.name) && !i.floats.has("rd");
 
-qemuNeed().test("floating point: traps and mstatus.FS are QEMU's", async () => {
+qemuNeed().test("floating point: traps and mstatus.FS are QEMU's", () => {
   const program = probeProgram();
   const words = (b: Uint8Array) => new BigUint64Array(b.slice().buffer);
-  const [mine, theirs] = [words(ours(program)), words(await qemu(program, EXTENSIONS))];
+  const [mine, theirs] = [words(ours(program)), words(qemu(program, EXTENSIONS))];
   const show = (w: BigUint64Array, i: number) =>
     `cause ${w[2 * i]}, FS ${w[2 * i + 1] >> 13n & 3n}, SD ${w[2 * i + 1] >> 63n}`;
   const differ = PROBES.flatMap(({ insn, rm, frm, fs }, i) => {
