@@ -16,6 +16,9 @@ import { softFma } from "./fma.ts";
 import { D, FLAG, type Format, RM, S } from "./format.ts";
 import { HIDDEN, isZero, magnitude, raise, sign } from "./parts.ts";
 
+/** 2^27 + 1. */
+const SPLITTER = 0x41a0_0000_0200_0000n;
+
 type Body = <V, C>(o: Ops<V, C>, args: V[]) => {
   /** Bits of the result, and whether the host's arithmetic may be trusted. */
   result: V;
@@ -149,18 +152,66 @@ const sqrtS: Body = (o, args) => {
     inexact: () => o.ne(o.host("f64.mul", root, root), a),
   };
 };
-/** The product is exact; the sum is rounded to odd (Boldo and Melquiond 2008), then demoted. */
+/** A sum rounded to odd, given its nearest double and what that leaves. */
+function toOdd<V, C>(o: Ops<V, C>, nearest: V, rest: V): V {
+  const towards = o.eq(sign(o, rest), sign(o, nearest));
+  const truncated = o.select(towards, nearest, o.sub(nearest, o.konst(1)));
+  const exact = isZero(o, magnitude(o, rest));
+  return o.select(exact, nearest, o.or(truncated, o.konst(1)));
+}
+
+/** The product is exact, the sum rounded to odd; demoting that rounds as if once. */
 const fmaS: Body = (o, args) => {
   const [a, b, c] = args.map((v) => promote(o, v));
   const product = o.host("f64.mul", a, b);
   const nearest = o.host("f64.add", product, c);
-  const error = residual(o, product, c, nearest);
-  const exact = isZero(o, magnitude(o, error));
-  const towards = o.eq(sign(o, error), sign(o, nearest));
-  const truncated = o.select(towards, nearest, o.sub(nearest, o.konst(1)));
-  const odd = o.select(exact, nearest, o.or(truncated, o.konst(1)));
+  const odd = toOdd(o, nearest, residual(o, product, c, nearest));
   const result = demote(o, odd);
   return { result, sure: isSafe(o, S, result), inexact: () => o.ne(promote(o, result), odd) };
+};
+
+/** v = high + low, of 26 bits each (Veltkamp). */
+function halves<V, C>(o: Ops<V, C>, v: V): { high: V; low: V } {
+  const scaled = o.host("f64.mul", v, o.konst(SPLITTER));
+  const high = o.host("f64.sub", scaled, o.host("f64.sub", scaled, v));
+  return { high, low: o.host("f64.sub", v, high) };
+}
+/** a × b − product, exactly (Dekker). */
+function productError<V, C>(o: Ops<V, C>, a: V, b: V, product: V): V {
+  const [x, y] = [halves(o, a), halves(o, b)];
+  const times = (p: V, q: V) => o.host("f64.mul", p, q);
+  const first = o.host("f64.sub", times(x.high, y.high), product);
+  const second = o.host("f64.add", first, times(x.high, y.low));
+  return o.host("f64.add", o.host("f64.add", second, times(x.low, y.high)), times(x.low, y.low));
+}
+
+/** Product and sum as unevaluated pairs, their low parts added to odd (Boldo and Melquiond 2008). */
+const fmaD: Body = (o, [a, b, c]) => {
+  const product = o.host("f64.mul", a, b);
+  const error = productError(o, a, b, product);
+  const low = o.host("f64.add", c, error);
+  const lowRest = residual(o, c, error, low);
+  const high = o.host("f64.add", product, low);
+  const highRest = residual(o, product, low, high);
+  const small = o.host("f64.add", lowRest, highRest);
+  const lost = residual(o, lowRest, highRest, small);
+  const tail = toOdd(o, small, lost);
+  const result = o.host("f64.add", high, tail);
+  // Far enough from both ends that no error term is subnormal and nothing overflows.
+  const factors = o.both(
+    exponentWithin(o, D, a, D.bias - 450, D.bias + 450),
+    exponentWithin(o, D, b, D.bias - 450, D.bias + 450),
+  );
+  const addend = o.either(
+    exponentWithin(o, D, c, D.bias - 900, D.bias + 900),
+    isZero(o, magnitude(o, c)),
+  );
+  return {
+    result,
+    sure: o.both(o.both(factors, addend), isSafe(o, D, result)),
+    inexact: () => o.ne(magnitude(o, o.or(lost, residual(o, high, tail, result))), o.konst(0)),
+    exactOnly: true,
+  };
 };
 
 /** a − b = a + (−b); a NaN stays what it is. */
@@ -187,6 +238,6 @@ export const arithmetic = (f: Format) => {
   return {
     ...{ add: sum, sub: minus(f, sum), mul: wrap("mul", mul, mulD, mulS) },
     ...{ div: wrap("div", div, divD, divS), sqrt: wrap("sqrt", sqrt, sqrtD, sqrtS) },
-    fma: wrap("fma", fma, undefined, fmaS),
+    fma: wrap("fma", fma, fmaD, fmaS),
   };
 };

@@ -9,6 +9,7 @@ import { RV64D } from "../isa/d.ts";
 import { RV64F } from "../isa/f.ts";
 import { ZFH } from "../isa/zfh.ts";
 import { floatBits, type Rng, value } from "../random_streams.ts";
+import { exactFloat } from "./exact.ts";
 import { canonicalNaN, D, type Format, H, infinityOf, S, signBitOf } from "./format.ts";
 
 /** All but loads and stores. */
@@ -50,6 +51,20 @@ function nextToTie(r: Rng, f: Format): bigint[] {
   return [a | sign(), b | sign(), c | sign()];
 }
 
+/** c is about −a × b, and b about −a where there is no c: what is left is all rounding error. */
+function cancelling(r: Rng, f: Format, fused: boolean): bigint[] {
+  const ordinary = () => {
+    const field = BigInt(f.bias / 2 + r.below(f.bias) | 0);
+    const fraction = r.u64() >> BigInt(r.below(64)) & ((1n << BigInt(f.precision - 1)) - 1n);
+    return field << BigInt(f.precision - 1) | fraction;
+  };
+  const a = ordinary();
+  const beside = BigInt(r.below(5) - 2);
+  if (!fused) return [a, a + beside | signBitOf(f), 0n];
+  const b = ordinary();
+  return [a, b, exactFloat("mul", f, 0, [a, b]).bits + beside | signBitOf(f)];
+}
+
 /** Operand lists of three registers, `random` of each kind beside the corners. */
 export function* operandsFor(insn: Insn, r: Rng, random: number): Generator<bigint[]> {
   const f = sourceOf(insn);
@@ -60,8 +75,10 @@ export function* operandsFor(insn: Insn, r: Rng, random: number): Generator<bigi
     for (const b of insn.mapping.rs2 ? special : [0n]) yield [a, b, r.pick(special)];
   }
   for (let i = 0; i < random; i++) yield [any(), any(), any()];
-  if (insn.mapping.rs3) {
-    for (let i = 0; i < random; i++) yield nextToTie(r, f).map(box);
+  const fused = insn.mapping.rs3 !== undefined;
+  for (let i = 0; insn.mapping.rs2 !== undefined && i < random; i++) {
+    yield cancelling(r, f, fused).map(box);
+    if (fused) yield nextToTie(r, f).map(box);
   }
   if (insn.floats.has("rs1")) return;
   for (let i = 0; i < random; i++) yield [BigInt.asUintN(64, value(r)), 0n, 0n];
