@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { RiscvCpu } from "./mod.ts";
-import { FS_MASK, MSTATUS_WRITE } from "./mstatus.ts";
+import { FS_MASK, MSTATUS, MSTATUS_WRITE } from "./mstatus.ts";
 import { Oracle } from "./oracle.ts";
 import {
   floatValue,
@@ -92,9 +92,10 @@ class Pair {
       frm: BigInt(r.chance(80) ? r.below(5) : r.below(8)),
       fflags: BigInt(r.below(32)),
     };
-    const float = r.chance(85) ? FS_MASK : 0n; // A stream without its registers is a stream of traps.
+    const fs = r.chance(12) ? 0 : r.chance(60) ? 3 : 1 + r.below(2); // Off gives a stream of traps.
+    const float = BigInt(fs << MSTATUS.FS);
     const machine: Partial<Record<ArchSlot, bigint>> = {
-      mstatus: 0xa_0000_0000n | float | r.u64() & MSTATUS_WRITE & ~(3n << 11n) |
+      mstatus: 0xa_0000_0000n | float | r.u64() & MSTATUS_WRITE & ~(3n << 11n | FS_MASK) |
         (r.chance(50) ? 3n << 11n : 0n),
       mtvec: randomPc(r) & ~3n | BigInt(r.below(2)),
       medeleg: BigInt(r.u32()) & 0xb3ffn,
