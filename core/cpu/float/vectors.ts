@@ -7,15 +7,14 @@
 import type { Insn } from "../insn.ts";
 import { RV64D } from "../isa/d.ts";
 import { RV64F } from "../isa/f.ts";
-import { ZFH } from "../isa/zfh.ts";
+import { ZFH, ZFHMIN, ZFHMIN_D } from "../isa/zfh.ts";
 import { floatBits, type Rng, value } from "../random_streams.ts";
 import { exactFloat } from "./exact.ts";
 import { canonicalNaN, D, type Format, H, infinityOf, S, signBitOf } from "./format.ts";
 
 /** All but loads and stores. */
-export const COMPUTING: readonly Insn[] = [...RV64F, ...RV64D, ...ZFH].filter((i) =>
-  i.mapping.imm === undefined
-);
+export const COMPUTING: readonly Insn[] = [RV64F, RV64D, ZFHMIN, ZFHMIN_D, ZFH].flat()
+  .filter((i) => i.mapping.imm === undefined);
 
 /** Zeros, subnormals, ends of the normal range, ones, infinities, NaNs. */
 function corners(f: Format): bigint[] {

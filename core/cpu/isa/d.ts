@@ -5,14 +5,15 @@
  * @module
  */
 import { type Insn, insn } from "../insn.ts";
-import { between, D, instructionsOf, load, S, store } from "./float.ts";
+import { between, D, instructionsOf, load, moves, S, store } from "./float.ts";
 
 const SP = 2;
 
 export const fld = load(D);
 export const fsd = store(D);
 
-const compressed = [
+/** Needs C as well. */
+export const RV64DC: Insn[] = [
   insn({
     row: "001 uimm[5:3] rs1' uimm[7:6] rd' 00",
     asm: "c.fld fd', uimm(rs1')",
@@ -35,4 +36,4 @@ const compressed = [
   }),
 ];
 
-export const RV64D: Insn[] = [fld, fsd, ...instructionsOf(D), ...between(D, S), ...compressed];
+export const RV64D: Insn[] = [fld, fsd, ...moves(D), ...instructionsOf(D), ...between(D, S)];

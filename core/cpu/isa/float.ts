@@ -225,7 +225,7 @@ function conversions(f: Format): Insn[] {
 }
 
 /** Bits between the register files: the low ones, sign-extended, and back under a box. */
-function moves(f: Format): Insn[] {
+export function moves(f: Format): Insn[] {
   const { unit } = MEMORY[f.letter];
   const suffix = f === S ? "w" : unit;
   return [
@@ -263,6 +263,5 @@ export const instructionsOf = (f: Format): Insn[] => [
   ...arithmetic(f),
   ...comparisons(f),
   ...conversions(f),
-  ...moves(f),
 ];
 export { D, H, S };
