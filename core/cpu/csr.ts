@@ -7,6 +7,7 @@
  */
 import {
   COUNTEREN_WRITE,
+  FS_MASK,
   IRQ,
   IRQ_ALL,
   IRQ_S,
@@ -16,6 +17,7 @@ import {
   MSTATUS_WRITE,
   SATP,
   SATP_PPN,
+  SD,
   SSTATUS_READ,
   SSTATUS_WRITE,
 } from "./mstatus.ts";
@@ -76,17 +78,25 @@ function csr(number: number, name: string, x: Options): CsrDef {
 const merge = <V, C>(o: Ops<V, C>, old: V, v: V, mask: bigint): V =>
   mask === -1n ? v : o.or(o.and(old, o.konst(~mask)), o.and(v, o.konst(mask)));
 
-/** Writes bits of mstatus. MPP keeps its value when asked for 2; MXR is not part of a TLB tag. */
+/** Writes bits of mstatus. FS is zero without F. MPP keeps its value when asked for 2; MXR is not part of a TLB tag. */
 function writeMstatus<V, C>(o: Ops<V, C>, v: V, mask: bigint): void {
   const old = o.get("mstatus");
   const mpp = 3n << BigInt(MSTATUS.MPP);
   const reserved = o.eq(o.and(v, o.konst(mpp)), o.konst(2n << BigInt(MSTATUS.MPP)));
   const kept = o.select(reserved, o.or(o.and(v, o.konst(~mpp)), o.and(old, o.konst(mpp))), v);
-  const next = merge(o, old, kept, mask);
+  const floats = feature(o, "f");
+  const legal = o.select(floats, kept, o.and(kept, o.konst(~FS_MASK)));
+  const next = merge(o, old, legal, mask);
   o.set("mstatus", next);
   o.set("dirty", o.konst(1));
   o.when(bitSet(o, o.xor(old, next), MSTATUS.MXR), () => o.flushTlb());
 }
+
+const readMstatus: Read = (o) => {
+  const v = o.get("mstatus");
+  const dirty = o.eq(o.and(v, o.konst(FS_MASK)), o.konst(FS_MASK));
+  return o.select(dirty, o.or(v, o.konst(SD)), v);
+};
 
 function writeMip<V, C>(o: Ops<V, C>, v: V, mask: V): void {
   const old = o.get("mip");
@@ -183,7 +193,7 @@ const stopTimer = <V, C>(o: Ops<V, C>): void => {
 
 const supervisor = [
   csr(0x100, "sstatus", {
-    read: (o) => o.and(o.get("mstatus"), o.konst(SSTATUS_READ)),
+    read: (o) => o.and(readMstatus(o), o.konst(SSTATUS_READ | SD)),
     write: (o, v) => writeMstatus(o, v, SSTATUS_WRITE),
   }),
   csr(0x104, "sie", {
@@ -226,7 +236,7 @@ const supervisor = [
 
 const machine = [
   csr(0x300, "mstatus", {
-    slot: "mstatus",
+    read: readMstatus,
     write: (o, v) => writeMstatus(o, v, MSTATUS_WRITE),
   }),
   csr(0x301, "misa", { slot: "misa", write: () => {} }),
@@ -292,7 +302,27 @@ const machine = [
   csr(0xf15, "mconfigptr", {}),
 ];
 
+/** Bits of fcsr, kept in two slots (Unprivileged ISA, "Floating-Point Control and Status Register"). */
+const float = (number: number, name: string, read: Read, write: Write) =>
+  csr(number, name, {
+    read,
+    write: (o, v) => {
+      write(o, v);
+      o.set("mstatus", o.or(o.get("mstatus"), o.konst(FS_MASK)));
+    },
+    needs: "f",
+    allowed: (o) => o.ne(o.and(o.get("mstatus"), o.konst(FS_MASK)), o.konst(0)),
+  });
+const setFlags: Write = (o, v) => o.set("fflags", o.and(v, o.konst(31)));
+const setMode: Write = (o, v) => o.set("frm", o.and(v, o.konst(7)));
+
 const unprivileged = [
+  float(0x001, "fflags", (o) => o.get("fflags"), setFlags),
+  float(0x002, "frm", (o) => o.get("frm"), setMode),
+  float(0x003, "fcsr", (o) => o.or(o.shl(o.get("frm"), o.konst(5)), o.get("fflags")), (o, v) => {
+    setFlags(o, v);
+    setMode(o, o.shr(v, o.konst(5)));
+  }),
   csr(0xc00, "cycle", { read: cycle.read, allowed: (o) => counter(o, 0) }),
   csr(0xc01, "time", { read: (o) => o.call(time), allowed: (o) => counter(o, 1) }),
   csr(0xc02, "instret", { read: instret.read, allowed: (o) => counter(o, 2) }),

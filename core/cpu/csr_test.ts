@@ -10,7 +10,10 @@ const XL = 0xa_0000_0000n;
 
 /** Number, what reads back after all ones were written, and after zero. */
 const WARL: [number, bigint, bigint][] = [
-  [0x100, 0x2_000c_0122n, 0x2_0000_0000n],
+  [0x001, 31n, 0n],
+  [0x002, 7n, 0n],
+  [0x003, 255n, 0n],
+  [0x100, 1n << 63n | 0x2_000c_6122n, 0x2_0000_0000n], // FS all ones shows as SD.
   [0x105, 0n, 0n], // Mode 3 is reserved: the write changes nothing.
   [0x106, 7n, 0n],
   [0x10a, 0xf1n, 0n],
@@ -20,8 +23,8 @@ const WARL: [number, bigint, bigint][] = [
   [0x143, ONES, 0n],
   [0x14d, ONES, 0n],
   [0x180, 0n, 0n], // Mode 15 is reserved.
-  [0x300, XL | 0x7e_19aan, XL],
-  [0x301, 0x8000_0000_0014_1105n, 0x8000_0000_0014_1105n],
+  [0x300, 1n << 63n | XL | 0x7e_79aan, XL],
+  [0x301, 0x8000_0000_0014_112dn, 0x8000_0000_0014_112dn],
   [0x302, 0xb3ffn, 0n],
   [0x303, 0x222n, 0n],
   [0x304, 0xaaan, 0n],
@@ -163,9 +166,10 @@ for (const c of CSRS) {
     const needed = c.number >> 8 & 3;
     const counter = c.number >= 0xc00 && c.number < 0xc20; // Closed by mcounteren after reset.
     const gated = counter || c.name === "stimecmp"; // And by menvcfg.
+    const float = c.number < 4; // Closed by mstatus.FS.
     const readOnly = (c.number >> 10 & 3) === 3;
     for (const [name, priv] of Object.entries(PRIVILEGE) as [keyof typeof PRIVILEGE, number][]) {
-      const open = priv === 3 || priv >= needed && !gated;
+      const open = !float && (priv === 3 || priv >= needed && !gated);
       for (const write of [false, true]) {
         const { bits } = word(
           "csrrs",
@@ -180,7 +184,7 @@ for (const c of CSRS) {
 }
 
 Deno.test("CSR numbers that no register has: illegal instructions", () => {
-  for (const csr of [0x000, 0x001, 0x5a8, 0x7a5, 0xc20, 0xfff]) {
+  for (const csr of [0x000, 0x004, 0x5a8, 0x7a5, 0xc20, 0xfff]) {
     assert.equal(trapOf("M", word("csrrs", { rd: 1, csr }).bits)?.cause, 2n);
   }
 });

@@ -9,9 +9,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { extensionsOf, featureBits, misa } from "./extensions.ts";
 import { ISA, RiscvCpu } from "./mod.ts";
-import { MSTATUS_WRITE, SATP } from "./mstatus.ts";
+import { FS_MASK, MSTATUS, MSTATUS_WRITE, SATP } from "./mstatus.ts";
 import { Oracle } from "./oracle.ts";
 import {
+  floatValue,
   pointer,
   RAM_BASE,
   RAM_BYTES,
@@ -23,7 +24,7 @@ import {
   ROOTS,
   watched,
 } from "./random_streams.ts";
-import { ARCH_SLOTS, type ArchSlot, Stop } from "./state.ts";
+import { ARCH_SLOTS, type ArchSlot, FLOAT_REGISTERS, Stop } from "./state.ts";
 import { disassemble } from "./disassemble.ts";
 
 const NS = 100;
@@ -94,9 +95,13 @@ class Pair {
       mip: BigInt(r.below(0x1000) & 0x222),
       stimecmp: BigInt(this.cpu.hart(0).icount + r.below(200)),
       scounteren: BigInt(r.below(8)),
+      frm: BigInt(r.chance(80) ? r.below(5) : r.below(8)),
+      fflags: BigInt(r.below(32)),
     };
+    const fs = r.chance(12) ? 0 : r.chance(60) ? 3 : 1 + r.below(2); // Off gives a stream of traps.
+    const float = BigInt(fs << MSTATUS.FS);
     const machine: Partial<Record<ArchSlot, bigint>> = {
-      mstatus: 0xa_0000_0000n | r.u64() & MSTATUS_WRITE & ~(3n << 11n) |
+      mstatus: 0xa_0000_0000n | float | r.u64() & MSTATUS_WRITE & ~(3n << 11n | FS_MASK) |
         (r.chance(50) ? 3n << 11n : 0n),
       mtvec: randomPc(r) & ~3n | BigInt(r.below(2)),
       medeleg: BigInt(r.u32()) & 0xb3ffn,
@@ -109,7 +114,8 @@ class Pair {
       mepc: randomPc(r),
       sepc: randomPc(r),
     };
-    this.#patch(sbi ? slots : { ...slots, ...machine });
+    const supervisor = { mstatus: this.oracle.get("mstatus") & ~FS_MASK | float };
+    this.#patch({ ...slots, ...(sbi ? supervisor : machine) });
     this.registers();
   }
   #satp(): bigint {
@@ -130,6 +136,11 @@ class Pair {
       this.cpu.hart(0).setX(i, v);
       this.oracle.regs[i] = v;
     }
+    FLOAT_REGISTERS.forEach((slot, i) => {
+      const v = floatValue(this.r);
+      this.cpu.hart(0).setFp(i, v);
+      this.oracle.set(slot, v);
+    });
   }
   /** Something from outside: a wire, a pointer, a jump, or a DMA write. */
   disturb(): void {

@@ -21,6 +21,8 @@ const EXTENSIONS: Record<string, Extension> = {
   i: { always: true },
   m: {},
   a: {},
+  f: {},
+  d: { needs: ["f"] },
   c: { always: true },
   zicbom: {},
   zicboz: {},
@@ -31,6 +33,8 @@ const EXTENSIONS: Record<string, Extension> = {
   zifencei: { always: true },
   zihintpause: { always: true },
   zawrs: {},
+  zfh: { needs: ["zfhmin"] },
+  zfhmin: { needs: ["f"] },
   zba: {},
   zbb: {},
   zbc: {},
@@ -91,7 +95,18 @@ export function described(has: ExtensionSet): { names: string[]; isa: string; mm
 
 /** Extensions that the definitions ask about while they run, by bit of the slot `features`. */
 const FEATURES = [
-  ...["sstc", "sv48", "sv57", "svade", "svadu", "svnapot", "svpbmt", "zicbom", "zicboz"] as const,
+  ...[
+    "f",
+    "sstc",
+    "sv48",
+    "sv57",
+    "svade",
+    "svadu",
+    "svnapot",
+    "svpbmt",
+    "zicbom",
+    "zicboz",
+  ] as const,
 ] as const;
 export type Feature = typeof FEATURES[number];
 

@@ -15,7 +15,7 @@ import {
   setSlot,
 } from "./emit.ts";
 import { ENTRY, TLB } from "./layout.ts";
-import type { Bytes, Csr, Extend, Fields, Imm, Reg, Routine } from "./ops.ts";
+import type { Bytes, Csr, Fields, Fill, Imm, Reg, Rm, Routine } from "./ops.ts";
 import { type Code, i32, i64 } from "./wasm/code.ts";
 import type { Func, Label, Local } from "./wasm/module.ts";
 
@@ -24,6 +24,8 @@ export const ENTRY_FIELDS: Fields = {
   rd: ENTRY.rd,
   rs1: ENTRY.rs1,
   rs2: ENTRY.rs2,
+  rs3: ENTRY.rs3,
+  rm: ENTRY.rm,
   imm: ENTRY.imm,
   csr: ENTRY.rs2,
 };
@@ -52,9 +54,11 @@ export interface AccessFuncs {
   reserveAddr: Func;
 }
 
-/** What completes an access from outside: bytes | signed << 4 | instruction length << 8. */
-export const accessMeta = (bytes: Bytes, e: Extend, length: number) =>
-  bytes | (e === "signed" ? 16 : 0) | length << 8;
+/** What completes an access from outside: bytes, how the rest is filled, instruction length << 8. */
+export const accessMeta = (bytes: Bytes, e: Fill, length: number) =>
+  bytes | (e === "signed" ? META_SIGNED : e === "boxed" ? META_BOXED : 0) | length << 8;
+export const META_SIGNED = 16;
+export const META_BOXED = 32;
 
 /** Address of the TLB entry for `va` in the bank at `bank`. */
 export const tlbEntry = (bank: Code, va: Code): Code =>
@@ -101,6 +105,15 @@ export class HandlerOps extends EmitOps {
   }
   override setX(r: Reg, v: Code): void {
     this.f.emit(i64.store(i32.add(H, this.#entry16(r)), v));
+  }
+  override fp(r: Reg): Code {
+    return this.x(r);
+  }
+  override setFp(r: Reg, v: Code): void {
+    this.setX(r, v);
+  }
+  override rm(m: Rm): Code {
+    return this.f.bind("i64", i64.extendU(this.#entry16(m)));
   }
   override pc(): Code {
     return this.f.bind("i64", this.#pcAt(0));
@@ -163,7 +176,7 @@ export class HandlerOps extends EmitOps {
   #host(entry: Code, va: Code): Code {
     return i32.add(i32.wrap(va), i32.load(entry, TLB.payload));
   }
-  override load(bytes: Bytes, e: Extend, addr: Code): Code {
+  override load(bytes: Bytes, e: Fill, addr: Code): Code {
     const f = this.f;
     const va = f.bind("i64", addr);
     const entry = f.bind("i32", tlbEntry(f.get(this.frame.bank), va));
@@ -227,5 +240,18 @@ export class HandlerOps extends EmitOps {
   #physical(host: Code): Code {
     const { ram, ramBase } = this.routines.layout;
     return i64.add(i64.extendU(i32.sub(host, i32.const(ram))), i64.const(ramBase));
+  }
+}
+
+/**
+ * `Ops` for an instruction in a function of its own: (h, ep) → 0, or 1 when it did not complete. It
+ * goes on to the next instruction and touches no memory.
+ */
+export class OutlineOps extends HandlerOps {
+  protected override leave(): void {
+    this.f.return(i32.const(1));
+  }
+  override end(): void {
+    this.f.emit(i32.const(0));
   }
 }

@@ -6,8 +6,9 @@
  */
 import { csrIndex } from "./csr.ts";
 import { type ExtensionSet, featureBits, misa } from "./extensions.ts";
+import { META_BOXED, META_SIGNED } from "./handler.ts";
 import type { InterpreterExports } from "./interpreter.ts";
-import { CAUSE, IRQ, IRQ_S, MENVCFG, MSTATUS_RESET } from "./mstatus.ts";
+import { CAUSE, FS_MASK, IRQ, IRQ_S, MENVCFG, MSTATUS_RESET } from "./mstatus.ts";
 import {
   Access,
   ARCH_SLOTS,
@@ -40,6 +41,9 @@ const W = Object.fromEntries(Object.entries(SLOT).map(([s, at]) => [s, at >> 2])
 >;
 const TWO32 = 4294967296;
 const STCE_HIGH = 1 << (MENVCFG.STCE - 32);
+const FS = Number(FS_MASK);
+/** Highest of the floating-point CSRs, which mstatus.FS closes to the guest. */
+const FCSR = 0x003;
 const NS_PER_SECOND = 1_000_000_000;
 
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
@@ -116,6 +120,13 @@ export class Hart {
   setX(i: number, v: bigint): void {
     if (i !== 0) this.#mem.setBigUint64(i * 8, BigInt.asUintN(64, v), true);
   }
+  /** Floating-point register, NaN boxes included. */
+  fp(i: number): bigint {
+    return this.#big(W.f0 + i * 2);
+  }
+  setFp(i: number, v: bigint): void {
+    this.#setBig(W.f0 + i * 2, v);
+  }
   xLo(i: number): number {
     return this.#words[i * 2];
   }
@@ -140,8 +151,11 @@ export class Hart {
   }
   #asMachine<T>(act: (index: bigint) => T, n: number): T {
     const priv = this.priv;
+    const off = n <= FCSR && !(this.#words[W.mstatus] & FS);
     this.#setBig(W.priv, 3);
+    if (off) this.#words[W.mstatus] |= FS;
     const result = act(BigInt(csrIndex(n)));
+    if (off) this.#words[W.mstatus] &= ~FS;
     const failed = this.#lo(W.status) !== 0 && (n >> 10 & 3) !== 3;
     this.#setBig(W.status, 0);
     this.#setBig(W.priv, priv);
@@ -264,8 +278,13 @@ export class Hart {
     const meta = this.#lo(W.accessMeta);
     const size = meta & 15;
     const unused = 32 - size * 8;
-    if (size < 4) lo = meta & 16 ? lo << unused >> unused : lo << unused >>> unused;
-    if (size < 8) hi = meta & 16 ? lo >> 31 : 0;
+    if (size < 4) lo = meta & META_SIGNED ? lo << unused >> unused : lo << unused >>> unused;
+    if (size < 8) hi = meta & META_SIGNED ? lo >> 31 : 0;
+    if (meta & META_BOXED) {
+      if (size < 4) lo |= -1 << size * 8;
+      if (size < 8) hi = -1;
+      this.#words[W.mstatus] |= FS;
+    }
     const at = this.#lo(W.accessRd) >> 2;
     this.#words[at] = lo;
     this.#words[at + 1] = hi;

@@ -8,7 +8,7 @@
 import { AccessPaths } from "./access.ts";
 import { csrModify, csrRead, csrWrite } from "./csr.ts";
 import { getSlot, getSlot32, H, RoutineSet, setSlot } from "./emit.ts";
-import { ENTRY_FIELDS, type Frame, HandlerOps, tlbEntry } from "./handler.ts";
+import { ENTRY_FIELDS, type Frame, HandlerOps, OutlineOps, tlbEntry } from "./handler.ts";
 import type { Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
 import { CODE_PAGE, ENTRY, type Layout, PAGE, PSEUDO, TLB } from "./layout.ts";
@@ -271,6 +271,11 @@ function emitDispatch(p: Parts, frame: Frame, bail: () => void): Map<Insn, Opera
   const cases = pseudoHandlers(p, frame, bail);
   for (const insn of INSNS) {
     const far = cases.length;
+    if (isOutlined(insn)) {
+      cases.push(() => emitOutlined(p, frame, insn));
+      operations.set(insn, { far });
+      continue;
+    }
     cases.push(() => void emitHandler(p, frame, insn, false));
     const branches = branchesIn(p, insn);
     if (branches) cases.push(() => void emitHandler(p, frame, insn, true));
@@ -279,6 +284,24 @@ function emitDispatch(p: Parts, frame: Frame, bail: () => void): Map<Insn, Opera
   f.switch(i32.load16u(f.get(frame.ep), ENTRY.op), cases);
   f.unreachable();
   return operations;
+}
+
+/** Floating point would make the main function large, and everything in it slower. */
+const isOutlined = (insn: Insn) => insn.floats.size > 0 && insn.mapping.imm === undefined;
+
+/** Frame of code that is outside the main function, or thrown away. */
+const NOWHERE: Frame = {
+  ...{ ep: 1, left: 0, delta: 0, bank: 0 },
+  ...{ next: { depth: 0 }, refetch: { depth: 0 }, check: { depth: 0 }, leave: { depth: 0 } },
+};
+
+function emitOutlined(p: Parts, frame: Frame, insn: Insn): void {
+  const f = p.routines.module.func(insn.name, ["i32", "i32"], ["i32"]);
+  const ops = new OutlineOps(f, p.routines, NOWHERE, p.access, insn.row.length, false);
+  insn.sem(ops, ENTRY_FIELDS);
+  ops.end();
+  p.f.if(p.f.call(f, H, p.f.get(frame.ep)), () => p.f.br(frame.leave), undefined, false);
+  new HandlerOps(p.f, p.routines, frame, p.access, insn.row.length, false).end();
 }
 
 function emitHandler(p: Parts, frame: Frame, insn: Insn, near: boolean): HandlerOps {
@@ -291,12 +314,7 @@ function emitHandler(p: Parts, frame: Frame, insn: Insn, near: boolean): Handler
 /** Tries the semantics on a function that is thrown away. */
 function branchesIn(p: Parts, insn: Insn): boolean {
   const scratch = new Module(1).func("scratch", ["i32", "i32"], ["i32"]);
-  const label = { depth: 0 };
-  const frame = {
-    ...{ ep: 0, left: 0, delta: 0, bank: 0 },
-    ...{ next: label, refetch: label, check: label, leave: label },
-  };
-  return emitHandler({ ...p, f: scratch }, frame, insn, false).branches;
+  return emitHandler({ ...p, f: scratch }, NOWHERE, insn, false).branches;
 }
 
 /** The order of PSEUDO. None of them is an instruction: each gives its count back. */

@@ -5,7 +5,8 @@
  *
  * A decoded page holds one 16-byte entry for each two bytes of a 4 KiB page of RAM, so the address
  * of an entry gives the pc and the reverse. Entry: u16 operation, u16 rd, u16 rs1, u16 rs2 (byte
- * offsets from the hart; rs2 is the CSR's index where there is one), i64 immediate.
+ * offsets from the hart; rs2 is the CSR's index where there is one), i64 immediate, or u16 rounding
+ * mode and u16 rs3 in its halves.
  *
  * @module
  */
@@ -39,7 +40,7 @@ export const BANK = {
 } as const;
 
 export const ENTRY_BYTES = 16;
-export const ENTRY = { op: 0, rd: 2, rs1: 4, rs2: 6, imm: 8 } as const;
+export const ENTRY = { op: 0, rd: 2, rs1: 4, rs2: 6, imm: 8, rm: 8, rs3: 12 } as const;
 /** Operations that are no instruction. A zeroed entry asks to be decoded. */
 export const PSEUDO = { decode: 0, cross: 1, straddle: 2, illegal: 3, count: 4 } as const;
 

@@ -1,5 +1,6 @@
 /**
- * RV64 harts with M, S and U modes, interpreted by generated WebAssembly. Every instruction, CSR, trap and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
+ * RV64 harts with M, S and U modes, interpreted by generated WebAssembly. Every instruction, CSR, trap
+ * and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
  * Source: RISC-V Unprivileged ISA 20240411 and Privileged ISA 20240411.
  *
  * @module
@@ -19,8 +20,8 @@ export { Hart, type Privilege } from "./hart.ts";
 export { Stop } from "./state.ts";
 
 /** What harts have unless they are asked for something else. */
-export const ISA = "rv64imac_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
-  "_zawrs_zba_zbb_zbc_zbs_sstc_sv39_sv48_sv57_svadu_svinval_svnapot_svpbmt";
+export const ISA = "rv64imafdc_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
+  "_zawrs_zfh_zfhmin_zba_zbb_zbc_zbs_sstc_sv39_sv48_sv57_svadu_svinval_svnapot_svpbmt";
 
 export interface CpuOptions {
   harts: number;

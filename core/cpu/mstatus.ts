@@ -14,6 +14,7 @@ export const MSTATUS = {
   MPIE: 7,
   SPP: 8,
   MPP: 11, // Two bits.
+  FS: 13, // Two bits.
   MPRV: 17,
   SUM: 18,
   MXR: 19,
@@ -22,14 +23,19 @@ export const MSTATUS = {
   TSR: 22,
 } as const;
 
+const WIDE: readonly string[] = ["MPP", "FS"];
 const all = (...names: (keyof typeof MSTATUS)[]) =>
-  names.reduce((m, n) => m | (n === "MPP" ? 3n << 11n : bit(MSTATUS[n])), 0n);
+  names.reduce((m, n) => m | (WIDE.includes(n) ? 3n : 1n) << BigInt(MSTATUS[n]), 0n);
 
-export const SSTATUS_WRITE = all("SIE", "SPIE", "SPP", "SUM", "MXR");
+export const SSTATUS_WRITE = all("SIE", "SPIE", "SPP", "FS", "SUM", "MXR");
 export const MSTATUS_WRITE = SSTATUS_WRITE |
   all("MIE", "MPIE", "MPP", "MPRV", "TVM", "TW", "TSR");
 /** UXL = SXL = 64 bits, read-only. */
 const UXL = 2n << 32n;
+/** Off, Initial, Clean, Dirty; all ones are Dirty. */
+export const FS_MASK = all("FS");
+/** Some extension's state is dirty: read-only, follows FS. */
+export const SD = bit(63);
 export const MSTATUS_RESET = UXL | (2n << 34n);
 export const SSTATUS_READ = SSTATUS_WRITE | UXL;
 

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import type { FloatOp, Format } from "./float/format.ts";
 import type { Slot, SlotArray, Stop } from "./state.ts";
 
 /** Operands are handles whose meaning belongs to the implementation of `Ops`. */
@@ -16,16 +17,33 @@ export type Reg = number & { readonly __reg?: never };
 export type Imm = number & { readonly __imm?: never };
 export type Csr = number & { readonly __csr?: never };
 
+export type Rm = number & { readonly __rm?: never };
+
 export interface Fields {
   rd: Reg;
   rs1: Reg;
   rs2: Reg;
+  rs3: Reg;
+  rm: Rm;
   imm: Imm;
   csr: Csr;
 }
 
 export type Bytes = 1 | 2 | 4 | 8;
 export type Extend = "signed" | "unsigned";
+/** `boxed`: the value goes to a floating-point register, under ones (NaN boxing). */
+export type Fill = Extend | "boxed";
+
+/** IEEE 754 of the host, on bit patterns, rounding to nearest even. NaNs have any bits. */
+export type HostOp =
+  | "f64.add"
+  | "f64.sub"
+  | "f64.mul"
+  | "f64.div"
+  | "f64.sqrt"
+  | "f64.promote_f32"
+  | "f32.demote_f64"
+  | "f64.convert_i64_s";
 
 export interface Var<V> {
   get(): V;
@@ -47,6 +65,11 @@ export interface Ops<V, C> {
   csr(c: Csr): V;
   x(r: Reg): V;
   setX(r: Reg, v: V): void;
+  /** Floating-point registers, 64 bits as they are. */
+  fp(r: Reg): V;
+  setFp(r: Reg, v: V): void;
+  /** The rounding-mode field. */
+  rm(m: Rm): V;
   /** Address of this instruction, and of the next one in memory. */
   pc(): V;
   nextPc(): V;
@@ -73,7 +96,12 @@ export interface Ops<V, C> {
   /** How many bits are set. */
   popcount(v: V): V;
   /** The low `bytes` of v, extended. */
-  extend(v: V, bytes: Bytes, e: Extend): V;
+  extend(v: V, bytes: Bytes, e: Fill): V;
+
+  // Floating point.
+  host(op: HostOp, ...args: V[]): V;
+  /** `mode` is a valid rounding mode. Raises flags; operands and result are bits of `format`. */
+  float(op: FloatOp, format: Format, mode: V, ...args: V[]): V;
 
   // Conditions.
   eq(a: V, b: V): C;
@@ -108,7 +136,7 @@ export interface Ops<V, C> {
   stop(s: Stop): void;
 
   // Memory as the instruction sees it.
-  load(bytes: Bytes, e: Extend, addr: V): V;
+  load(bytes: Bytes, e: Fill, addr: V): V;
   store(bytes: Bytes, addr: V, v: V): void;
   /** Read-modify-write; gives the old value, sign-extended. */
   amo(bytes: 4 | 8, addr: V, change: (old: V) => V): V;

@@ -5,11 +5,21 @@
  * @module
  */
 import { csrIndex } from "./csr.ts";
+import { exactFloat } from "./float/exact.ts";
+import type { FloatOp, Format } from "./float/format.ts";
 import { type Decoder, operands } from "./insn.ts";
 import { DECODER } from "./isa/mod.ts";
 import { CAUSE } from "./mstatus.ts";
-import type { Bytes, Extend, Ops, Routine, Var } from "./ops.ts";
-import { Access, ARCH_SLOTS, type Slot, type SlotArray, slotAt, Stop } from "./state.ts";
+import type { Bytes, Extend, Fill, HostOp, Ops, Routine, Var } from "./ops.ts";
+import {
+  Access,
+  ARCH_SLOTS,
+  FLOAT_REGISTERS,
+  type Slot,
+  type SlotArray,
+  slotAt,
+  Stop,
+} from "./state.ts";
 import { TRANSLATE, TRANSLATE_REST } from "./translate.ts";
 import { nextInterrupt, takeTrap } from "./trap.ts";
 
@@ -120,6 +130,11 @@ export class Oracle implements Ops<bigint, boolean> {
   setX(r: number, v: bigint): void {
     if (r !== 0) this.regs[r] = u64(v);
   }
+  fp = (r: number) => this.get(FLOAT_REGISTERS[r]);
+  setFp(r: number, v: bigint): void {
+    this.set(FLOAT_REGISTERS[r], u64(v));
+  }
+  rm = (m: number) => BigInt(m);
   pc = () => this.get("pc");
   nextPc = () => u64(this.get("pc") + this.#length);
 
@@ -151,9 +166,18 @@ export class Oracle implements Ops<bigint, boolean> {
   clz = (v: bigint) => v === 0n ? 64n : 64n - BigInt(v.toString(2).length);
   ctz = (v: bigint) => v === 0n ? 64n : BigInt((v & -v).toString(2).length - 1);
   popcount = (v: bigint) => BigInt(v.toString(2).replaceAll("0", "").length);
-  extend(v: bigint, bytes: Bytes, e: Extend): bigint {
+  extend(v: bigint, bytes: Bytes, e: Fill): bigint {
     const bits = bytes * 8;
+    if (e === "boxed") return u64(v | -1n << BigInt(bits));
     return e === "signed" ? u64(BigInt.asIntN(bits, v)) : BigInt.asUintN(bits, v);
+  }
+  host(op: HostOp): bigint {
+    throw new Error(`${op}: the oracle computes without the host's floating point`);
+  }
+  float(op: FloatOp, format: Format, mode: bigint, ...args: bigint[]): bigint {
+    const { bits, flags } = exactFloat(op, format, Number(mode), args);
+    this.set("fflags", this.get("fflags") | BigInt(flags));
+    return bits;
   }
   eq = (a: bigint, b: bigint) => a === b;
   ne = (a: bigint, b: bigint) => a !== b;
@@ -239,7 +263,7 @@ export class Oracle implements Ops<bigint, boolean> {
     this.access = { gpa: pa, bytes, value, va: addr };
     throw new Stopped(store ? Stop.Store : Stop.Load);
   }
-  load(bytes: Bytes, e: Extend, addr: bigint): bigint {
+  load(bytes: Bytes, e: Fill, addr: bigint): bigint {
     const pieces = this.#pieces(addr, bytes, Access.Load);
     if (!pieces.every((p) => this.inRam(p.pa))) {
       return this.extend(this.#outside(addr, bytes, pieces[0].pa, false, 0n), bytes, e);

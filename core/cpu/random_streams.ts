@@ -5,6 +5,7 @@
  * @module
  */
 import { csrNumbers } from "./csr.ts";
+import { D, type Format, H, S } from "./float/format.ts";
 import { encode, type Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
 import { PTE, SATP } from "./mstatus.ts";
@@ -90,8 +91,34 @@ export function value(r: Rng): bigint {
 export const registerValue = (r: Rng, i: number): bigint =>
   i >= 8 && i < 16 ? pointer(r) : i === 2 ? pointer(r) & ~7n : i === 5 ? codeAddress(r) : value(r);
 
+/** Bits of one format, favouring the ends of its ranges and what lies just beside them. */
+export function floatBits(r: Rng, f: Format): bigint {
+  const [width, fraction] = [BigInt(f.bytes * 8), BigInt(f.precision - 1)];
+  const sign = r.chance(50) ? 1n << (width - 1n) : 0n;
+  const mask = (1n << (width - 1n)) - 1n;
+  if (r.chance(25)) return sign | r.u64() & mask;
+  const fields = [0, 1, 2, f.bias - 1, f.bias, f.bias + 1, 2 * f.bias - 1, 2 * f.bias];
+  const near = f.bias - f.precision - 2 + r.below(2 * f.precision + 4);
+  const special = 2 * f.bias + 1;
+  const field = r.chance(10) ? special : r.chance(50) ? r.pick(fields) : near & special;
+  const ones = (1n << fraction) - 1n;
+  const one = 1n << BigInt(r.below(Number(fraction)));
+  const fractions = [0n, 1n, ones, ones - 1n, 1n << (fraction - 1n), one, one - 1n, ones - one];
+  const low = r.chance(30) ? r.u64() & ones : r.pick(fractions);
+  return sign | BigInt(field) << fraction | low;
+}
+/** For a floating-point register: usually boxed. */
+export function floatValue(r: Rng, f: Format = r.pick([S, D, D, H])): bigint {
+  const bits = floatBits(r, f);
+  const box = -1n << BigInt(f.bytes * 8);
+  return BigInt.asUintN(64, f === D || r.chance(5) ? bits : bits | box);
+}
+
 const CSR_NUMBERS = csrNumbers();
 const OFTEN = [
+  0x001,
+  0x002,
+  0x003,
   0x100,
   0x104,
   0x140,
@@ -107,7 +134,7 @@ const OFTEN = [
   0x141,
 ];
 const RARE = /^(wfi|ecall|ebreak|c\.ebreak|mret|sret|sfence)/;
-const MEMORY = /^(c\.)?(l[bhwd]u?|s[bhwd]|lr|sc|amo)/;
+const MEMORY = /^(c\.)?(f?l[bhwd]u?|f?s[bhwd]|lr|sc|amo)/;
 
 function operandValue(r: Rng, insn: Insn, name: string): number {
   const o = insn.row.operands.get(name)!;
@@ -221,8 +248,8 @@ export function randomRam(r: Rng, user: boolean): Uint8Array<ArrayBuffer> {
   const ram = new Uint8Array(RAM_BYTES);
   const view = new DataView(ram.buffer);
   fillCode(r, view);
-  for (let at = DATA_PAGE * PAGE; at < TABLE_PAGE * PAGE; at += 4) {
-    view.setUint32(at, r.u32(), true);
+  for (let at = DATA_PAGE * PAGE; at < TABLE_PAGE * PAGE; at += 8) {
+    view.setBigUint64(at, r.chance(50) ? r.u64() : floatValue(r), true);
   }
   fillTables(r, view, user);
   return ram;

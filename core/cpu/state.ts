@@ -12,6 +12,12 @@ const PMP_ADDRESSES = Array.from({ length: PMP_ENTRIES }, (_, i) => `pmpaddr${i}
 const TRIGGERS = [0, 1, 2, 3];
 const TRIGGER_CONTROLS = TRIGGERS.map((i) => `tdata1_${i}` as const);
 const TRIGGER_ADDRESSES = TRIGGERS.map((i) => `tdata2_${i}` as const);
+export const FLOAT_REGISTERS = [
+  ...["f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7"] as const,
+  ...["f8", "f9", "f10", "f11", "f12", "f13", "f14", "f15"] as const,
+  ...["f16", "f17", "f18", "f19", "f20", "f21", "f22", "f23"] as const,
+  ...["f24", "f25", "f26", "f27", "f28", "f29", "f30", "f31"] as const,
+] as const;
 
 /** Slots that make up the architectural state, beside pc and x1..x31. */
 const ARCHITECTURAL = [
@@ -51,6 +57,9 @@ const ARCHITECTURAL = [
   "senvcfg",
   "satp",
   "stimecmp",
+  "fflags", // NV 16, DZ 8, OF 4, UF 2, NX 1.
+  "frm",
+  ...FLOAT_REGISTERS,
 ] as const;
 
 /** `features`: bit per optional behaviour, see extensions.ts. */
