@@ -26,7 +26,7 @@ const recordOptions = object({
   })),
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
     description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
-      bench, trap, mmode). Raw bytes are placed with --load.`,
+      bench, flops, trap, mmode). Raw bytes are placed with --load.`,
   })),
   load: multiple(option("--load", values.load, {
     description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,
@@ -52,6 +52,11 @@ const recordOptions = object({
     128 * 2 ** 20,
   ),
   harts: withDefault(option("--harts", values.count, doc(say`Harts (virtual CPUs).`)), 1),
+  isa: optional(option("--isa", string({ metavar: "ISA" }), {
+    description:
+      say`What the harts have, such as rv64imac_zba_sstc_sv39; the rest is illegal and not
+      in the device tree. Default: everything, as core/cpu/README.md lists it.`,
+  })),
   serial: optional(option("--serial", values.serial, {
     description: say`Serial device that the guest's console goes through: sifive, 16550 or virtio,
       with ,PROPERTY=VALUE for its properties. Default: 16550.`,

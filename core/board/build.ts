@@ -110,6 +110,7 @@ function buildCpu(spec: MachineSpec): RiscvCpu {
     nsPerInsn: spec.nsPerInsn,
     timebaseHz: TIMEBASE_HZ,
     sbi: !hasMachineMode(spec),
+    isa: spec.isa ?? undefined,
   });
   if (!PROFILES[spec.hypervisor].virtualized) cpu.stage2.fill(1);
   return cpu;

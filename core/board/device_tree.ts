@@ -4,7 +4,7 @@
  * @module
  */
 import { cells64, type DtNode, type DtProps } from "../mmio/dt.ts";
-import { ISA, MMU_TYPE } from "../cpu/mod.ts";
+import { described, extensionsOf, ISA } from "../cpu/mod.ts";
 import { encodeFdt } from "./fdt.ts";
 import type { MachineSpec } from "./spec.ts";
 import { type Placed, RAM_BASE, SERIAL, TIMEBASE_HZ } from "./virt.ts";
@@ -14,6 +14,7 @@ const cpuIntc = (hart: number) => 1 + hart;
 const devicePhandle = (spec: MachineSpec, index: number) => 1 + spec.harts + index;
 
 function cpus(spec: MachineSpec): DtNode {
+  const { isa, names, mmuType } = described(extensionsOf(spec.isa ?? ISA));
   const children = Array.from({ length: spec.harts }, (_, i): DtNode => ({
     name: `cpu@${i}`,
     props: {
@@ -21,8 +22,10 @@ function cpus(spec: MachineSpec): DtNode {
       reg: i,
       status: "okay",
       compatible: "riscv",
-      "riscv,isa": ISA,
-      "mmu-type": MMU_TYPE,
+      "riscv,isa": isa,
+      "riscv,isa-base": "rv64i",
+      "riscv,isa-extensions": names,
+      "mmu-type": mmuType,
     },
     children: [{
       name: "interrupt-controller",

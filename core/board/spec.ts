@@ -31,6 +31,8 @@ export interface MachineSpec {
   readonly board: "virt";
   readonly memoryBytes: number;
   readonly harts: number;
+  /** ISA string; null: what the project claims. */
+  readonly isa: string | null;
   /** Virtual ns per executed instruction. */
   readonly nsPerInsn: number;
   /** Instructions a hart runs before the one furthest behind is chosen anew. */
@@ -57,6 +59,7 @@ export const DEFAULT_SPEC: MachineSpec = {
   board: "virt",
   memoryBytes: 128 * 1024 * 1024,
   harts: 1,
+  isa: null,
   nsPerInsn: 1,
   quantumInsns: 1000,
   serial: "16550",

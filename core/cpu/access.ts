@@ -28,7 +28,8 @@ import {
 } from "./layout.ts";
 import { CAUSE, MSTATUS } from "./mstatus.ts";
 import { Access, SLOT, STATUS_STOP, STATUS_TRAP, Stop } from "./state.ts";
-import { TRANSLATE } from "./translate.ts";
+import type { Routine } from "./ops.ts";
+import { TRANSLATE, TRANSLATE_REST } from "./translate.ts";
 import { type Code, i32, i64, memoryFill } from "./wasm/code.ts";
 import type { Func, Module } from "./wasm/module.ts";
 
@@ -44,6 +45,7 @@ export class AccessPaths {
   readonly rebank: Func;
   readonly allocCode: Func;
   readonly fetchPage: Func;
+  readonly fetchRest: Func;
   readonly loadSlow: Func;
   readonly storeSlow: Func;
   readonly amoAddr: Func;
@@ -59,7 +61,8 @@ export class AccessPaths {
     this.rebank = rebank(m);
     this.allocCode = allocCode(m, this.#layout);
     this.#noteSuperpage = noteSuperpage(m);
-    this.fetchPage = this.#fetchPage(m);
+    this.fetchPage = this.#fetchPage(m, "fetchPage", TRANSLATE[Access.Fetch]);
+    this.fetchRest = this.#fetchPage(m, "fetchRest", TRANSLATE_REST);
     this.loadSlow = this.#loadSlow(m);
     this.storeSlow = this.#storeSlow(m);
     this.amoAddr = this.#atomicAddr(m, "amoAddr", Access.Store);
@@ -69,25 +72,35 @@ export class AccessPaths {
   get #layout(): Layout {
     return this.routines.layout;
   }
-  /** Physical address of `va`, or leaves with `bail`. */
-  #translate(f: Func, kind: Access, va: Code, bail: () => void): Code {
-    const pa = f.bind("i64", f.call(this.routines.func(TRANSLATE[kind]), H, va));
+  /** Physical address of `va`, of which `bytes` (i32) are used, or leaves with `bail`. */
+  #translate(
+    f: Func,
+    to: Access | Routine,
+    va: Code,
+    bytes: Code,
+    bail: () => void,
+  ): Code {
+    const routine = this.routines.func(typeof to === "number" ? TRANSLATE[to] : to);
+    const pa = f.bind("i64", f.call(routine, H, va, i64.extendU(bytes)));
     f.if(getSlot32("status"), bail);
     return pa;
   }
   #host(pa: Code): Code {
     return i32.add(i32.wrap(offsetInRam(this.#layout, pa)), i32.const(this.#layout.ram));
   }
+  /** Caches the translation just made, unless the page is not all alike. */
   #fill(f: Func, bank: Code, array: number, va: Code, payload: Code, flags = 0): void {
-    const entry = f.bind("i32", tlbEntry(bank, va));
-    f.emit(i64.store(entry, i64.or(pageOf(va), i64.const(flags)), array));
-    f.emit(i32.store(entry, payload, array + TLB.payload));
-    f.emit(f.call(this.#noteSuperpage, H, va));
+    f.if(i32.eqz(getSlot32("piecemeal")), () => {
+      const entry = f.bind("i32", tlbEntry(bank, va));
+      f.emit(i64.store(entry, i64.or(pageOf(va), i64.const(flags)), array));
+      f.emit(i32.store(entry, payload, array + TLB.payload));
+      f.emit(f.call(this.#noteSuperpage, H, va));
+    });
   }
 
-  /** (h, va) → decoded page that holds `va`; 0 when status is set. */
-  #fetchPage(m: Module): Func {
-    const f = m.func("fetchPage", ["i32", "i64"], ["i32"]);
+  /** (h, va) → decoded page that holds `va`, of which two bytes are fetched; 0 when status is set. */
+  #fetchPage(m: Module, name: string, routine: Routine): Func {
+    const f = m.func(name, ["i32", "i64"], ["i32"]);
     const va = f.get(1);
     const bank = getSlot32("fetchBank");
     const entry = f.bind("i32", tlbEntry(bank, va));
@@ -95,7 +108,8 @@ export class AccessPaths {
       i64.eq(i64.load(entry, TLB.fetch), pageOf(va)),
       () => f.return(i32.load(entry, TLB.fetch + TLB.payload)),
     );
-    const pa = this.#translate(f, Access.Fetch, va, () => f.return(i32.const(0)));
+    const bail = () => f.return(i32.const(0));
+    const pa = this.#translate(f, routine, va, i32.const(2), bail);
     f.if(i32.eqz(inRam(this.#layout, pa)), () => {
       raise(f, CAUSE.FetchAccess, va);
       f.return(i32.const(0));
@@ -117,8 +131,10 @@ export class AccessPaths {
     const bail = () => f.return(i64.const(0));
     const split = f.bind("i32", firstPart(va, bytes));
     f.if(split, () => {
-      const first = this.#translate(f, Access.Load, va, bail);
-      const second = this.#translate(f, Access.Load, i64.add(va, i64.extendU(split)), bail);
+      const rest = i32.sub(bytes, split);
+      const first = this.#translate(f, Access.Load, va, split, bail);
+      const next = i64.add(va, i64.extendU(split));
+      const second = this.#translate(f, Access.Load, next, rest, bail);
       this.#requireRam(f, first, second, CAUSE.LoadMisaligned, bail);
       const value = f.local("i64");
       this.#eachByte(f, first, second, split, bytes, (at, i) => {
@@ -133,7 +149,7 @@ export class AccessPaths {
     f.if(known, () => {
       f.set(host, i32.add(i32.wrap(va), i32.load(entry, TLB.load + TLB.payload)));
     }, () => {
-      const pa = this.#translate(f, Access.Load, va, bail);
+      const pa = this.#translate(f, Access.Load, va, bytes, bail);
       f.if(i32.eqz(inRam(this.#layout, pa)), () => {
         this.#leaveRam(f, pa, bytes, meta, CAUSE.LoadMisaligned, Stop.Load);
         bail();
@@ -157,8 +173,10 @@ export class AccessPaths {
     const bail = () => f.return();
     const split = f.bind("i32", firstPart(va, bytes));
     f.if(split, () => {
-      const first = this.#translate(f, Access.Store, va, bail);
-      const second = this.#translate(f, Access.Store, i64.add(va, i64.extendU(split)), bail);
+      const rest = i32.sub(bytes, split);
+      const first = this.#translate(f, Access.Store, va, split, bail);
+      const next = i64.add(va, i64.extendU(split));
+      const second = this.#translate(f, Access.Store, next, rest, bail);
       this.#requireRam(f, first, second, CAUSE.StoreMisaligned, bail);
       this.#eachByte(f, first, second, split, bytes, (at, i) => {
         f.emit(i64.store8(at, i64.shrU(value, i64.extendU(i32.shl(i, i32.const(3))))));
@@ -172,7 +190,7 @@ export class AccessPaths {
     f.if(i64.eq(tag, pageOf(va)), () => {
       f.set(host, i32.add(i32.wrap(va), i32.load(entry, TLB.store + TLB.payload)));
     }, () => {
-      const pa = this.#translate(f, Access.Store, va, bail);
+      const pa = this.#translate(f, Access.Store, va, bytes, bail);
       f.if(i32.eqz(inRam(this.#layout, pa)), () => {
         f.emit(setSlot("accessValue", value));
         this.#leaveRam(f, pa, bytes, meta, CAUSE.StoreMisaligned, Stop.Store);
@@ -260,7 +278,7 @@ export class AccessPaths {
       i64.eq(i64.load(entry, array), pageOf(va)),
       () => f.return(i32.add(i32.wrap(va), i32.load(entry, array + TLB.payload))),
     );
-    const pa = this.#translate(f, kind, va, bail);
+    const pa = this.#translate(f, kind, va, bytes, bail);
     f.if(i32.eqz(inRam(this.#layout, pa)), () => {
       raise(f, store ? CAUSE.StoreAccess : CAUSE.LoadAccess, va);
       bail();
@@ -312,7 +330,7 @@ function flushAll(m: Module): Func {
 /** Value of superAddr that no masked address equals. */
 const NO_SUPERPAGE = 1;
 
-/** A superpage is cached as 4 KiB pieces, so an address inside one forgets everything. */
+/** A larger page is cached as 4 KiB pieces, so an address inside one forgets everything. */
 function flushPage(m: Module, all: Func): Func {
   const f = m.func("flushPage", ["i32", "i64"], []);
   const va = f.get(1);
@@ -337,11 +355,9 @@ function flushPage(m: Module, all: Func): Func {
 /** Widens the region that holds every superpage cached, as far as the new one needs. */
 function noteSuperpage(m: Module): Func {
   const f = m.func("noteSuperpage", ["i32", "i64"], []);
-  const level = getSlot32("walkLevel");
-  f.if(i32.eqz(level), () => f.return());
+  f.if(i32.eq(getSlot32("pageShift"), i32.const(12)), () => f.return());
   const [mask, addr] = [f.local("i64"), f.local("i64")];
-  const shift = i64.extendU(i32.add(i32.mul(level, i32.const(9)), i32.const(12)));
-  f.set(mask, i64.shl(i64.const(-1), shift));
+  f.set(mask, i64.shl(i64.const(-1), i64.load(H, SLOT.pageShift)));
   f.set(addr, i64.load(H, SLOT.superAddr));
   f.if(i64.eq(f.get(addr), i64.const(NO_SUPERPAGE)), () => f.set(addr, f.get(1)), () => {
     f.set(mask, i64.and(f.get(mask), i64.load(H, SLOT.superMask)));
@@ -372,9 +388,12 @@ function rebank(m: Module): Func {
     i64.extendU(i32.add(i32.add(H, i32.const(HART.tlb)), i32.mul(bank, i32.const(TLB.bankBytes))));
   const [priv, bank] = [f.local("i32"), f.local("i32")];
   const choose = (slot: "fetchBank" | "dataBank", supervisor: Code) => {
-    f.set(bank, i32.const(BANK.bare));
-    f.if(i32.and(paged, i32.ne(f.get(priv), i32.const(3))), () => {
-      f.if(f.get(priv), () => f.set(bank, supervisor), () => f.set(bank, i32.const(BANK.user)));
+    f.set(bank, i32.const(BANK.machine));
+    f.if(i32.ne(f.get(priv), i32.const(3)), () => {
+      f.set(bank, i32.const(BANK.bare));
+      f.if(paged, () => {
+        f.if(f.get(priv), () => f.set(bank, supervisor), () => f.set(bank, i32.const(BANK.user)));
+      });
     });
     f.emit(setSlot(slot, address(f.get(bank))));
   };
@@ -464,9 +483,10 @@ function allocCode(m: Module, l: Layout): Func {
     });
   });
   f.emit(memoryFill(f.get(code), i32.const(0), slots));
-  for (const end of [CODE_PAGE.end, CODE_PAGE.straddleEnd]) {
+  for (const end of [CODE_PAGE.end, CODE_PAGE.loneEnd2, CODE_PAGE.loneEnd4]) {
     f.emit(i32.store16(f.get(code), i32.const(PSEUDO.cross), end));
   }
+  f.emit(i32.store16(f.get(code), i32.const(PSEUDO.illegal), CODE_PAGE.lone)); // Of word 0.
   f.emit(i32.store(f.get(code), host, CODE_PAGE.host));
   f.emit(i32.store(f.get(code), page, CODE_PAGE.ramPage));
   f.emit(i32.store(i32.shl(page, i32.const(2)), f.get(code), l.codeMap));

@@ -7,20 +7,24 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { RiscvCpu } from "./mod.ts";
-import { MSTATUS_WRITE } from "./mstatus.ts";
+import { extensionsOf, featureBits, misa } from "./extensions.ts";
+import { ISA, RiscvCpu } from "./mod.ts";
+import { FS_MASK, MSTATUS, MSTATUS_WRITE, SATP } from "./mstatus.ts";
 import { Oracle } from "./oracle.ts";
 import {
+  floatValue,
   pointer,
   RAM_BASE,
   RAM_BYTES,
   randomPc,
+  randomPmp,
   randomRam,
   registerValue,
   Rng,
-  ROOT,
+  ROOTS,
+  watched,
 } from "./random_streams.ts";
-import { ARCH_SLOTS, type ArchSlot, Stop } from "./state.ts";
+import { ARCH_SLOTS, type ArchSlot, FLOAT_REGISTERS, Stop } from "./state.ts";
 import { disassemble } from "./disassemble.ts";
 
 const NS = 100;
@@ -32,6 +36,7 @@ class Pair {
   readonly oracle: Oracle;
   readonly #tables = new Set<bigint>();
   #tableWritten = false;
+  #seen = { icount: 0n, exceptions: 0n };
 
   constructor(readonly r: Rng, readonly sbi: boolean, readonly user: boolean) {
     const ram = randomRam(r, user);
@@ -52,6 +57,8 @@ class Pair {
       nsPerInsn: BigInt(NS),
       timeMul: 1n,
       timeDiv: 100n,
+      features: featureBits(extensionsOf(ISA)),
+      misa: misa(extensionsOf(ISA)),
     });
     this.oracle.onWalk = (pa) => this.#tables.add(pa & ~0xfffn);
     this.oracle.onRamWrite = (pa) => {
@@ -68,7 +75,7 @@ class Pair {
     for (const [slot, v] of Object.entries(values)) {
       view.setBigUint64(
         (31 + ARCH_SLOTS.indexOf(slot as ArchSlot)) * 8,
-        BigInt.asUintN(64, v),
+        BigInt.asUintN(64, v!),
         true,
       );
     }
@@ -79,29 +86,49 @@ class Pair {
     const { r, sbi, user } = this;
     const low = r.chance(85) === user ? 0n : 1n;
     const priv = sbi || r.chance(75) ? low : 3n;
+    const pc = randomPc(r);
     const slots: Partial<Record<ArchSlot, bigint>> = {
-      priv,
-      pc: randomPc(r),
+      ...{ priv, pc },
       stvec: randomPc(r) & ~3n | BigInt(r.below(2)),
-      satp: r.chance(70) ? 8n << 60n | BigInt(ROOT / PAGE) : 0n,
+      satp: r.chance(70) ? this.#satp() : 0n,
       mie: sbi ? 0x222n : BigInt(r.below(0x1000) & 0xaaa),
       mip: BigInt(r.below(0x1000) & 0x222),
       stimecmp: BigInt(this.cpu.hart(0).icount + r.below(200)),
       scounteren: BigInt(r.below(8)),
+      frm: BigInt(r.chance(80) ? r.below(5) : r.below(8)),
+      fflags: BigInt(r.below(32)),
     };
+    const fs = r.chance(12) ? 0 : r.chance(60) ? 3 : 1 + r.below(2); // Off gives a stream of traps.
+    const float = BigInt(fs << MSTATUS.FS);
     const machine: Partial<Record<ArchSlot, bigint>> = {
-      mstatus: 0xa_0000_0000n | r.u64() & MSTATUS_WRITE & ~(3n << 11n) |
+      mstatus: 0xa_0000_0000n | float | r.u64() & MSTATUS_WRITE & ~(3n << 11n | FS_MASK) |
         (r.chance(50) ? 3n << 11n : 0n),
       mtvec: randomPc(r) & ~3n | BigInt(r.below(2)),
       medeleg: BigInt(r.u32()) & 0xb3ffn,
       mideleg: BigInt(r.u32()) & 0x222n,
       mcounteren: BigInt(r.below(8)),
-      menvcfg: r.chance(70) ? 1n << 63n : 0n,
+      menvcfg: BigInt(r.below(8)) << 61n | (r.chance(50) ? 1n << 61n : 0n) | 0xd0n,
+      ...this.#pmp(pc),
+      tdata1_1: r.chance(40) ? 6n << 60n | BigInt(r.below(0x80) & 0x5f) : 15n << 60n,
+      tdata2_1: watched(r, pc),
       mepc: randomPc(r),
       sepc: randomPc(r),
     };
-    this.#patch(sbi ? slots : { ...slots, ...machine });
+    const supervisor = { mstatus: this.oracle.get("mstatus") & ~FS_MASK | float };
+    this.#patch({ ...slots, ...(sbi ? supervisor : machine) });
     this.registers();
+  }
+  #satp(): bigint {
+    const mode = this.r.pick([SATP.sv39, SATP.sv39, SATP.sv48, SATP.sv57]);
+    return BigInt(mode) << 60n | BigInt(ROOTS[mode] / PAGE);
+  }
+  #pmp(pc: bigint): Partial<Record<ArchSlot, bigint>> {
+    const slots: Partial<Record<ArchSlot, bigint>> = { pmpcfg0: 0n };
+    randomPmp(this.r, pc).forEach(([cfg, addr], i) => {
+      slots.pmpcfg0! |= BigInt(cfg) << BigInt(8 * i);
+      slots[`pmpaddr${i}`] = addr;
+    });
+    return slots;
   }
   registers(): void {
     for (let i = 1; i < 32; i++) {
@@ -109,6 +136,11 @@ class Pair {
       this.cpu.hart(0).setX(i, v);
       this.oracle.regs[i] = v;
     }
+    FLOAT_REGISTERS.forEach((slot, i) => {
+      const v = floatValue(this.r);
+      this.cpu.hart(0).setFp(i, v);
+      this.oracle.set(slot, v);
+    });
   }
   /** Something from outside: a wire, a pointer, a jump, or a DMA write. */
   disturb(): void {
@@ -141,6 +173,14 @@ class Pair {
   }
   #onHostWrite(pa: bigint): void {
     if (this.#tables.has(pa & ~0xfffn)) this.cpu.flushTlb(0);
+  }
+
+  /** Little more is learnt here: every other instruction trapped, or a trap to M-mode was the end. */
+  stale(): boolean {
+    const [icount, exceptions] = [this.oracle.get("icount"), this.oracle.get("exceptions")];
+    const [ran, trapped] = [icount - this.#seen.icount, exceptions - this.#seen.exceptions];
+    this.#seen = { icount, exceptions };
+    return trapped * 2n > ran || this.oracle.get("priv") === 3n && this.r.chance(40);
   }
 
   /** Runs the oracle for up to `counts` and the interpreter as far; both must agree. */
@@ -225,7 +265,8 @@ function stream(seed: number, chunks: number): void {
   for (let step = 0; step < chunks; step++) {
     const pc = pair.oracle.get("pc");
     try {
-      if (r.chance(30)) pair.disturb();
+      if (pair.stale() && r.chance(40)) pair.randomState();
+      else if (r.chance(30)) pair.disturb();
       pair.chunk(r.chance(50) ? 1 + r.below(4) : 1 + r.below(60));
     } catch (e) {
       const repeat = `SEED=${seed} STREAMS=1 deno test -A core/cpu/differential_test.ts`;

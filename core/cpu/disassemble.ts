@@ -11,6 +11,11 @@ import { extract } from "./row.ts";
 const REGISTERS = ("zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 " +
   "s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6").split(" ");
 
+const FLOAT_REGISTERS =
+  ("ft0 ft1 ft2 ft3 ft4 ft5 ft6 ft7 fs0 fs1 fa0 fa1 fa2 fa3 fa4 fa5 fa6 fa7 " +
+    "fs2 fs3 fs4 fs5 fs6 fs7 fs8 fs9 fs10 fs11 ft8 ft9 ft10 ft11").split(" ");
+const ROUNDING = "rne rtz rdn rup rmm unknown unknown dyn".split(" ");
+
 const hex = (v: number | bigint) => `0x${v.toString(16)}`;
 
 function target(offset: number, pc: bigint | undefined): string {
@@ -35,12 +40,16 @@ function operand(insn: Insn, token: string, word: number, pc: bigint | undefined
       return target(immediate(), pc);
     case "csr":
       return csrName(value("csr")) ?? hex(value("csr"));
+    case "rm":
+    case "rm0":
+      return ROUNDING[value("rm")];
     case "shamt":
       return hex(value("shamt"));
     case "pred":
     case "succ":
       return fenceSet(value(token));
   }
+  if (/^f[ds]/.test(token)) return FLOAT_REGISTERS[value(`r${token.slice(1)}`)];
   const o = insn.row.operands.get(token);
   if (!o) return token;
   return token.startsWith("r") ? REGISTERS[value(token)] : String(value(token));
@@ -57,6 +66,7 @@ export function disassemble(word: number, pc?: bigint): string {
     ]
     : "";
   const mnemonic = name.replace("{aqrl}", order && `.${order}`);
-  const text = rest.replace(/[a-z][a-z0-9]*'?/g, (t) => operand(insn, t, word, pc));
+  const text = rest.replace(/[a-z][a-z0-9]*'?/g, (t) => operand(insn, t, word, pc))
+    .replace(rest.endsWith("rm0") ? /, rne$/ : /, dyn$/, "");
   return text ? `${mnemonic} ${text}` : mnemonic;
 }

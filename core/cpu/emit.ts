@@ -6,9 +6,19 @@
  * @module
  */
 import type { Layout } from "./layout.ts";
-import type { Bytes, Csr, Extend, Imm, Ops, Reg, Routine, Var } from "./ops.ts";
-import { SLOT, type Slot, STATUS_ILLEGAL, STATUS_STOP, STATUS_TRAP, type Stop } from "./state.ts";
-import { type Code, i32, i64, select } from "./wasm/code.ts";
+import type { FloatOp, Format } from "./float/format.ts";
+import { floatRoutine } from "./float/mod.ts";
+import type { Bytes, Csr, Extend, Fill, HostOp, Imm, Ops, Reg, Rm, Routine, Var } from "./ops.ts";
+import {
+  SLOT,
+  type Slot,
+  type SlotArray,
+  STATUS_ILLEGAL,
+  STATUS_STOP,
+  STATUS_TRAP,
+  type Stop,
+} from "./state.ts";
+import { type Code, HOST, i32, i64, select } from "./wasm/code.ts";
 import type { Func, Module } from "./wasm/module.ts";
 
 /** Parameter 0 of every function: address of the hart. */
@@ -60,7 +70,10 @@ const LOADS: Record<Bytes, Record<Extend, (addr: Code, offset?: number) => Code>
   8: { signed: i64.load, unsigned: i64.load },
 };
 const STORES = { 1: i64.store8, 2: i64.store16, 4: i64.store32, 8: i64.store };
-export const rawLoad = (bytes: Bytes, e: Extend, addr: Code) => LOADS[bytes][e](addr);
+export const rawLoad = (bytes: Bytes, e: Fill, addr: Code): Code =>
+  e === "boxed" ? boxed(LOADS[bytes].unsigned(addr), bytes) : LOADS[bytes][e](addr);
+const boxed = (v: Code, bytes: Bytes): Code =>
+  bytes === 8 ? v : i64.or(v, i64.const(-1n << BigInt(bytes * 8)));
 export const rawStore = (bytes: Bytes, addr: Code, v: Code) => STORES[bytes](addr, v);
 
 const onlyHandlers = (): never => {
@@ -93,6 +106,15 @@ export class EmitOps implements Ops<Code, Code> {
   setX(_: Reg, _v: Code): void {
     onlyHandlers();
   }
+  fp(_: Reg): Code {
+    return onlyHandlers();
+  }
+  setFp(_: Reg, _v: Code): void {
+    onlyHandlers();
+  }
+  rm(_: Rm): Code {
+    return onlyHandlers();
+  }
   pc(): Code {
     return onlyHandlers();
   }
@@ -112,6 +134,8 @@ export class EmitOps implements Ops<Code, Code> {
   shl = (a: Code, b: Code) => this.value(i64.shl(a, b));
   shr = (a: Code, b: Code) => this.value(i64.shrU(a, b));
   sar = (a: Code, b: Code) => this.value(i64.shrS(a, b));
+
+  popcount = (v: Code) => this.value(i64.popcnt(v));
 
   mulh(a: Code, b: Code, signs: "ss" | "su" | "uu"): Code {
     const [x, y] = [this.f.bind("i64", a), this.f.bind("i64", b)];
@@ -148,8 +172,18 @@ export class EmitOps implements Ops<Code, Code> {
     }, false);
     return f.get(result);
   }
-  extend(v: Code, bytes: Bytes, e: Extend): Code {
+  clz = (v: Code) => this.value(i64.clz(v));
+  ctz = (v: Code) => this.value(i64.ctz(v));
+  host(op: HostOp, ...args: Code[]): Code {
+    return this.value(HOST[op](...args));
+  }
+  float(op: FloatOp, format: Format, mode: Code, ...args: Code[]): Code {
+    const func = this.routines.func(floatRoutine(op, format));
+    return this.f.bind("i64", this.f.call(func, H, mode, ...args));
+  }
+  extend(v: Code, bytes: Bytes, e: Fill): Code {
     if (bytes === 8) return v;
+    if (e === "boxed") return this.value(boxed(v, bytes));
     if (e === "unsigned") return this.and(v, i64.const((1n << BigInt(bytes * 8)) - 1n));
     const code = { 1: i64.extend8, 2: i64.extend16, 4: i64.extend32 }[bytes];
     return this.value(code(v));
@@ -168,8 +202,11 @@ export class EmitOps implements Ops<Code, Code> {
   when(c: Code, then: () => void, otherwise?: () => void): void {
     this.f.if(c, then, otherwise);
   }
+  loop(body: () => Code): void {
+    this.f.loop((again) => this.f.brIf(again, body()));
+  }
   switch(index: Code, cases: readonly (() => void)[]): void {
-    this.f.switch(i32.wrap(index), cases);
+    this.f.switch(i32.wrap(index), cases.map((c) => () => this.f.scope(c)));
   }
   var(v: Code): Var<Code> {
     const local = this.f.temp("i64");
@@ -216,7 +253,7 @@ export class EmitOps implements Ops<Code, Code> {
     this.leave();
   }
 
-  load(_b: Bytes, _e: Extend, _a: Code): Code {
+  load(_b: Bytes, _e: Fill, _a: Code): Code {
     return onlyHandlers();
   }
   store(_b: Bytes, _a: Code, _v: Code): void {
@@ -232,6 +269,14 @@ export class EmitOps implements Ops<Code, Code> {
     return onlyHandlers();
   }
 
+  zeroBlock(_: Code): void {
+    onlyHandlers();
+  }
+
+  getAt(first: SlotArray, index: Code): Code {
+    const at = i32.add(H, i32.shl(i32.wrap(index), i32.const(3)));
+    return this.f.bind("i64", i64.load(at, SLOT[first]));
+  }
   get(s: Slot): Code {
     return this.f.bind("i64", getSlot(s));
   }

@@ -15,7 +15,7 @@ import {
   setSlot,
 } from "./emit.ts";
 import { ENTRY, TLB } from "./layout.ts";
-import type { Bytes, Csr, Extend, Fields, Imm, Reg, Routine } from "./ops.ts";
+import type { Bytes, Csr, Fields, Fill, Imm, Reg, Rm, Routine } from "./ops.ts";
 import { type Code, i32, i64 } from "./wasm/code.ts";
 import type { Func, Label, Local } from "./wasm/module.ts";
 
@@ -24,6 +24,8 @@ export const ENTRY_FIELDS: Fields = {
   rd: ENTRY.rd,
   rs1: ENTRY.rs1,
   rs2: ENTRY.rs2,
+  rs3: ENTRY.rs3,
+  rm: ENTRY.rm,
   imm: ENTRY.imm,
   csr: ENTRY.rs2,
 };
@@ -52,9 +54,11 @@ export interface AccessFuncs {
   reserveAddr: Func;
 }
 
-/** What completes an access from outside: bytes | signed << 4 | instruction length << 8. */
-export const accessMeta = (bytes: Bytes, e: Extend, length: number) =>
-  bytes | (e === "signed" ? 16 : 0) | length << 8;
+/** What completes an access from outside: bytes, how the rest is filled, instruction length << 8. */
+export const accessMeta = (bytes: Bytes, e: Fill, length: number) =>
+  bytes | (e === "signed" ? META_SIGNED : e === "boxed" ? META_BOXED : 0) | length << 8;
+export const META_SIGNED = 16;
+export const META_BOXED = 32;
 
 /** Address of the TLB entry for `va` in the bank at `bank`. */
 export const tlbEntry = (bank: Code, va: Code): Code =>
@@ -101,6 +105,15 @@ export class HandlerOps extends EmitOps {
   }
   override setX(r: Reg, v: Code): void {
     this.f.emit(i64.store(i32.add(H, this.#entry16(r)), v));
+  }
+  override fp(r: Reg): Code {
+    return this.x(r);
+  }
+  override setFp(r: Reg, v: Code): void {
+    this.setX(r, v);
+  }
+  override rm(m: Rm): Code {
+    return this.f.bind("i64", i64.extendU(this.#entry16(m)));
   }
   override pc(): Code {
     return this.f.bind("i64", this.#pcAt(0));
@@ -163,7 +176,7 @@ export class HandlerOps extends EmitOps {
   #host(entry: Code, va: Code): Code {
     return i32.add(i32.wrap(va), i32.load(entry, TLB.payload));
   }
-  override load(bytes: Bytes, e: Extend, addr: Code): Code {
+  override load(bytes: Bytes, e: Fill, addr: Code): Code {
     const f = this.f;
     const va = f.bind("i64", addr);
     const entry = f.bind("i32", tlbEntry(f.get(this.frame.bank), va));
@@ -216,8 +229,29 @@ export class HandlerOps extends EmitOps {
     this.f.emit(setSlot("reservation", i64.const(-1)));
     return this.f.get(result);
   }
+  override zeroBlock(addr: Code): void {
+    const host = this.f.bind("i32", this.f.call(this.access.amoAddr, H, addr, i32.const(1)));
+    this.leaveIfStatus();
+    const block = this.f.bind("i32", i32.and(host, i32.const(-64)));
+    for (let i = 0; i < 64; i += 8) this.f.emit(i64.store(block, i64.const(0), i));
+    const offset = i32.sub(block, i32.const(this.routines.layout.ram));
+    this.f.emit(this.f.call(this.routines.helpers.invalidate, H, offset, i32.const(64)));
+  }
   #physical(host: Code): Code {
     const { ram, ramBase } = this.routines.layout;
     return i64.add(i64.extendU(i32.sub(host, i32.const(ram))), i64.const(ramBase));
+  }
+}
+
+/**
+ * `Ops` for an instruction in a function of its own: (h, ep) → 0, or 1 when it did not complete. It
+ * goes on to the next instruction and touches no memory.
+ */
+export class OutlineOps extends HandlerOps {
+  protected override leave(): void {
+    this.f.return(i32.const(1));
+  }
+  override end(): void {
+    this.f.emit(i32.const(0));
   }
 }

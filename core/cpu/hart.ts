@@ -5,12 +5,30 @@
  * @module
  */
 import { csrIndex } from "./csr.ts";
+import { type ExtensionSet, featureBits, misa } from "./extensions.ts";
+import { META_BOXED, META_SIGNED } from "./handler.ts";
 import type { InterpreterExports } from "./interpreter.ts";
-import { CAUSE, IRQ, IRQ_S, MENVCFG_STCE, MSTATUS_RESET } from "./mstatus.ts";
-import { Access, ARCH_SLOTS, DERIVED_SLOTS, HART_STATE_BYTES, SLOT, type Slot } from "./state.ts";
+import { CAUSE, FS_MASK, IRQ, IRQ_S, MENVCFG, MSTATUS_RESET } from "./mstatus.ts";
+import {
+  Access,
+  ARCH_SLOTS,
+  DERIVED_SLOTS,
+  HART_STATE_BYTES,
+  SLOT,
+  type Slot,
+  TRIGGER_CONTROLS,
+} from "./state.ts";
+import { TRIGGERS_RESET } from "./trigger.ts";
+
+const CSR_MENVCFG = 0x30a;
+/** What firmware opens to S-mode: everything that exists, CBO.INVAL as a flush. */
+const SBI_MENVCFG = 1n << BigInt(MENVCFG.STCE) | 1n << BigInt(MENVCFG.PBMTE) |
+  1n << BigInt(MENVCFG.CBZE) | 1n << BigInt(MENVCFG.CBCFE) | 1n << BigInt(MENVCFG.CBIE);
+const OPEN_PMP = { config: 0x1f, address: (1n << 54n) - 1n };
 
 /** Configuration of a machine's harts. */
 export interface HartConfig {
+  extensions: ExtensionSet;
   sbi: boolean;
   nsPerInsn: number;
   timebaseHz: number;
@@ -22,7 +40,10 @@ const W = Object.fromEntries(Object.entries(SLOT).map(([s, at]) => [s, at >> 2])
   number
 >;
 const TWO32 = 4294967296;
-const STCE_HIGH = 1 << (MENVCFG_STCE - 32);
+const STCE_HIGH = 1 << (MENVCFG.STCE - 32);
+const FS = Number(FS_MASK);
+/** Highest of the floating-point CSRs, which mstatus.FS closes to the guest. */
+const FCSR = 0x003;
 const NS_PER_SECOND = 1_000_000_000;
 
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
@@ -99,6 +120,13 @@ export class Hart {
   setX(i: number, v: bigint): void {
     if (i !== 0) this.#mem.setBigUint64(i * 8, BigInt.asUintN(64, v), true);
   }
+  /** Floating-point register, NaN boxes included. */
+  fp(i: number): bigint {
+    return this.#big(W.f0 + i * 2);
+  }
+  setFp(i: number, v: bigint): void {
+    this.#setBig(W.f0 + i * 2, v);
+  }
   xLo(i: number): number {
     return this.#words[i * 2];
   }
@@ -121,13 +149,19 @@ export class Hart {
   }
   /** As an M-mode CSRRW writes it; read-only registers keep their value. */
   setCsr(n: number, v: bigint): void {
+    const icount = this.#big(W.icount);
+    this.#setBig(W.icount, icount - 1n); // A counter takes the value that it has behind the write.
     this.#asMachine((index) => this.wasm.csrWrite(this.at, index, BigInt.asIntN(64, v)), n);
+    this.#setBig(W.icount, icount);
     this.#setBig(W.stopAfter, 0);
   }
   #asMachine<T>(act: (index: bigint) => T, n: number): T {
     const priv = this.priv;
+    const off = n <= FCSR && !(this.#words[W.mstatus] & FS);
     this.#setBig(W.priv, 3);
+    if (off) this.#words[W.mstatus] |= FS;
     const result = act(BigInt(csrIndex(n)));
+    if (off) this.#words[W.mstatus] &= ~FS;
     const failed = this.#lo(W.status) !== 0 && (n >> 10 & 3) !== 3;
     this.#setBig(W.status, 0);
     this.#setBig(W.priv, priv);
@@ -190,11 +224,15 @@ export class Hart {
     this.#setBig(W.mstatus, MSTATUS_RESET);
     this.#setBig(W.stimecmp, -1);
     this.#setBig(W.priv, 3);
+    for (const s of TRIGGER_CONTROLS) this.#setBig(W[s], TRIGGERS_RESET);
+    const { extensions } = this.config;
+    const adue = extensions.has("svadu") && !extensions.has("svade");
+    if (adue) this.#setBig(W.menvcfg, 1n << BigInt(MENVCFG.ADUE));
     if (this.config.sbi) {
       this.#setBig(W.priv, 1);
       this.#setBig(W.medeleg, -1);
       this.#setBig(W.mideleg, IRQ_S);
-      this.#setBig(W.menvcfg, 1n << BigInt(MENVCFG_STCE));
+      this.setCsr(CSR_MENVCFG, adue ? SBI_MENVCFG | 1n << BigInt(MENVCFG.ADUE) : SBI_MENVCFG);
       this.#setBig(W.mcounteren, 7);
       this.#setBig(W.scounteren, 7);
     }
@@ -207,8 +245,10 @@ export class Hart {
     this.#setBig(W.nsPerInsn, this.config.nsPerInsn);
     this.#setBig(W.timeMul, this.#timeMul);
     this.#setBig(W.timeDiv, this.#timeDiv);
+    this.#setBig(W.features, featureBits(this.config.extensions));
+    this.#setBig(W.misa, misa(this.config.extensions));
   }
-  /** Starts from reset at `pc`; the clock goes on. */
+  /** Starts from reset at `pc`; the clock goes on. In S-mode all memory is open, as firmware leaves it. */
   start(o: { pc: bigint | number; a0: bigint | number; a1: bigint | number; priv: 1 | 3 }): void {
     const [icount, skewNs, exceptions] = [
       this.icount,
@@ -225,6 +265,10 @@ export class Hart {
     this.setX(10, BigInt(o.a0));
     this.setX(11, BigInt(o.a1));
     this.#setBig(W.priv, o.priv);
+    if (o.priv === 1) {
+      this.#setBig(W.pmpcfg0, OPEN_PMP.config);
+      this.#setBig(W.pmpaddr0, OPEN_PMP.address);
+    }
     this.wasm.rebank(this.at);
   }
 
@@ -244,8 +288,13 @@ export class Hart {
     const meta = this.#lo(W.accessMeta);
     const size = meta & 15;
     const unused = 32 - size * 8;
-    if (size < 4) lo = meta & 16 ? lo << unused >> unused : lo << unused >>> unused;
-    if (size < 8) hi = meta & 16 ? lo >> 31 : 0;
+    if (size < 4) lo = meta & META_SIGNED ? lo << unused >> unused : lo << unused >>> unused;
+    if (size < 8) hi = meta & META_SIGNED ? lo >> 31 : 0;
+    if (meta & META_BOXED) {
+      if (size < 4) lo |= -1 << size * 8;
+      if (size < 8) hi = -1;
+      this.#words[W.mstatus] |= FS;
+    }
     const at = this.#lo(W.accessRd) >> 2;
     this.#words[at] = lo;
     this.#words[at + 1] = hi;

@@ -2,6 +2,9 @@
  * An instruction is one definition: `row` (encoding), `asm` (name and syntax), `sem` (meaning, over
  * `Ops`). Decoder, encoder, disassembler, interpreter and oracle derive from it.
  *
+ * In `asm`, `fd` and `fs1`..`fs3` are the operands `rd` and `rs1`..`rs3` that name registers of the
+ * floating-point file.
+ *
  * A compressed instruction has `as` in place of `sem`: the base instruction, and where each of its
  * operands comes from (an operand of this row, or a constant).
  *
@@ -28,6 +31,8 @@ export interface Insn {
   sem: Sem;
   /** Where each field of `sem` comes from. */
   mapping: Mapping;
+  /** Which of them name floating-point registers. */
+  floats: ReadonlySet<Field>;
 }
 
 /** Operands of one decoded instruction, as `sem` wants them. */
@@ -36,6 +41,8 @@ export interface Decoded {
   rd: number;
   rs1: number;
   rs2: number;
+  rs3: number;
+  rm: number;
   imm: number;
   csr: number;
 }
@@ -44,11 +51,18 @@ const FIELD_OF: Record<string, Field> = {
   rd: "rd",
   rs1: "rs1",
   rs2: "rs2",
+  rs3: "rs3",
+  rm: "rm",
   csr: "csr",
   imm: "imm",
   uimm: "imm",
   shamt: "imm",
 };
+
+function floatsIn(asm: string): Set<Field> {
+  const rest = asm.slice(asm.indexOf(" ") + 1);
+  return new Set([...rest.matchAll(/\bf(d|s[123])\b/g)].map((m) => `r${m[1]}` as Field));
+}
 
 export function insn(d: Definition): Insn {
   const name = d.asm.split(/[ {]/)[0];
@@ -60,14 +74,14 @@ export function insn(d: Definition): Insn {
         throw new Error(`${name}: row has no operand ${from}`);
       }
     }
-    return { name, row, asm: d.asm, sem: base.sem, mapping };
+    return { name, row, asm: d.asm, sem: base.sem, mapping, floats: base.floats };
   }
   if (!d.sem) throw new Error(`${name}: neither sem nor as`);
   const mapping: Mapping = {};
   for (const operand of row.operands.keys()) {
     if (FIELD_OF[operand]) mapping[FIELD_OF[operand]] = operand;
   }
-  return { name, row, asm: d.asm, sem: d.sem, mapping };
+  return { name, row, asm: d.asm, sem: d.sem, mapping, floats: floatsIn(d.asm) };
 }
 
 /** The word of `i` with these operands, by the names in its row. */
@@ -79,7 +93,10 @@ export function operands(i: Insn, word: number): Decoded {
     const from = i.mapping[f] ?? 0;
     return typeof from === "number" ? from : extract(i.row.operands.get(from)!, word);
   };
-  return { insn: i, rd: of("rd"), rs1: of("rs1"), rs2: of("rs2"), imm: of("imm"), csr: of("csr") };
+  return {
+    ...{ insn: i, rd: of("rd"), rs1: of("rs1"), rs2: of("rs2"), rs3: of("rs3") },
+    ...{ rm: of("rm"), imm: of("imm"), csr: of("csr") },
+  };
 }
 
 const ones = (v: number) => {

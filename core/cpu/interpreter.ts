@@ -8,7 +8,7 @@
 import { AccessPaths } from "./access.ts";
 import { csrModify, csrRead, csrWrite } from "./csr.ts";
 import { getSlot, getSlot32, H, RoutineSet, setSlot } from "./emit.ts";
-import { ENTRY_FIELDS, type Frame, HandlerOps, tlbEntry } from "./handler.ts";
+import { ENTRY_FIELDS, type Frame, HandlerOps, OutlineOps, tlbEntry } from "./handler.ts";
 import type { Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
 import { CODE_PAGE, ENTRY, type Layout, PAGE, PSEUDO, TLB } from "./layout.ts";
@@ -95,7 +95,7 @@ function illegalWord(m: Module): Func {
   const offset = f.bind("i32", i32.sub(f.get(1), page));
   f.if(
     i32.geU(offset, i32.const(CODE_PAGE.end)),
-    () => f.return(i64.load32u(page, CODE_PAGE.straddleWord)),
+    () => f.return(i64.load32u(page, CODE_PAGE.loneWord)),
   );
   const at = i32.add(i32.load(page, CODE_PAGE.host), i32.shrU(offset, i32.const(3)));
   const low = f.bind("i64", i64.load16u(at));
@@ -174,16 +174,64 @@ function emitFetch(p: Parts, frame: Pick<Frame, "ep" | "left" | "delta">, bail: 
   const pc = f.get(p.pc);
   const entry = f.bind("i32", tlbEntry(getSlot32("fetchBank"), pc));
   const hit = i64.eq(i64.load(entry, TLB.fetch), i64.and(pc, i64.const(-PAGE)));
-  f.if(hit, () => f.set(p.code, i32.load(entry, TLB.fetch + TLB.payload)), () => {
-    f.set(left, i32.sub(f.get(left), i32.const(1)));
-    f.set(p.code, f.call(p.access.fetchPage, H, pc));
+  const uncount = () => f.set(left, i32.add(f.get(left), i32.const(1)));
+  const remember = () => f.emit(setSlot("codePage", i64.extendU(f.get(p.code))));
+  f.block((ready) => {
+    f.block((whole) => {
+      f.if(
+        hit,
+        () => {
+          f.set(p.code, i32.load(entry, TLB.fetch + TLB.payload));
+          f.br(whole);
+        },
+        undefined,
+        true,
+      );
+      f.set(left, i32.sub(f.get(left), i32.const(1)));
+      f.set(p.code, f.call(p.access.fetchPage, H, pc));
+      f.if(getSlot32("status"), bail);
+      f.if(getSlot32("piecemeal"), () => {
+        remember();
+        emitLone(p, frame, bail);
+        uncount();
+        f.br(ready);
+      });
+      uncount();
+    });
+    remember();
+    const slot = i32.shl(i32.and(i32.wrap(pc), i32.const(PAGE - 1)), i32.const(3));
+    f.set(ep, i32.add(f.get(p.code), slot));
+    f.set(delta, i64.sub(pc, i64.extendU(i32.shrU(f.get(ep), i32.const(3)))));
+  });
+}
+
+/**
+ * Decodes the instruction at slot pc into the lone entry of the page that runs: for one that leaves its
+ * page, and where a page is not all alike. Its first half has been fetched, the other one is here.
+ */
+function emitLone(p: Parts, frame: Pick<Frame, "ep" | "delta">, bail: () => void): void {
+  const { f } = p;
+  const { ep, delta } = frame;
+  const page = getSlot32("codePage");
+  const half = (code: Code, pc: Code) => {
+    const offset = i32.and(i32.wrap(pc), i32.const(PAGE - 1));
+    return i32.load16u(i32.add(i32.load(code, CODE_PAGE.host), offset));
+  };
+  const pc = f.bind("i64", getSlot("pc"));
+  const word = f.local("i32");
+  f.set(word, half(page, pc));
+  f.if(i32.eq(i32.and(f.get(word), i32.const(3)), i32.const(3)), () => {
+    const second = f.bind("i64", i64.add(pc, i64.const(2)));
+    f.set(p.code, f.call(p.access.fetchRest, H, second));
     f.if(getSlot32("status"), bail);
-    f.set(left, i32.add(f.get(left), i32.const(1)));
-  }, true);
-  f.emit(setSlot("codePage", i64.extendU(f.get(p.code))));
-  const slot = i32.shl(i32.and(i32.wrap(pc), i32.const(PAGE - 1)), i32.const(3));
-  f.set(ep, i32.add(f.get(p.code), slot));
+    f.set(word, i32.or(f.get(word), i32.shl(half(f.get(p.code), second), i32.const(16))));
+  });
+  f.set(ep, i32.add(page, i32.const(CODE_PAGE.lone)));
   f.set(delta, i64.sub(pc, i64.extendU(i32.shrU(f.get(ep), i32.const(3)))));
+  f.if(i32.ne(i32.load(page, CODE_PAGE.loneWord), f.get(word)), () => {
+    f.emit(i32.store(page, f.get(word), CODE_PAGE.loneWord));
+    f.emit(f.call(p.decodeWord, f.get(ep), f.get(word)));
+  });
 }
 
 /** An instruction did not complete: stop, or take its trap. The instruction has been counted. */
@@ -223,6 +271,11 @@ function emitDispatch(p: Parts, frame: Frame, bail: () => void): Map<Insn, Opera
   const cases = pseudoHandlers(p, frame, bail);
   for (const insn of INSNS) {
     const far = cases.length;
+    if (isOutlined(insn)) {
+      cases.push(() => emitOutlined(p, frame, insn));
+      operations.set(insn, { far });
+      continue;
+    }
     cases.push(() => void emitHandler(p, frame, insn, false));
     const branches = branchesIn(p, insn);
     if (branches) cases.push(() => void emitHandler(p, frame, insn, true));
@@ -231,6 +284,24 @@ function emitDispatch(p: Parts, frame: Frame, bail: () => void): Map<Insn, Opera
   f.switch(i32.load16u(f.get(frame.ep), ENTRY.op), cases);
   f.unreachable();
   return operations;
+}
+
+/** Floating point would make the main function large, and everything in it slower. */
+const isOutlined = (insn: Insn) => insn.floats.size > 0 && insn.mapping.imm === undefined;
+
+/** Frame of code that is outside the main function, or thrown away. */
+const NOWHERE: Frame = {
+  ...{ ep: 1, left: 0, delta: 0, bank: 0 },
+  ...{ next: { depth: 0 }, refetch: { depth: 0 }, check: { depth: 0 }, leave: { depth: 0 } },
+};
+
+function emitOutlined(p: Parts, frame: Frame, insn: Insn): void {
+  const f = p.routines.module.func(insn.name, ["i32", "i32"], ["i32"]);
+  const ops = new OutlineOps(f, p.routines, NOWHERE, p.access, insn.row.length, false);
+  insn.sem(ops, ENTRY_FIELDS);
+  ops.end();
+  p.f.if(p.f.call(f, H, p.f.get(frame.ep)), () => p.f.br(frame.leave), undefined, false);
+  new HandlerOps(p.f, p.routines, frame, p.access, insn.row.length, false).end();
 }
 
 function emitHandler(p: Parts, frame: Frame, insn: Insn, near: boolean): HandlerOps {
@@ -243,18 +314,13 @@ function emitHandler(p: Parts, frame: Frame, insn: Insn, near: boolean): Handler
 /** Tries the semantics on a function that is thrown away. */
 function branchesIn(p: Parts, insn: Insn): boolean {
   const scratch = new Module(1).func("scratch", ["i32", "i32"], ["i32"]);
-  const label = { depth: 0 };
-  const frame = {
-    ...{ ep: 0, left: 0, delta: 0, bank: 0 },
-    ...{ next: label, refetch: label, check: label, leave: label },
-  };
-  return emitHandler({ ...p, f: scratch }, frame, insn, false).branches;
+  return emitHandler({ ...p, f: scratch }, NOWHERE, insn, false).branches;
 }
 
 /** The order of PSEUDO. None of them is an instruction: each gives its count back. */
 function pseudoHandlers(p: Parts, frame: Frame, bail: () => void): (() => void)[] {
   const { f } = p;
-  const { ep, left, delta, next, refetch, leave } = frame;
+  const { ep, left, next, refetch, leave } = frame;
   const uncount = () => f.set(left, i32.add(f.get(left), i32.const(1)));
   const decode = () => {
     uncount();
@@ -267,22 +333,9 @@ function pseudoHandlers(p: Parts, frame: Frame, bail: () => void): (() => void)[
     f.br(refetch);
   };
   const straddle = () => {
-    f.set(p.pc, pcOfEntry(f, frame));
-    const pc = f.get(p.pc);
-    f.emit(setSlot("pc", pc));
-    f.set(p.code, f.call(p.access.fetchPage, H, i64.add(pc, i64.const(2))));
-    f.if(getSlot32("status"), bail);
+    f.emit(setSlot("pc", pcOfEntry(f, frame)));
+    emitLone(p, frame, bail);
     uncount();
-    const page = getSlot32("codePage");
-    const low = i32.load16u(i32.load(page, CODE_PAGE.host), PAGE - 2);
-    const high = i32.load16u(i32.load(f.get(p.code), CODE_PAGE.host));
-    f.set(p.code, i32.or(low, i32.shl(high, i32.const(16))));
-    f.set(ep, i32.add(page, i32.const(CODE_PAGE.straddle)));
-    f.set(delta, i64.sub(pc, i64.extendU(i32.shrU(f.get(ep), i32.const(3)))));
-    f.if(i32.ne(i32.load(page, CODE_PAGE.straddleWord), f.get(p.code)), () => {
-      f.emit(i32.store(page, f.get(p.code), CODE_PAGE.straddleWord));
-      f.emit(f.call(p.decodeWord, f.get(ep), f.get(p.code)));
-    });
     f.br(next);
   };
   const illegal = () => {

@@ -17,7 +17,7 @@ import {
   randomRam,
   registerValue,
   Rng,
-  ROOT,
+  ROOTS,
 } from "./random_streams.ts";
 
 const PAGE = 4096;
@@ -52,7 +52,7 @@ function randomMachine(seed: number, codePages?: number): RiscvCpu {
       [0x304, 0x2aan],
       [0x30a, 1n << 63n],
       [0x14d, 40n],
-      [0x180, 8n << 60n | BigInt(ROOT / PAGE)],
+      [0x180, 8n << 60n | BigInt(ROOTS[8] / PAGE)],
     ] as const
   ) h.setCsr(csr, v);
   return cpu;

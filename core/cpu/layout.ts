@@ -5,7 +5,8 @@
  *
  * A decoded page holds one 16-byte entry for each two bytes of a 4 KiB page of RAM, so the address
  * of an entry gives the pc and the reverse. Entry: u16 operation, u16 rd, u16 rs1, u16 rs2 (byte
- * offsets from the hart; rs2 is the CSR's index where there is one), i64 immediate.
+ * offsets from the hart; rs2 is the CSR's index where there is one), i64 immediate, or u16 rounding
+ * mode and u16 rs3 in its halves.
  *
  * @module
  */
@@ -29,10 +30,17 @@ export const TLB = {
 } as const;
 
 /** Each mode in which the same address may mean or allow something else has a bank of its own. */
-export const BANK = { bare: 0, user: 1, supervisor: 2, supervisorSum: 3, count: 4 } as const;
+export const BANK = {
+  machine: 0,
+  bare: 1,
+  user: 2,
+  supervisor: 3,
+  supervisorSum: 4,
+  count: 5,
+} as const;
 
 export const ENTRY_BYTES = 16;
-export const ENTRY = { op: 0, rd: 2, rs1: 4, rs2: 6, imm: 8 } as const;
+export const ENTRY = { op: 0, rd: 2, rs1: 4, rs2: 6, imm: 8, rm: 8, rs3: 12 } as const;
 /** Operations that are no instruction. A zeroed entry asks to be decoded. */
 export const PSEUDO = { decode: 0, cross: 1, straddle: 2, illegal: 3, count: 4 } as const;
 
@@ -45,10 +53,11 @@ export const CODE_PAGE = {
   /** Linear-memory address of the RAM page, and its number. */
   host: SLOTS_BYTES + 16,
   ramPage: SLOTS_BYTES + 20,
-  /** The instruction that straddles the end: its bits when last decoded, its entry, and what follows. */
-  straddleWord: SLOTS_BYTES + 24,
-  straddle: SLOTS_BYTES + 32,
-  straddleEnd: SLOTS_BYTES + 64,
+  /** An instruction fetched on its own: its bits, its entry, and what follows two or four bytes. */
+  loneWord: SLOTS_BYTES + 24,
+  lone: SLOTS_BYTES + 32,
+  loneEnd2: SLOTS_BYTES + 48,
+  loneEnd4: SLOTS_BYTES + 64,
   bytes: SLOTS_BYTES + 128,
 } as const;
 

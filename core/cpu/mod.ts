@@ -1,24 +1,27 @@
 /**
- * RV64IMAC harts with M, S and U modes, Sv39 and Sstc, interpreted by generated WebAssembly. Every
- * instruction, CSR, trap and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
+ * RV64 harts with M, S and U modes, interpreted by generated WebAssembly. Every instruction, CSR, trap
+ * and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
  * Source: RISC-V Unprivileged ISA 20240411 and Privileged ISA 20240411.
  *
  * @module
  */
+import { extensionsOf } from "./extensions.ts";
 import { Hart } from "./hart.ts";
 import { buildInterpreter, type InterpreterExports } from "./interpreter.ts";
+import { decoderFor } from "./isa/mod.ts";
 import { type Layout, layout, PAGE } from "./layout.ts";
 import { Packer } from "./packer.ts";
 import { Stop } from "./state.ts";
 
 export { disassemble } from "./disassemble.ts";
+export { described, extensionsOf } from "./extensions.ts";
 export { csrName } from "./csr.ts";
 export { Hart, type Privilege } from "./hart.ts";
 export { Stop } from "./state.ts";
 
-/** What a device tree says of these harts (`riscv,isa`, `mmu-type`). */
-export const ISA = "rv64imac_zicntr_zicsr_zifencei_sstc";
-export const MMU_TYPE = "riscv,sv39";
+/** What harts have unless they are asked for something else. */
+export const ISA = "rv64imafdc_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
+  "_zawrs_zfh_zfhmin_zba_zbb_zbc_zbs_sstc_sv39_sv48_sv57_svadu_svinval_svnapot_svpbmt";
 
 export interface CpuOptions {
   harts: number;
@@ -29,6 +32,8 @@ export interface CpuOptions {
   timebaseHz: number;
   /** No M-mode software: harts run S and U only, an ecall from S is Stop.Ecall. */
   sbi: boolean;
+  /** ISA string; default: ISA. What it lacks is illegal. */
+  isa?: string;
   /** Bound of the pool of decoded pages; the guest cannot see it. */
   codePages?: number;
 }
@@ -80,7 +85,8 @@ export class RiscvCpu {
     const { module, operations } = moduleFor(l);
     const memory = new WebAssembly.Memory({ initial: l.wasmPages, maximum: l.wasmPages });
     const buffer = memory.buffer as ArrayBuffer; // Not shared: the memory was not made so.
-    const packer = new Packer(new DataView(buffer), operations);
+    const extensions = extensionsOf(o.isa ?? ISA);
+    const packer = new Packer(new DataView(buffer), operations, decoderFor(extensions));
     const imports = { memory, decode: packer.decode, decodeWord: packer.decodeWord };
     const exports: unknown = new WebAssembly.Instance(module, { env: imports }).exports;
     this.#wasm = exports as InterpreterExports;
@@ -91,7 +97,7 @@ export class RiscvCpu {
     this.#codeMap = new Uint32Array(buffer, l.codeMap, l.ramBytes / PAGE);
     this.#harts = Array.from(
       { length: o.harts },
-      (_, i) => new Hart(this.#wasm, memory, l.hartsAt + i * l.hartBytes, i, o),
+      (_, i) => new Hart(this.#wasm, memory, l.hartsAt + i * l.hartBytes, i, { ...o, extensions }),
     );
   }
 

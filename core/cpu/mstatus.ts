@@ -14,6 +14,7 @@ export const MSTATUS = {
   MPIE: 7,
   SPP: 8,
   MPP: 11, // Two bits.
+  FS: 13, // Two bits.
   MPRV: 17,
   SUM: 18,
   MXR: 19,
@@ -22,14 +23,19 @@ export const MSTATUS = {
   TSR: 22,
 } as const;
 
+const WIDE: readonly string[] = ["MPP", "FS"];
 const all = (...names: (keyof typeof MSTATUS)[]) =>
-  names.reduce((m, n) => m | (n === "MPP" ? 3n << 11n : bit(MSTATUS[n])), 0n);
+  names.reduce((m, n) => m | (WIDE.includes(n) ? 3n : 1n) << BigInt(MSTATUS[n]), 0n);
 
-export const SSTATUS_WRITE = all("SIE", "SPIE", "SPP", "SUM", "MXR");
+export const SSTATUS_WRITE = all("SIE", "SPIE", "SPP", "FS", "SUM", "MXR");
 export const MSTATUS_WRITE = SSTATUS_WRITE |
   all("MIE", "MPIE", "MPP", "MPRV", "TVM", "TW", "TSR");
 /** UXL = SXL = 64 bits, read-only. */
 const UXL = 2n << 32n;
+/** Off, Initial, Clean, Dirty; all ones are Dirty. */
+export const FS_MASK = all("FS");
+/** Some extension's state is dirty: read-only, follows FS. */
+export const SD = bit(63);
 export const MSTATUS_RESET = UXL | (2n << 34n);
 export const SSTATUS_READ = SSTATUS_WRITE | UXL;
 
@@ -52,17 +58,25 @@ export const CAUSE = {
 
 /** Every exception but an ecall from M-mode can be delegated. */
 export const MEDELEG_WRITE = 0xb3ffn;
-export const ENVCFG_FIOM = 1n;
-export const MENVCFG_STCE = 63;
-export const MENVCFG_WRITE = ENVCFG_FIOM | bit(MENVCFG_STCE);
+/** menvcfg; senvcfg has the first four. */
+export const MENVCFG = {
+  FIOM: 0,
+  CBIE: 4, // Two bits.
+  CBCFE: 6,
+  CBZE: 7,
+  ADUE: 61,
+  PBMTE: 62,
+  STCE: 63,
+} as const;
 /** cycle, time, instret. */
 export const COUNTEREN_WRITE = 7n;
 
-/** RV64 with A, C, I, M, S, U. */
-export const MISA = (2n << 62n) | [..."ACIMSU"].reduce((m, c) => m | bit(c.charCodeAt(0) - 65), 0n);
-
-export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, A: 64, D: 128 } as const;
-/** Reserved bits, PBMT and N: must be zero, as Svpbmt and Svnapot are absent. */
-export const PTE_RESERVED = 0xffc0_0000_0000_0000n;
-export const SATP_SV39 = 8n;
+export const PTE = {
+  ...{ V: 1, R: 2, W: 4, X: 8, U: 16, A: 64, D: 128 },
+  RESERVED: 0x7fn << 54n,
+  PBMT: 3n << 61n,
+  N: 1n << 63n,
+} as const;
+/** Modes. */
+export const SATP = { bare: 0, sv39: 8, sv48: 9, sv57: 10 } as const;
 export const SATP_PPN = (1n << 44n) - 1n;

@@ -9,23 +9,41 @@
  *
  * @module
  */
-import type { Slot, Stop } from "./state.ts";
+import type { FloatOp, Format } from "./float/format.ts";
+import type { Slot, SlotArray, Stop } from "./state.ts";
 
 /** Operands are handles whose meaning belongs to the implementation of `Ops`. */
 export type Reg = number & { readonly __reg?: never };
 export type Imm = number & { readonly __imm?: never };
 export type Csr = number & { readonly __csr?: never };
 
+export type Rm = number & { readonly __rm?: never };
+
 export interface Fields {
   rd: Reg;
   rs1: Reg;
   rs2: Reg;
+  rs3: Reg;
+  rm: Rm;
   imm: Imm;
   csr: Csr;
 }
 
 export type Bytes = 1 | 2 | 4 | 8;
 export type Extend = "signed" | "unsigned";
+/** `boxed`: the value goes to a floating-point register, under ones (NaN boxing). */
+export type Fill = Extend | "boxed";
+
+/** IEEE 754 of the host, on bit patterns, rounding to nearest even. NaNs have any bits. */
+export type HostOp =
+  | "f64.add"
+  | "f64.sub"
+  | "f64.mul"
+  | "f64.div"
+  | "f64.sqrt"
+  | "f64.promote_f32"
+  | "f32.demote_f64"
+  | "f64.convert_i64_s";
 
 export interface Var<V> {
   get(): V;
@@ -47,6 +65,11 @@ export interface Ops<V, C> {
   csr(c: Csr): V;
   x(r: Reg): V;
   setX(r: Reg, v: V): void;
+  /** Floating-point registers, 64 bits as they are. */
+  fp(r: Reg): V;
+  setFp(r: Reg, v: V): void;
+  /** The rounding-mode field. */
+  rm(m: Rm): V;
   /** Address of this instruction, and of the next one in memory. */
   pc(): V;
   nextPc(): V;
@@ -67,8 +90,18 @@ export interface Ops<V, C> {
   shl(a: V, b: V): V;
   shr(a: V, b: V): V;
   sar(a: V, b: V): V;
+  /** Zeros above the highest, below the lowest one; 64 when v is 0. */
+  clz(v: V): V;
+  ctz(v: V): V;
+  /** How many bits are set. */
+  popcount(v: V): V;
   /** The low `bytes` of v, extended. */
-  extend(v: V, bytes: Bytes, e: Extend): V;
+  extend(v: V, bytes: Bytes, e: Fill): V;
+
+  // Floating point.
+  host(op: HostOp, ...args: V[]): V;
+  /** `mode` is a valid rounding mode. Raises flags; operands and result are bits of `format`. */
+  float(op: FloatOp, format: Format, mode: V, ...args: V[]): V;
 
   // Conditions.
   eq(a: V, b: V): C;
@@ -83,6 +116,8 @@ export interface Ops<V, C> {
 
   // Statements.
   when(c: C, then: () => void, otherwise?: () => void): void;
+  /** Runs `body` again for as long as the condition that it gives holds. */
+  loop(body: () => C): void;
   /** Runs the case numbered `index`, if there is one. */
   switch(index: V, cases: readonly (() => void)[]): void;
   var(v: V): Var<V>;
@@ -101,7 +136,7 @@ export interface Ops<V, C> {
   stop(s: Stop): void;
 
   // Memory as the instruction sees it.
-  load(bytes: Bytes, e: Extend, addr: V): V;
+  load(bytes: Bytes, e: Fill, addr: V): V;
   store(bytes: Bytes, addr: V, v: V): void;
   /** Read-modify-write; gives the old value, sign-extended. */
   amo(bytes: 4 | 8, addr: V, change: (old: V) => V): V;
@@ -109,8 +144,13 @@ export interface Ops<V, C> {
   /** 0: stored; 1: the reservation was gone. */
   storeConditional(bytes: 4 | 8, addr: V, v: V): V;
 
+  /** Zeroes the naturally aligned 64 bytes around `addr`, which must be memory. */
+  zeroBlock(addr: V): void;
+
   // Hart state and physical memory, for shared semantics.
   get(s: Slot): V;
+  /** The slot `index` behind `first`. */
+  getAt(first: SlotArray, index: V): V;
   set(s: Slot, v: V): void;
   inRam(pa: V): C;
   stage2Mapped(pa: V): C;

@@ -5,12 +5,22 @@
  * @module
  */
 import { csrIndex } from "./csr.ts";
-import { operands } from "./insn.ts";
+import { exactFloat } from "./float/exact.ts";
+import type { FloatOp, Format } from "./float/format.ts";
+import { type Decoder, operands } from "./insn.ts";
 import { DECODER } from "./isa/mod.ts";
 import { CAUSE } from "./mstatus.ts";
-import type { Bytes, Extend, Ops, Routine, Var } from "./ops.ts";
-import { Access, ARCH_SLOTS, type Slot, Stop } from "./state.ts";
-import { TRANSLATE } from "./translate.ts";
+import type { Bytes, Extend, Fill, HostOp, Ops, Routine, Var } from "./ops.ts";
+import {
+  Access,
+  ARCH_SLOTS,
+  FLOAT_REGISTERS,
+  type Slot,
+  type SlotArray,
+  slotAt,
+  Stop,
+} from "./state.ts";
+import { TRANSLATE, TRANSLATE_REST } from "./translate.ts";
 import { nextInterrupt, takeTrap } from "./trap.ts";
 
 class Trapped {
@@ -46,6 +56,7 @@ export class Oracle implements Ops<bigint, boolean> {
     readonly ram: Uint8Array,
     readonly stage2: Uint8Array,
     readonly ramBase: bigint,
+    private readonly decoder: Decoder = DECODER,
   ) {}
 
   // Running.
@@ -92,15 +103,16 @@ export class Oracle implements Ops<bigint, boolean> {
   }
   #fetch(pc: bigint): number {
     const low = this.#fetchHalf(pc);
-    return (low & 3) === 3 ? (low | this.#fetchHalf(u64(pc + 2n)) << 16) >>> 0 : low;
+    if ((low & 3) !== 3) return low;
+    return (low | this.#fetchHalf(u64(pc + 2n), TRANSLATE_REST) << 16) >>> 0;
   }
-  #fetchHalf(va: bigint): number {
-    const pa = this.call(TRANSLATE[Access.Fetch], va);
+  #fetchHalf(va: bigint, routine = TRANSLATE[Access.Fetch]): number {
+    const pa = this.call(routine, va, 2n);
     if (!this.inRam(pa)) throw new Trapped(BigInt(CAUSE.FetchAccess), va);
     return Number(this.#ramBytes(pa, 2));
   }
   #execute(word: number, pc: bigint): void {
-    const insn = DECODER.find(word);
+    const insn = this.decoder.find(word);
     if (!insn) throw ILLEGAL;
     const d = operands(insn, word);
     this.#length = (word & 3) === 3 ? 4n : 2n;
@@ -118,6 +130,11 @@ export class Oracle implements Ops<bigint, boolean> {
   setX(r: number, v: bigint): void {
     if (r !== 0) this.regs[r] = u64(v);
   }
+  fp = (r: number) => this.get(FLOAT_REGISTERS[r]);
+  setFp(r: number, v: bigint): void {
+    this.set(FLOAT_REGISTERS[r], u64(v));
+  }
+  rm = (m: number) => BigInt(m);
   pc = () => this.get("pc");
   nextPc = () => u64(this.get("pc") + this.#length);
 
@@ -146,9 +163,21 @@ export class Oracle implements Ops<bigint, boolean> {
   shl = (a: bigint, b: bigint) => u64(a << (b & 63n));
   shr = (a: bigint, b: bigint) => a >> (b & 63n);
   sar = (a: bigint, b: bigint) => u64(s64(a) >> (b & 63n));
-  extend(v: bigint, bytes: Bytes, e: Extend): bigint {
+  clz = (v: bigint) => v === 0n ? 64n : 64n - BigInt(v.toString(2).length);
+  ctz = (v: bigint) => v === 0n ? 64n : BigInt((v & -v).toString(2).length - 1);
+  popcount = (v: bigint) => BigInt(v.toString(2).replaceAll("0", "").length);
+  extend(v: bigint, bytes: Bytes, e: Fill): bigint {
     const bits = bytes * 8;
+    if (e === "boxed") return u64(v | -1n << BigInt(bits));
     return e === "signed" ? u64(BigInt.asIntN(bits, v)) : BigInt.asUintN(bits, v);
+  }
+  host(op: HostOp): bigint {
+    throw new Error(`${op}: the oracle computes without the host's floating point`);
+  }
+  float(op: FloatOp, format: Format, mode: bigint, ...args: bigint[]): bigint {
+    const { bits, flags } = exactFloat(op, format, Number(mode), args);
+    this.set("fflags", this.get("fflags") | BigInt(flags));
+    return bits;
   }
   eq = (a: bigint, b: bigint) => a === b;
   ne = (a: bigint, b: bigint) => a !== b;
@@ -165,6 +194,9 @@ export class Oracle implements Ops<bigint, boolean> {
   when(c: boolean, then: () => void, otherwise?: () => void): void {
     if (c) then();
     else otherwise?.();
+  }
+  loop(body: () => boolean): void {
+    while (body());
   }
   switch(index: bigint, cases: readonly (() => void)[]): void {
     cases[Number(index)]?.();
@@ -215,10 +247,11 @@ export class Oracle implements Ops<bigint, boolean> {
   #pieces(addr: bigint, bytes: Bytes, kind: Access): { pa: bigint; bytes: number }[] {
     const room = Number(PAGE - addr % PAGE);
     const first = Math.min(room, bytes);
-    const pieces = [{ pa: this.call(TRANSLATE[kind], addr), bytes: first }];
+    const pieces = [{ pa: this.call(TRANSLATE[kind], addr, BigInt(first)), bytes: first }];
     if (first < bytes) {
       const rest = u64(addr + BigInt(first));
-      pieces.push({ pa: this.call(TRANSLATE[kind], rest), bytes: bytes - first });
+      const left = bytes - first;
+      pieces.push({ pa: this.call(TRANSLATE[kind], rest, BigInt(left)), bytes: left });
     }
     return pieces;
   }
@@ -230,7 +263,7 @@ export class Oracle implements Ops<bigint, boolean> {
     this.access = { gpa: pa, bytes, value, va: addr };
     throw new Stopped(store ? Stop.Store : Stop.Load);
   }
-  load(bytes: Bytes, e: Extend, addr: bigint): bigint {
+  load(bytes: Bytes, e: Fill, addr: bigint): bigint {
     const pieces = this.#pieces(addr, bytes, Access.Load);
     if (!pieces.every((p) => this.inRam(p.pa))) {
       return this.extend(this.#outside(addr, bytes, pieces[0].pa, false, 0n), bytes, e);
@@ -258,7 +291,7 @@ export class Oracle implements Ops<bigint, boolean> {
     if (addr % BigInt(bytes) !== 0n) {
       throw new Trapped(BigInt(load ? CAUSE.LoadMisaligned : CAUSE.StoreMisaligned), addr);
     }
-    const pa = this.call(TRANSLATE[kind], addr);
+    const pa = this.call(TRANSLATE[kind], addr, BigInt(bytes));
     if (!this.inRam(pa)) {
       throw new Trapped(BigInt(load ? CAUSE.LoadAccess : CAUSE.StoreAccess), addr);
     }
@@ -283,6 +316,14 @@ export class Oracle implements Ops<bigint, boolean> {
     return held ? 0n : 1n;
   }
 
+  zeroBlock(addr: bigint): void {
+    const pa = this.#atomicAddress(1, addr, Access.Store);
+    for (let i = 0n; i < 64n; i += 8n) this.#setRamBytes((pa & ~63n) + i, 8, 0n);
+  }
+
+  getAt(first: SlotArray, index: bigint): bigint {
+    return this.get(slotAt(first, Number(index)));
+  }
   get(s: Slot): bigint {
     return this.slots.get(s) ?? 0n;
   }
@@ -320,8 +361,8 @@ export class Oracle implements Ops<bigint, boolean> {
     for (let i = 1; i < 32; i++) this.regs[i] = from.getBigUint64((i - 1) * 8, true);
     ARCH_SLOTS.forEach((s, i) => this.set(s, from.getBigUint64((31 + i) * 8, true)));
   }
-  /** Constants that the definitions read: hartid, sbi, nsPerInsn, timeMul, timeDiv. */
+  /** Constants that the definitions read: see state.ts. */
   configure(values: Partial<Record<Slot, bigint>>): void {
-    for (const [slot, v] of Object.entries(values)) this.set(slot as Slot, v);
+    for (const [slot, v] of Object.entries(values)) this.set(slot as Slot, v!);
   }
 }

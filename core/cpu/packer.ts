@@ -5,11 +5,10 @@
  * @module
  */
 import { csrIndex } from "./csr.ts";
-import { type Insn, operands } from "./insn.ts";
+import { type Decoder, type Insn, operands } from "./insn.ts";
 import type { Operations } from "./interpreter.ts";
-import { DECODER } from "./isa/mod.ts";
 import { CODE_PAGE, ENTRY, ENTRY_BYTES, PAGE, PSEUDO } from "./layout.ts";
-import { X_SINK } from "./state.ts";
+import { SLOT, X_SINK } from "./state.ts";
 
 interface Packed {
   length: number;
@@ -19,6 +18,8 @@ interface Packed {
   rs1: number;
   rs2: number;
   imm: number;
+  /** The immediate's upper half, where it is not its sign. */
+  high?: number;
 }
 
 const REMEMBERED = 1 << 16;
@@ -32,13 +33,14 @@ export class Packer {
   constructor(
     private readonly view: DataView,
     private readonly operations: Map<Insn, Operations>,
+    private readonly decoder: Decoder,
   ) {}
 
   #pack(word: number): Packed {
     const known = this.#known.get(word);
     if (known) return known;
     const length = (word & 3) === 3 ? 4 : 2;
-    const insn = DECODER.find(word);
+    const insn = this.decoder.find(word);
     const packed = insn
       ? this.#packInsn(insn, word, length)
       : { length, far: PSEUDO.illegal, near: NONE, rd: 0, rs1: 0, rs2: 0, imm: 0 };
@@ -49,11 +51,14 @@ export class Packer {
   #packInsn(insn: Insn, word: number, length: number): Packed {
     const d = operands(insn, word);
     const { far, near = NONE } = this.operations.get(insn)!;
+    const register = (field: "rd" | "rs1" | "rs2" | "rs3") =>
+      (insn.floats.has(field) ? SLOT.f0 : 0) + d[field] * 8;
     return {
       ...{ length, far, near, imm: d.imm },
-      rd: d.rd === 0 ? X_SINK : d.rd * 8,
-      rs1: d.rs1 * 8,
-      rs2: insn.mapping.csr ? csrIndex(d.csr) : d.rs2 * 8,
+      rd: d.rd === 0 && !insn.floats.has("rd") ? X_SINK : register("rd"),
+      rs1: register("rs1"),
+      rs2: insn.mapping.csr ? csrIndex(d.csr) : register("rs2"),
+      ...(insn.mapping.rm ? { imm: d.rm, high: register("rs3") } : {}),
     };
   }
 
@@ -64,7 +69,7 @@ export class Packer {
     v.setUint16(ep + ENTRY.rs1, p.rs1, true);
     v.setUint16(ep + ENTRY.rs2, p.rs2, true);
     v.setInt32(ep + ENTRY.imm, imm, true);
-    v.setInt32(ep + ENTRY.imm + 4, imm < 0 ? -1 : 0, true);
+    v.setInt32(ep + ENTRY.imm + 4, p.high ?? (imm < 0 ? -1 : 0), true);
     v.setUint16(ep + ENTRY.op, near ? p.near : p.far, true);
   }
 

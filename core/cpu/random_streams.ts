@@ -5,9 +5,10 @@
  * @module
  */
 import { csrNumbers } from "./csr.ts";
+import { D, type Format, H, S } from "./float/format.ts";
 import { encode, type Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
-import { PTE } from "./mstatus.ts";
+import { PTE, SATP } from "./mstatus.ts";
 
 export const RAM_BASE = 0x8000_0000;
 export const RAM_BYTES = 0x8_0000;
@@ -15,7 +16,12 @@ const PAGE = 4096;
 /** Pages 0..15 hold code, 16..31 data, 32.. page tables. */
 const DATA_PAGE = 16;
 const TABLE_PAGE = 32;
-export const ROOT = RAM_BASE + TABLE_PAGE * PAGE;
+/** Root of the tables in each mode of satp; those of Sv48 and Sv57 lead to the ones below. */
+export const ROOTS: Record<number, number> = {
+  [SATP.sv39]: RAM_BASE + TABLE_PAGE * PAGE,
+  [SATP.sv48]: RAM_BASE + (TABLE_PAGE + 8) * PAGE,
+  [SATP.sv57]: RAM_BASE + (TABLE_PAGE + 9) * PAGE,
+};
 
 /** SplitMix32: small, and the same everywhere. */
 export class Rng {
@@ -61,10 +67,13 @@ const MODES = [0x4_0000n, 0x8_0000n, 0xc_0000n, 2n, 0x222n, 0xaaan, 0xc_0002n];
 /** Virtual addresses at which the tables map something, beside the identity. */
 export const ALIASES = [0x4000_0000n, 0xffff_ffc0_0000_0000n, 0x8020_0000n];
 
+/** Data pages that half of all pointers, and most protection, go to. */
+const BUSY = 2;
+
 const codeAddress = (r: Rng) => BigInt(RAM_BASE + r.below(DATA_PAGE * PAGE / 2) * 2);
 
 export function pointer(r: Rng): bigint {
-  const page = r.chance(25) ? r.below(DATA_PAGE) : DATA_PAGE + r.below(16);
+  const page = r.chance(20) ? r.below(DATA_PAGE) : DATA_PAGE + r.below(r.chance(50) ? BUSY : 16);
   const offset = r.chance(25) ? PAGE - 16 + r.below(32) : r.below(512) * 8;
   const flat = BigInt(page * PAGE + offset);
   if (r.chance(5)) return BigInt(0x1000_0000 + r.below(64) * 4);
@@ -82,8 +91,34 @@ export function value(r: Rng): bigint {
 export const registerValue = (r: Rng, i: number): bigint =>
   i >= 8 && i < 16 ? pointer(r) : i === 2 ? pointer(r) & ~7n : i === 5 ? codeAddress(r) : value(r);
 
+/** Bits of one format, favouring the ends of its ranges and what lies just beside them. */
+export function floatBits(r: Rng, f: Format): bigint {
+  const [width, fraction] = [BigInt(f.bytes * 8), BigInt(f.precision - 1)];
+  const sign = r.chance(50) ? 1n << (width - 1n) : 0n;
+  const mask = (1n << (width - 1n)) - 1n;
+  if (r.chance(25)) return sign | r.u64() & mask;
+  const fields = [0, 1, 2, f.bias - 1, f.bias, f.bias + 1, 2 * f.bias - 1, 2 * f.bias];
+  const near = f.bias - f.precision - 2 + r.below(2 * f.precision + 4);
+  const special = 2 * f.bias + 1;
+  const field = r.chance(10) ? special : r.chance(50) ? r.pick(fields) : near & special;
+  const ones = (1n << fraction) - 1n;
+  const one = 1n << BigInt(r.below(Number(fraction)));
+  const fractions = [0n, 1n, ones, ones - 1n, 1n << (fraction - 1n), one, one - 1n, ones - one];
+  const low = r.chance(30) ? r.u64() & ones : r.pick(fractions);
+  return sign | BigInt(field) << fraction | low;
+}
+/** For a floating-point register: usually boxed. */
+export function floatValue(r: Rng, f: Format = r.pick([S, D, D, H])): bigint {
+  const bits = floatBits(r, f);
+  const box = -1n << BigInt(f.bytes * 8);
+  return BigInt.asUintN(64, f === D || r.chance(5) ? bits : bits | box);
+}
+
 const CSR_NUMBERS = csrNumbers();
 const OFTEN = [
+  0x001,
+  0x002,
+  0x003,
   0x100,
   0x104,
   0x140,
@@ -99,7 +134,7 @@ const OFTEN = [
   0x141,
 ];
 const RARE = /^(wfi|ecall|ebreak|c\.ebreak|mret|sret|sfence)/;
-const MEMORY = /^(c\.)?(l[bhwd]u?|s[bhwd]|lr|sc|amo)/;
+const MEMORY = /^(c\.)?(f?l[bhwd]u?|f?s[bhwd]|lr|sc|amo)/;
 
 function operandValue(r: Rng, insn: Insn, name: string): number {
   const o = insn.row.operands.get(name)!;
@@ -155,6 +190,15 @@ export function leafBits(r: Rng, user: boolean): number {
 }
 const pte = (page: number, bits: number) => BigInt(page) << 10n | BigInt(bits);
 
+/** Reserved, PBMT, N. */
+const HIGH_BITS = [1n << 60n, 1n << 61n, 2n << 61n, 3n << 61n, PTE.N];
+
+/** Sixteen pages of data through one Svnapot leaf, repeated as it must be. */
+function fillNapot(r: Rng, user: boolean, entry: (index: number, v: bigint) => void): void {
+  const leaf = pte(RAM_BASE / PAGE + DATA_PAGE | 8, leafBits(r, user)) | PTE.N;
+  for (let p = 0; p < 16; p++) entry(DATA_PAGE + p, leaf);
+}
+
 /** Root, then for each of three regions a level-1 table whose first entry leads to a level-0 table. */
 function fillTables(r: Rng, ram: DataView, user: boolean): void {
   const first = RAM_BASE / PAGE;
@@ -168,10 +212,35 @@ function fillTables(r: Rng, ram: DataView, user: boolean): void {
     entry(level1, 1, pte(first, leafBits(r, user))); // A superpage: RAM_BASE lies on 2 MiB.
     for (let p = 0; p < RAM_BYTES / PAGE; p++) {
       const to = i === 0 && !r.chance(10) ? p : r.below(TABLE_PAGE);
-      const noise = r.chance(2) ? 1n << 60n : 0n;
+      const noise = r.chance(3) ? r.pick(HIGH_BITS) : 0n;
       entry(level0, p, pte(first + to, leafBits(r, to < DATA_PAGE ? user : r.chance(50))) | noise);
     }
+    if (r.chance(20)) fillNapot(r, user, (index, v) => entry(level0, index, v));
   });
+  for (const [root, below] of [[8, 0], [9, 8]]) {
+    for (const index of [0, 511]) {
+      entry(TABLE_PAGE + root, index, pte(first + TABLE_PAGE + below, PTE.V));
+    }
+  }
+}
+
+const PMP_SHAPES = [0x08, 0x10, 0x18];
+/** An address in the busy pages, or shortly behind `pc`. */
+export const watched = (r: Rng, pc: bigint): bigint =>
+  r.chance(50)
+    ? pc + BigInt(r.below(32) * 2)
+    : BigInt(RAM_BASE + (DATA_PAGE * PAGE) + r.below(BUSY * PAGE));
+
+/** Entry → [configuration byte, address register]: a few in places in use, then usually one for all. */
+export function randomPmp(r: Rng, pc: bigint): [number, bigint][] {
+  const entries: [number, bigint][] = Array.from({ length: r.below(4) }, () => {
+    const at = watched(r, pc) >> 2n;
+    const napot = at | (1n << BigInt(r.below(9))) - 1n;
+    const config = r.pick(PMP_SHAPES) | (r.chance(70) ? 7 : r.below(8)) | (r.chance(20) ? 0x80 : 0);
+    return [config, r.chance(50) ? at : napot];
+  });
+  if (r.chance(90)) entries.push([0x1f, (1n << 54n) - 1n]);
+  return entries;
 }
 
 /** Code, data and page tables; most pages are for `user` mode, or most are not. */
@@ -179,8 +248,8 @@ export function randomRam(r: Rng, user: boolean): Uint8Array<ArrayBuffer> {
   const ram = new Uint8Array(RAM_BYTES);
   const view = new DataView(ram.buffer);
   fillCode(r, view);
-  for (let at = DATA_PAGE * PAGE; at < TABLE_PAGE * PAGE; at += 4) {
-    view.setUint32(at, r.u32(), true);
+  for (let at = DATA_PAGE * PAGE; at < TABLE_PAGE * PAGE; at += 8) {
+    view.setBigUint64(at, r.chance(50) ? r.u64() : floatValue(r), true);
   }
   fillTables(r, view, user);
   return ram;

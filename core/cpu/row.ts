@@ -41,6 +41,8 @@ const WIDTHS: Record<string, number> = {
   rd: 5,
   rs1: 5,
   rs2: 5,
+  rs3: 5,
+  rm: 3,
   "rd'": 3,
   "rs1'": 3,
   "rs2'": 3,

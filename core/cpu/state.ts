@@ -5,6 +5,20 @@
  * @module
  */
 
+const PMP_ENTRIES = 64;
+/** Eight entries' configuration in each (RV64: the odd registers do not exist). */
+const PMP_CONFIGS = Array.from({ length: PMP_ENTRIES / 8 }, (_, i) => `pmpcfg${i * 2}` as const);
+const PMP_ADDRESSES = Array.from({ length: PMP_ENTRIES }, (_, i) => `pmpaddr${i}` as const);
+const TRIGGERS = [0, 1, 2, 3];
+const TRIGGER_CONTROLS = TRIGGERS.map((i) => `tdata1_${i}` as const);
+const TRIGGER_ADDRESSES = TRIGGERS.map((i) => `tdata2_${i}` as const);
+export const FLOAT_REGISTERS = [
+  ...["f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7"] as const,
+  ...["f8", "f9", "f10", "f11", "f12", "f13", "f14", "f15"] as const,
+  ...["f16", "f17", "f18", "f19", "f20", "f21", "f22", "f23"] as const,
+  ...["f24", "f25", "f26", "f27", "f28", "f29", "f30", "f31"] as const,
+] as const;
+
 /** Slots that make up the architectural state, beside pc and x1..x31. */
 const ARCHITECTURAL = [
   "pc",
@@ -25,9 +39,15 @@ const ARCHITECTURAL = [
   "mcause",
   "mtval",
   "mcounteren",
+  "mcountinhibit",
   "menvcfg",
-  "cycleOffset", // mcycle − icount, as M-mode software left it.
+  "cycleOffset", // mcycle − icount, as M-mode software left it; mcycle itself while it is inhibited.
   "instretOffset",
+  ...PMP_CONFIGS,
+  ...PMP_ADDRESSES,
+  "tselect",
+  ...TRIGGER_CONTROLS,
+  ...TRIGGER_ADDRESSES,
   "stvec",
   "sscratch",
   "sepc",
@@ -37,9 +57,15 @@ const ARCHITECTURAL = [
   "senvcfg",
   "satp",
   "stimecmp",
+  "fflags", // NV 16, DZ 8, OF 4, UF 2, NX 1.
+  "frm",
+  ...FLOAT_REGISTERS,
 ] as const;
 
-const CONFIGURATION = ["hartid", "sbi", "nsPerInsn", "timeMul", "timeDiv"] as const;
+/** `features`: bit per optional behaviour, see extensions.ts. */
+const CONFIGURATION = [
+  ...["hartid", "sbi", "nsPerInsn", "timeMul", "timeDiv", "features", "misa"] as const,
+] as const;
 
 const DERIVED = [
   "status", // Why an instruction did not complete: 0, STATUS_TRAP, STATUS_ILLEGAL or STATUS_STOP + Stop.
@@ -52,7 +78,8 @@ const DERIVED = [
   "dataBank", // Addresses of the TLB banks in force.
   "fetchBank",
   "codePage", // Decoded page that runs.
-  "walkLevel", // Level of the leaf that the last walk found.
+  "pageShift", // log2 of the bytes that the last translation's leaf maps.
+  "piecemeal", // The last translation holds for less than its 4 KiB page: it must not be cached.
   "superAddr", // Every superpage in the TLB has va & superMask = superAddr.
   "superMask",
   "accessGpa",
@@ -72,6 +99,11 @@ export const X_SINK = 32 * 8;
 const FIRST = X_SINK + 8;
 
 const ALL: readonly Slot[] = [...ARCHITECTURAL, ...CONFIGURATION, ...DERIVED];
+/** Registers in a row, for access by index. */
+export type SlotArray = "pmpcfg0" | "pmpaddr0" | "tdata1_0" | "tdata2_0";
+export const slotAt = (first: SlotArray, i: number): Slot => ALL[ALL.indexOf(first) + i];
+export { PMP_ADDRESSES, PMP_CONFIGS, TRIGGER_ADDRESSES, TRIGGER_CONTROLS };
+
 export const ARCH_SLOTS: readonly ArchSlot[] = ARCHITECTURAL;
 export const DERIVED_SLOTS: readonly Slot[] = DERIVED;
 

@@ -11,10 +11,12 @@ import { RAM_BASE, RAM_BYTES } from "./random_streams.ts";
 /** 10 MHz, and an instruction a tick. */
 export const NS_PER_INSN = 100;
 
-export function machine(o: { codePages?: number; sbi?: boolean; harts?: number } = {}): RiscvCpu {
+export function machine(
+  o: { codePages?: number; sbi?: boolean; harts?: number; isa?: string } = {},
+): RiscvCpu {
   const cpu = new RiscvCpu({
     ...{ harts: o.harts ?? 1, ramBase: RAM_BASE, ramBytes: RAM_BYTES, nsPerInsn: NS_PER_INSN },
-    ...{ timebaseHz: 10_000_000, sbi: o.sbi ?? false, codePages: o.codePages },
+    ...{ timebaseHz: 10_000_000, sbi: o.sbi ?? false, codePages: o.codePages, isa: o.isa },
   });
   cpu.stage2.fill(1);
   return cpu;

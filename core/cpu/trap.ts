@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { IRQ, IRQ_PRIORITY, MENVCFG_STCE, MSTATUS } from "./mstatus.ts";
+import { IRQ, IRQ_PRIORITY, MENVCFG, MSTATUS } from "./mstatus.ts";
 import type { Ops, Routine } from "./ops.ts";
 import type { Slot } from "./state.ts";
-import { bitSet } from "./translate.ts";
+import { bitSet } from "./values.ts";
 
 const INTERRUPT = 1n << 63n;
 
@@ -96,7 +96,7 @@ export const mipNow: Routine = {
   raises: false,
   body: (o) => {
     const pending = o.var(o.or(o.get("mip"), o.get("irqLines")));
-    o.when(bitSet(o, o.get("menvcfg"), MENVCFG_STCE), () => {
+    o.when(bitSet(o, o.get("menvcfg"), MENVCFG.STCE), () => {
       const late = o.not(o.ltU(o.call(time), o.get("stimecmp")));
       pending.set(deposit(o, pending.get(), IRQ.STI, 1, o.bool(late)));
     });

@@ -9,6 +9,7 @@ import {
   type MachineSpec,
   type SerialKind,
 } from "../../core/board/spec.ts";
+import { extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
 import { readInput } from "../files.ts";
@@ -27,6 +28,7 @@ export interface RecordArguments {
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
+  readonly isa?: string;
   readonly serial?: SerialArgument;
   readonly device: readonly DeviceArgument[];
   readonly hypervisor?: MachineSpec["hypervisor"];
@@ -84,6 +86,17 @@ class Files {
   }
 }
 
+function isaOf(a: RecordArguments): string | null {
+  if (a.isa === undefined) return null;
+  try {
+    extensionsOf(a.isa);
+    return a.isa;
+  } catch (e) {
+    const why = (e as Error).message;
+    throw new UserError(`--isa: ${why}`, `Give one such as ${ISA}.`);
+  }
+}
+
 const isFile = (use: string) => /[./\\]/.test(use);
 
 function checkCosts(a: RecordArguments): void {
@@ -121,6 +134,7 @@ export function machineFor(
     ...DEFAULT_SPEC,
     memoryBytes: a.memory,
     harts: a.harts,
+    isa: isaOf(a),
     serial: a.serial?.kind ?? fallback.serial ?? DEFAULT_SPEC.serial,
     serialProps: a.serial?.props ?? {},
     bios: firmware ? files.ref(a.bios, "--bios") : a.bios as "builtin" | "none",

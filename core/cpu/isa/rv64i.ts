@@ -165,9 +165,15 @@ export const fence_i = insn({
   sem: () => {},
 });
 
+export const pause = insn({
+  row: "0000 0001 0000 00000 000 00000 0001111",
+  asm: "pause",
+  sem: () => {},
+});
+
 export const RV64I: Insn[] = [
   [addi, slti, sltiu, xori, ori, andi, addiw, slli, srli, srai, slliw, srliw, sraiw],
   [add, sub, sll, slt, sltu, xor, srl, sra, or, and, addw, subw, sllw, srlw, sraw],
   [lui, auipc, jal, jalr, beq, bne, blt, bge, bltu, bgeu],
-  [lb, lh, lw, ld, lbu, lhu, lwu, sb, sh, sw, sd, fence, fence_i],
+  [lb, lh, lw, ld, lbu, lhu, lwu, sb, sh, sw, sd, fence, fence_i, pause],
 ].flat();

@@ -11,7 +11,7 @@ import { type Insn, insn, type Sem } from "../insn.ts";
 import { CAUSE, MSTATUS } from "../mstatus.ts";
 import type { Fields, Ops } from "../ops.ts";
 import { Stop } from "../state.ts";
-import { bitSet } from "../translate.ts";
+import { bitSet } from "../values.ts";
 import { leave } from "../trap.ts";
 
 const ecall = insn({
@@ -118,12 +118,19 @@ const wfi = insn({
   },
 });
 
+/** The next instruction's own translation was forgotten with the others. */
+function fetchAgain<V, C>(o: Ops<V, C>): void {
+  o.set("dirty", o.konst(1));
+  o.serialize();
+}
+
 const sfence = insn({
   row: "0001001 rs2 rs1 000 00000 1110011",
   asm: "sfence.vma rs1, rs2",
   sem: (o, { rs1 }) => {
     guard(o, 1, MSTATUS.TVM);
     o.flushTlb(o.x(rs1));
+    fetchAgain(o);
   },
 });
 const sfenceAll = insn({
@@ -132,8 +139,34 @@ const sfenceAll = insn({
   sem: (o) => {
     guard(o, 1, MSTATUS.TVM);
     o.flushTlb();
+    fetchAgain(o);
   },
 });
+
+const sinval = (asm: string, rs1: "rs1" | "00000") =>
+  insn({
+    row: `0001011 rs2 ${rs1} 000 00000 1110011`,
+    asm,
+    sem: (o, f) => {
+      guard(o, 1, MSTATUS.TVM);
+      if (rs1 === "rs1") o.flushTlb(o.x(f.rs1));
+      else o.flushTlb();
+      fetchAgain(o);
+    },
+  });
+/** Orders what is already in order. */
+const inval = (name: string, number: string) =>
+  insn({
+    row: `0001100 ${number} 00000 000 00000 1110011`,
+    asm: name,
+    sem: (o) => guard(o, 1),
+  });
+export const SVINVAL: Insn[] = [
+  sinval("sinval.vma rs1, rs2", "rs1"),
+  sinval("sinval.vma zero, rs2", "00000"),
+  inval("sfence.w.inval", "00000"),
+  inval("sfence.inval.ir", "00001"),
+];
 
 export const SYSTEM: Insn[] = [
   ...[ecall, ebreak, sret, mret, wfi, sfence, sfenceAll],

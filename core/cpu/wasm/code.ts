@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { HostOp } from "../ops.ts";
+
 export type Code = readonly number[];
 export type ValueType = "i32" | "i64" | "f32" | "f64";
 
@@ -118,6 +120,23 @@ export const i64 = {
   extend8: unary(0xc2),
   extend16: unary(0xc3),
   extend32: unary(0xc4),
+};
+
+const f64Bits = (v: Code): Code => [...v, 0xbf];
+const bitsOfF64 = (v: Code): Code => [...v, 0xbd];
+const f64Binary = (opcode: number) => (a: Code, b: Code): Code =>
+  bitsOfF64([...f64Bits(a), ...f64Bits(b), opcode]);
+
+/** Floating point on bit patterns in i64. */
+export const HOST: Record<HostOp, (...args: Code[]) => Code> = {
+  "f64.add": f64Binary(0xa0),
+  "f64.sub": f64Binary(0xa1),
+  "f64.mul": f64Binary(0xa2),
+  "f64.div": f64Binary(0xa3),
+  "f64.sqrt": (v) => bitsOfF64([...f64Bits(v), 0x9f]),
+  "f64.promote_f32": (v) => bitsOfF64([...i32.wrap(v), 0xbe, 0xbb]),
+  "f32.demote_f64": (v) => i64.extendU([...f64Bits(v), 0xb6, 0xbc]),
+  "f64.convert_i64_s": (v) => bitsOfF64([...v, 0xb9]),
 };
 
 /** `cond ? a : b`, both evaluated. */

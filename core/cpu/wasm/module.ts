@@ -21,7 +21,7 @@ export class Func {
   readonly hints: { at: number; likely: boolean }[] = [];
   readonly #locals: ValueType[] = [];
   readonly #free: Record<ValueType, Local[]> = { i32: [], i64: [], f32: [], f64: [] };
-  #lent: { type: ValueType; local: Local }[] = [];
+  readonly #lent: { type: ValueType; local: Local }[] = [];
   #depth = 0;
 
   constructor(
@@ -42,8 +42,16 @@ export class Func {
     return local;
   }
   releaseTemps(): void {
-    for (const { type, local } of this.#lent) this.#free[type].push(local);
-    this.#lent = [];
+    this.#release(0);
+  }
+  /** Temporaries that `body` takes are free again behind it. */
+  scope(body: () => void): void {
+    const lent = this.#lent.length;
+    body();
+    this.#release(lent);
+  }
+  #release(from: number): void {
+    for (const { type, local } of this.#lent.splice(from)) this.#free[type].push(local);
   }
 
   emit(code: Code): void {
