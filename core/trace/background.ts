@@ -43,7 +43,7 @@ export interface Start {
   readonly kept: ReadonlySet<TableName>;
 }
 
-function share(): Shared {
+export function share(): Shared {
   return {
     control: new Int32Array(new SharedArrayBuffer((AT.lengths + PIECES) * 4)),
     pieces: new Float64Array(new SharedArrayBuffer(PIECES * CHUNK_WORDS * 8)),

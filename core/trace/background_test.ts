@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { BackgroundDirectory } from "./background.ts";
-import { TraceDirectory } from "./directory.ts";
+import { AT, BackgroundDirectory, GIVE_UP, post, share, type Start } from "./background.ts";
+import { createTrace, TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
 import type { Recording } from "./manifest.ts";
 import { Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
@@ -85,4 +85,29 @@ Deno.test("background: an error of the writer comes back as it was", () =>
     fails(() => run(new Trace(sink, { batchRows: 32 }), 5000));
     fails(() => sink.drain());
     sink.abandon();
+  }));
+
+Deno.test("background: a notification without a piece makes the writer take nothing", () =>
+  inTemp((folder) => {
+    const path = `${folder}/a.trace`;
+    createTrace(path, {});
+    const shared = share();
+    const writer = new Worker(new URL("./background_worker.ts", import.meta.url).href, {
+      type: "module",
+    });
+    const start: Start = { shared, path, recording: RECORDING, kept: new Set(TABLE_NAMES) };
+    writer.postMessage(start);
+    const { control } = shared;
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    let woken = 0;
+    for (let tries = 0; woken < 3 && tries < 60_000; tries++) {
+      woken += Atomics.notify(control, AT.given);
+      Atomics.wait(pause, 0, 0, 1);
+    }
+    assert.equal(woken, 3);
+    assert.equal(Atomics.load(control, AT.taken), 0);
+    control[AT.lengths] = GIVE_UP;
+    post(control, AT.given, 1);
+    Atomics.wait(control, AT.taken, 0);
+    assert.equal(Atomics.load(control, AT.taken), 1);
   }));

@@ -30,7 +30,8 @@ self.onmessage = (event: MessageEvent<Start>) => {
 function take({ control, pieces, written }: Shared, reader: LogReader): boolean {
   const bytes = new Uint8Array(pieces.buffer);
   for (let taken = 0; !reader.closed;) {
-    Atomics.wait(control, AT.given, taken);
+    // The notification for a piece that was seen without it comes late: it gives nothing.
+    while (Atomics.load(control, AT.given) === taken) Atomics.wait(control, AT.given, taken);
     const piece = taken % PIECES;
     const length = control[AT.lengths + piece];
     if (length === GIVE_UP) {
