@@ -127,6 +127,26 @@ Deno.test("explain: where handing over is alike, it names what was spared instea
   );
 });
 
+Deno.test("explain: what two devices only name differently is no cause", () => {
+  const sifive = run("sifive", "uart0", "txdata", [
+    exits("uart0", "txdata", 1000),
+    exits("uart0", "ip", 130),
+    exits("plic", "claim_complete", 160),
+  ]);
+  const ns16550 = run("16550", "uart0", "THR", [
+    exits("uart0", "THR", 1000),
+    exits("uart0", "IIR", 80),
+    exits("uart0", "LSR", 30),
+    exits("plic", "claim_complete", 60),
+  ]);
+  assert.equal(
+    explain(compared(sifive, ns16550)),
+    "16550 took 1.1 × fewer exits for the same 1 KiB, mostly because of fewer exits for " +
+      "plic.claim_complete write (60.0 against 160 per KiB) and other registers of uart0 (110 " +
+      "against 130 per KiB).",
+  );
+});
+
 Deno.test("explain: equal runs are called equal, unknown work is not made up", () => {
   const one = run("a", "uart0", "THR", [exits("uart0", "THR", 64)]);
   assert.equal(

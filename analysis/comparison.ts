@@ -120,7 +120,14 @@ export async function collect(session: Session): Promise<Comparison> {
       Object.entries(answers).map(([key, rows]) => [key, rows(run)]),
     ) as Record<keyof typeof answers, Row[]>;
     const known = figures(run, forRun, manifest.commit.time_ns);
-    return recorded.includes("irq") ? known : { ...known, interrupts: null };
+    const bare = (manifest.machine as { hypervisor?: string })?.hypervisor === "none";
+    return {
+      ...known,
+      icount: manifest.end?.executed ?? known.icount,
+      interrupts: recorded.includes("irq") ? known.interrupts : null,
+      // Under no hypervisor there is nobody to charge for an exit.
+      costs: bare ? [] : known.costs,
+    };
   });
   return { runs, setup: setupDifferences(session) };
 }

@@ -126,14 +126,32 @@ export interface Contribution {
 
 /** What the difference is made of, the largest part first. */
 export function contributions(most: RunFigures, least: RunFigures): Contribution[] {
+  const nameIn = namesFor(most, least);
   const rates = (run: RunFigures): Map<string, number> => {
-    const groups = Map.groupBy(run.kinds, kindName);
+    const groups = Map.groupBy(run.kinds, (kind) => nameIn(run, kind));
     return new Map([...groups].map(([name, kinds]) => [name, perUnit(sumExits(kinds), run)]));
   };
   const [more, less] = [rates(most), rates(least)];
   return [...new Set([...more.keys(), ...less.keys()])]
     .map((name) => ({ name, more: more.get(name) ?? 0, less: less.get(name) ?? 0 }))
     .sort((a, b) => (b.more - b.less) - (a.more - a.less));
+}
+
+/**
+ * Names that set like against like. Two devices that hand work over by different registers have
+ * registers of different names for the same purpose: those are compared as groups, or else every
+ * register of one would count as spared by the other.
+ */
+function namesFor(most: RunFigures, least: RunFigures) {
+  const [ours, theirs] = [most.handover, least.handover];
+  const alike = ours === null || theirs === null ||
+    ours.register === theirs.register && ours.direction === theirs.direction;
+  return (run: RunFigures, kind: ExitKind): string => {
+    if (alike || kind.device === null || kind.device !== run.device) return kindName(kind);
+    return isHandover(kind, run)
+      ? `${most.device}.${ours.register} ${ours.direction}`
+      : `other registers of ${most.device}`;
+  };
 }
 
 export function kindName(kind: ExitKind): string {

@@ -57,6 +57,9 @@ export async function runQuery(
   }
 }
 
+/** Text, quoted names and comments, in which a semicolon ends nothing. */
+const NOT_CODE = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[^]*?\*\/|\$\$[^]*?\$\$/g;
+
 function statement(options: QueryOptions): string | null {
   if (options.file && options.sql !== null) {
     throw new AnalysisError(
@@ -66,6 +69,12 @@ function statement(options: QueryOptions): string | null {
   }
   const sql = options.file ? readFile(options.file) : options.sql;
   if (sql === null) return null;
+  if (/;\s*\S/.test(sql.replace(NOT_CODE, " "))) {
+    throw new AnalysisError(
+      "The query has several statements, and one is answered at a time.",
+      "Call query once for each.",
+    );
+  }
   const name = /^\s*([a-z_]\w*)\s*;?\s*$/i.exec(sql)?.[1];
   return name === undefined ? sql : `FROM "${name}"`;
 }

@@ -62,6 +62,9 @@ Deno.test("query: what cannot be answered is an error with a fix", () =>
     await refuses({ sql: "SELEC 1" }, /^Parser Error: .*SELEC/, /Correct the SQL/);
     await refuses({ sql: "SELECT offset FROM access" }, /LINE 1/, /"offset"/);
     await refuses({ sql: "FROM exits" }, /Catalog Error: .*exits/, /without SQL/);
+    await refuses({ sql: "SELECT 1; SELECT 2" }, /several statements/, /once for each/);
+    const one = "SELECT ';' AS \"a;b\" -- one; two\n /* ; */;\n";
+    assert.equal(await runQuery({ traces: [trace], sql: one, engine }, textOutput()), 0);
     await refuses({ sql: "SELECT 1", file: "q.sql" }, /twice/, /one of them/);
     await refuses({ file: `${directory}/none.sql` }, /Cannot read the query/, /--file/);
     Deno.truncateSync(`${trace}/exit.arrow`, 1000);

@@ -43,7 +43,7 @@ function registers(board: Board, hart: number): string {
     ...Object.entries(CSRS).map(([name, n]) => [name, h.csr(n)] as const),
   ].map(([name, v]) => `${name.padEnd(9)} ${hex(v)}`);
   const lines = [`pc        ${hex(h.pc)}  mode ${PRIV[h.priv]}  icount ${h.icount}`];
-  for (let i = 0; i < cells.length; i += 3) lines.push(cells.slice(i, i + 3).join("  "));
+  for (let i = 0; i < cells.length; i += 3) lines.push(cells.slice(i, i + 3).join(" "));
   return lines.join("\n");
 }
 

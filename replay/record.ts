@@ -5,9 +5,9 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
-import { SERIAL } from "../core/board/virt.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
-import { TraceDirectory } from "../core/trace/directory.ts";
+import { BackgroundDirectory } from "../core/trace/background.ts";
+import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
@@ -88,6 +88,7 @@ export interface RecordResult {
   readonly timeNs: number;
   readonly hostMs: number;
   readonly exits: number;
+  /** Rows recorded. */
   readonly rows: number;
   readonly bytes: number;
 }
@@ -96,7 +97,7 @@ export interface RecordResult {
 export async function record(o: RecordOptions, host: RecordHost): Promise<RecordResult> {
   const tables = [...(o.tables ?? EVENT_TABLES)];
   const batchRows = o.batchRows ?? DEFAULT_BATCH_ROWS;
-  const sink = o.directory === null ? null : new TraceDirectory(o.directory, {
+  const sink = o.directory === null ? null : new BackgroundDirectory(o.directory, {
     version: VERSION,
     machine: o.spec,
     files: [...filesOf(o.spec)],
@@ -245,6 +246,14 @@ class Recording {
     return true;
   }
 
+  /** Rows on disk of the event tables; those counted where nothing is recorded. */
+  #rows(): number {
+    const { directory } = this.#o;
+    if (directory === null) return this.#trace.seq;
+    const reader = TraceReader.open(directory);
+    return EVENT_TABLES.reduce((sum, table) => sum + reader.rowCount(table), 0);
+  }
+
   #progress(): Progress {
     const { machine, exits } = this.#board;
     return {
@@ -256,8 +265,8 @@ class Recording {
   }
 
   #finish(kind: EndKind, code: number): RecordResult {
-    this.#trace.close({ kind, code });
     const p = this.#progress();
+    this.#trace.close({ kind, code, executed: p.icount });
     this.#host.progress?.(p);
     return {
       end: { kind, code },
@@ -266,7 +275,7 @@ class Recording {
       timeNs: p.timeNs,
       hostMs: performance.now() - this.#startMs,
       exits: p.exits,
-      rows: this.#trace.seq,
+      rows: this.#rows(),
       bytes: this.#trace.bytes,
     };
   }
@@ -278,6 +287,3 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   out.set(b, a.length);
   return out;
 }
-
-/** Name of the console device that `spec` asks for, as in traces. */
-export const consoleName = (spec: MachineSpec) => SERIAL[spec.serial].name;

@@ -119,7 +119,6 @@ const BAD_RECORDINGS: readonly Bad[] = [
     args: ["--bios", "none", "--hypervisor", "kvm-riscv"],
     says: /M-mode.*--hypervisor none/,
   },
-  { name: "a name for two traces", args: ["-o", "a.trace"], says: /--serial/ },
   {
     name: "a name in a file instead of a folder",
     files: { "file": "" },

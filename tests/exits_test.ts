@@ -4,10 +4,13 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { buildBoard } from "../core/board/build.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import { TraceReader } from "../core/trace/reader.ts";
+import { codeOf } from "../core/trace/schema.ts";
+import { Trace } from "../core/trace/trace.ts";
 import { readInput } from "../replay/files.ts";
-import { recordInto, serialSpec } from "./recorder.ts";
+import { filesOf, recordInto, serialSpec } from "./recorder.ts";
 import { withFolder } from "./with_folder.ts";
 
 interface Exit {
@@ -200,4 +203,21 @@ Deno.test("kvm-riscv: an address without a device reads as 0 and stands in the t
       [0x500_0000, true, 0n],
     ]);
   });
+});
+
+Deno.test("an interrupt that is pending already does not reach the hart once more", () => {
+  const spec = serialSpec({ harts: 2 });
+  const board = buildBoard(spec, filesOf(spec), new Map(), new Trace(null), { out: () => {} });
+  const { machine, exits: unit } = board;
+  const arrived = () => unit.counts[codeOf("reason", "external_interrupt")];
+  machine.run({ executed: 1000, idle: "return" });
+  const SEIP = 9;
+  machine.hartIrq(0, SEIP, true);
+  assert.equal(arrived(), 1);
+  // The controller tells every hart's level after each access, another hart's too.
+  machine.hartIrq(0, SEIP, true);
+  assert.equal(arrived(), 1);
+  machine.hartIrq(0, SEIP, false);
+  machine.hartIrq(0, SEIP, true);
+  assert.equal(arrived(), 2);
 });

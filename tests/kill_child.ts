@@ -1,22 +1,19 @@
 /**
  * Records and kills its own process after a given number of bytes written to the trace, in the middle of
- * a write: `kill_child.ts DIRECTORY BYTES SERIAL`. Exits 0 when the recording ended before.
+ * a write by the thread that writes it: `kill_child.ts DIRECTORY BYTES SERIAL`. Exits 0 when the recording ended before.
  * @module
  */
 import { filesOf, ScriptedHost, serialSpec } from "./recorder.ts";
 import { record } from "../replay/record.ts";
 
 const [directory, bytes, serial] = Deno.args;
-let left = Number(bytes);
-
-const writeSync = Deno.FsFile.prototype.writeSync;
-Deno.FsFile.prototype.writeSync = function (this: Deno.FsFile, p: Uint8Array): number {
-  if (p.length > left) {
-    writeSync.call(this, p.subarray(0, left));
-    Deno.kill(Deno.pid, "SIGKILL");
+const ThreadOfTrace = Worker;
+globalThis.Worker = class extends ThreadOfTrace {
+  constructor(writer: string | URL, o?: WorkerOptions) {
+    const killing = new URL("./kill_worker.ts", import.meta.url);
+    killing.search = new URLSearchParams({ writer: String(writer), bytes }).toString();
+    super(killing.href, o);
   }
-  left -= p.length;
-  return writeSync.call(this, p);
 };
 
 const spec = serialSpec({ serial: serial as "sifive" | "virtio", append: "mode=echo" });

@@ -27,6 +27,7 @@ function cpus(spec: MachineSpec): DtNode {
     children: [{
       name: "interrupt-controller",
       props: {
+        "#address-cells": 0,
         "#interrupt-cells": 1,
         "interrupt-controller": true,
         compatible: "riscv,cpu-intc",
@@ -91,11 +92,9 @@ export function deviceTree(
     props: { ...cells, compatible: "riscv-virtio", model: "riscv-virtio,qemu" },
     children: [
       // Linux's SiFive driver takes its number from here, and does not start without.
-      {
-        name: "aliases",
-        props: spec.serial === "virtio" ? {} : { serial0: console },
-        children: [],
-      },
+      ...(spec.serial === "virtio"
+        ? []
+        : [{ name: "aliases", props: { serial0: console }, children: [] }]),
       chosen(spec, console, initrd),
       memory,
       cpus(spec),

@@ -14,6 +14,7 @@ export const MAX_HARTS = 8;
 
 const VIRTIO = { base: 0x1000_1000, stride: 0x1000, slots: 8, irq: 1 } as const;
 const PLATFORM_BUS = { base: 0x0401_0000, stride: 0x1000, irq: 64 } as const;
+const MAX_ACCESS_BYTES = 8;
 /** Sources of the PLIC, as on QEMU's board. */
 export const PLIC_SOURCES = 95;
 
@@ -101,6 +102,24 @@ export function placeDevices(
   return [...fixed, ...users(spec, types, fixed)];
 }
 
+/** A device in RAM would never be asked; one off its alignment could not be. */
+function checkAddr(use: string, addr: number, sizeBytes: number, memoryBytes: number): void {
+  const at = `0x${addr.toString(16)}`;
+  if (addr + sizeBytes > RAM_BASE && addr < RAM_BASE + memoryBytes) {
+    const end = (RAM_BASE + memoryBytes).toString(16);
+    throw new BoardError(
+      `${use} at ${at} lies in RAM, which is 0x${RAM_BASE.toString(16)} to 0x${end}`,
+      `choose addr=0x${PLATFORM_BUS.base.toString(16)} or another below RAM`,
+    );
+  }
+  if (addr % MAX_ACCESS_BYTES !== 0) {
+    throw new BoardError(
+      `${use} at ${at} would have registers off their natural alignment`,
+      `choose a multiple of ${MAX_ACCESS_BYTES} for addr=`,
+    );
+  }
+}
+
 /** Devices of `--device`: where no place was asked for, the next free one of the platform bus. */
 function users(
   spec: MachineSpec,
@@ -110,7 +129,7 @@ function users(
   let addr: number = PLATFORM_BUS.base;
   let irq: number = PLATFORM_BUS.irq;
   const taken = new Set(fixed.flatMap((p) => p.irqs));
-  const counts = new Map<string, number>();
+  const names = new Set(fixed.map((p) => p.name));
   return spec.devices.map((d) => {
     const type = types.get(d.use) ?? DEVICES[d.use];
     if (type === undefined) {
@@ -120,6 +139,7 @@ function users(
       );
     }
     const at = d.addr ?? addr;
+    checkAddr(d.use, at, type.size, spec.memoryBytes);
     addr = Math.max(addr, at + Math.ceil(type.size / PLATFORM_BUS.stride) * PLATFORM_BUS.stride);
     const irqs = Array.from({ length: type.irqs }, (_, i) => (d.irq ?? irq) + i);
     irq = Math.max(irq, ...irqs.map((i) => i + 1));
@@ -132,9 +152,10 @@ function users(
       }
       taken.add(source);
     }
-    const n = counts.get(type.name) ?? 0;
-    counts.set(type.name, n + 1);
-    const clash = fixed.some((p) => p.name === `${type.name}${n}`);
-    return { type, name: `${type.name}${clash ? n + 1 : n}`, addr: at, irqs, props: d.props };
+    let n = 0;
+    while (names.has(`${type.name}${n}`)) n++;
+    const name = `${type.name}${n}`;
+    names.add(name);
+    return { type, name, addr: at, irqs, props: d.props };
   });
 }

@@ -78,8 +78,8 @@ export class Hart {
     return this.#words[word] + this.#words[word + 1] * TWO32;
   }
   #setNumber(word: number, v: number): void {
-    this.#words[word] = v % TWO32;
-    this.#words[word + 1] = Math.floor(v / TWO32);
+    this.#words[word] = v; // The store keeps the lower 32 bits.
+    this.#words[word + 1] = v / TWO32;
   }
 
   get icount(): number {
@@ -115,6 +115,12 @@ export class Hart {
   }
   xHi(i: number): number {
     return this.#words[i * 2 + 1];
+  }
+  /** Stores mode and pc where the places say: they pass through no object on their way. */
+  describe(into: Float64Array, privAt: number, pcAt: number): void {
+    into[privAt] = this.#words[W.priv];
+    into[pcAt] = this.#words[W.pc];
+    into[pcAt + 1] = this.#words[W.pc + 1];
   }
   get priv(): Privilege {
     return this.#lo(W.priv) as Privilege;
@@ -171,11 +177,15 @@ export class Hart {
       : Math.ceil((deadline - this.clockNs) / this.config.nsPerInsn);
   }
 
-  /** MSIP 3, MTIP 7, SEIP 9 and MEIP 11 are wires; SSIP 1 is the bit that software also writes. */
-  setIrq(bit: 3 | 7 | 9 | 11 | 1, level: boolean): void {
+  /**
+   * MSIP 3, MTIP 7, SEIP 9 and MEIP 11 are wires; SSIP 1 is the bit that software also writes. True when
+   * it was low and is high now.
+   */
+  setIrq(bit: 3 | 7 | 9 | 11 | 1, level: boolean): boolean {
     const at = bit === IRQ.SSI ? W.mip : W.irqLines;
     const old = this.#words[at];
     this.#words[at] = level ? old | 1 << bit : old & ~(1 << bit);
+    return level && (old & 1 << bit) === 0;
   }
   /** Privileged ISA §3.3.3: WFI resumes for an interrupt that is enabled in mie, whatever mstatus says. */
   interruptPending(): boolean {
@@ -276,11 +286,15 @@ export class Hart {
     this.#step(4);
   }
   #step(bytes: number): void {
-    const at = W.pc;
-    const lo = this.#words[at] + bytes;
-    this.#words[at] = lo;
-    if (lo >= TWO32) this.#words[at + 1]++;
-    this.#setNumber(W.icount, this.icount + 1);
+    this.#add(W.pc, bytes);
+    this.#add(W.icount, 1);
+  }
+  /** Adds less than 2^32. */
+  #add(word: number, n: number): void {
+    const words = this.#words;
+    const lo = words[word] + n;
+    words[word] = lo;
+    if (lo >= TWO32) words[word + 1]++;
   }
 
   /** The page that Stop.Stage2 wants mapped; a page walk's own read is a "load". */

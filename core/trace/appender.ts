@@ -1,40 +1,33 @@
 /**
- * Appenders: per table, a function generated from the schema that stores one row into column buffers.
- * Generated code names every column's array in a local, so that a row costs its stores and no more.
+ * Takers: per kind of record, a function generated from the schema that stores its rows into column
+ * buffers. Generated code names every column's array in a local, so that a row costs its stores.
  * @module
  */
 import { ColumnBuffer } from "./columns.ts";
-import { columnsOf, type Row } from "./rows.ts";
-import { type Column, COMMON, type TableName } from "./schema.ts";
+import { hasBytes, type Layout } from "./log.ts";
+import { columnsOf } from "./rows.ts";
+import type { Column, TableName } from "./schema.ts";
 
 const FIRST_CAPACITY = 1024;
 
-/** What an appender takes from its trace besides the row. */
-export interface RowContext {
-  /** Next sequence number. */
-  seq: number;
-  /** seq of the exit being served, -1 between exits. */
-  exitSeq: number;
-  /** Rows appended since the last flush, over all tables. */
-  pending: number;
-  /** time_ns and icount as low and high lane, vcpu, 1 when icount is known. */
-  readonly clock: Uint32Array;
-}
-
-export type Append<T extends TableName> = (row: Row<T>) => number;
-
 /** The rows of one table since the last flush. */
-export class TableBuffer<T extends TableName = TableName> {
-  /** Stores a row and returns its seq, or -1 for a table that has none. */
-  readonly append: Append<T>;
+export class TableBuffer {
   readonly columns: ColumnBuffer[];
-  /** Rows held; the generated appender counts in it. */
+  /** Rows held; the generated takers count in it. */
   readonly state = { rows: 0, capacity: FIRST_CAPACITY };
 
-  constructor(readonly table: T, context: RowContext) {
+  constructor(readonly table: TableName) {
     this.columns = columnsOf(table).map(([, c]) => ColumnBuffer.make(c, FIRST_CAPACITY));
-    const make = new Function("columns", "state", "context", "grow", appenderSource(table));
-    this.append = make(this.columns, this.state, context, () => this.#grow());
+  }
+
+  /** A function that stores this table's row of a record of `layout`, which begins at word `at`. */
+  taker(layout: Layout): (words: Float64Array, bytes: Uint8Array, at: number) => void {
+    const source = takerSource(this.table, layout);
+    return new Function("columns", "state", "grow", source)(
+      this.columns,
+      this.state,
+      () => this.#grow(),
+    );
   }
 
   reset(): void {
@@ -54,10 +47,10 @@ const HI = "2.3283064365386963e-10"; // 2^-32: the store truncates to the upper 
 function stores(i: number, type: Column["type"], v: string, hi: string): string {
   switch (type) {
     case "bool":
-      return `if (${v}) c${i}[n >> 3] |= bit;`;
+      return `if (${v} !== 0) c${i}[n >> 3] |= bit;`;
     case "utf8":
     case "binary":
-      return `c${i}.put(n, ${v});`;
+      return `c${i}.put(n, bytes.subarray(tail * 8, tail * 8 + ${v})); tail += (${v} + 7) >>> 3;`;
     case "wide":
       return `c${i}[m] = ${v}; c${i}[m + 1] = ${hi};`;
     case "u64":
@@ -67,52 +60,56 @@ function stores(i: number, type: Column["type"], v: string, hi: string): string 
   }
 }
 
-function storeNullable(i: number, type: Column["type"], v: string, hi: string): string {
-  const nothing = type === "binary" || type === "utf8" ? "null" : "0";
-  const clear = type === "bool" ? "" : stores(i, type, nothing, "0");
-  return `if (${v} == null) { v${i}[n >> 3] &= ~bit; ${clear} } else { ${stores(i, type, v, hi)} }`;
+/** Stores a null, NaN in the log; values are 0 already but for what an earlier batch left. */
+function storeNull(i: number, column: Column): string {
+  const clear = column.type === "bool"
+    ? ""
+    : hasBytes(column)
+    ? `c${i}.put(n, null);`
+    : stores(i, column.type, "0", "0");
+  return `v${i}[n >> 3] &= ~bit; ${clear}`;
 }
 
-/** Where the columns that every event table has come from. */
-const FROM_CONTEXT: Record<keyof typeof COMMON, (i: number) => string> = {
-  seq: (i) => stores(i, "u64", "seq", ""),
-  time_ns: (i) => stores(i, "wide", "clock[0]", "clock[1]"),
-  icount: (i) =>
-    `if (clock[5] === 0) v${i}[n >> 3] &= ~bit; ${stores(i, "wide", "clock[2]", "clock[3]")}`,
-  vcpu: (i) => stores(i, "u8", "clock[4]", ""),
-};
-
-function storeColumn(i: number, name: string, column: Column): string {
-  if (name in COMMON) return FROM_CONTEXT[name as keyof typeof COMMON](i);
-  const hi = `row.${name}_hi`;
-  if (!column.nullable) return `{ const v = row.${name}; ${stores(i, column.type, "v", hi)} }`;
-  const value = name === "exit_seq"
-    ? "let v = row.exit_seq; if (v === undefined) v = context.exitSeq < 0 ? null : context.exitSeq;"
-    : `const v = row.${name};`;
-  return `{ ${value} ${storeNullable(i, column.type, "v", hi)} }`;
+function storeColumn(
+  i: number,
+  column: Column,
+  value: string,
+  hi: string,
+): string {
+  const store = stores(i, column.type, "v", hi);
+  return column.nullable
+    ? `{ const v = ${value}; if (v !== v) { ${storeNull(i, column)} } else { ${store} } }`
+    : `{ const v = ${value}; ${store} }`;
 }
 
-function appenderSource(table: TableName): string {
+/** Where a column's value stands: in a field of the record, or beside that of the table before. */
+function valueOf(name: string, table: TableName, layout: Layout): string {
+  const second = layout.tables.indexOf(table) > 0;
+  if (second && name === "exit_seq") return "w[at + 1]";
+  if (second && name === "seq") return "w[at + 1] + 1";
+  return `w[at + ${layout.fields.find((f) => f.name === name)!.at}]`;
+}
+
+function takerSource(table: TableName, layout: Layout): string {
   const columns = columnsOf(table);
-  const isBytes = (c: Column) => c.type === "utf8" || c.type === "binary";
   const locals = columns.map((_, i) => `c${i}, v${i}`).join(", ");
   const loads = columns.map(([, c], i) =>
-    `c${i} = columns[${i}]${isBytes(c) ? "" : ".values"}; v${i} = columns[${i}].valid;`
+    `c${i} = columns[${i}]${hasBytes(c) ? "" : ".values"}; v${i} = columns[${i}].valid;`
   );
-  const hasSeq = columns[0][0] === "seq";
+  const stored = columns.map(([name, column], i) => {
+    const at = layout.fields.find((f) => f.name === name)?.at ?? 0;
+    return storeColumn(i, column, valueOf(name, table, layout), `w[at + ${at + 1}]`);
+  });
   return `"use strict";
-const clock = context.clock;
-let ${locals};
-function load() { ${loads.join("\n")} }
-load();
-return function append(row) {
+let ${locals}, capacity = 0;
+function load() { capacity = state.capacity; ${loads.join("\n")} }
+return function take(w, bytes, at) {
   const n = state.rows;
-  if (n === state.capacity) { grow(); load(); }
+  if (n === state.capacity) grow();
+  if (capacity !== state.capacity) load();
   const m = n << 1, bit = 1 << (n & 7);
-  ${hasSeq ? "const seq = row.seq === undefined ? context.seq++ : row.seq;" : ""}
-  ${columns.map(([name, c], i) => storeColumn(i, name, c)).join("\n  ")}
+  let tail = at + ${layout.words};
+  ${stored.join("\n  ")}
   state.rows = n + 1;
-  context.pending++;
-  return ${hasSeq ? "seq" : "-1"};
 };`;
 }

@@ -159,8 +159,6 @@ export class BitBuffer extends ColumnBuffer {
   }
 }
 
-const UTF8 = new TextEncoder();
-
 export class BytesBuffer extends ColumnBuffer {
   #offsets: Int32Array;
   #bytes = new Uint8Array(1024);
@@ -176,18 +174,12 @@ export class BytesBuffer extends ColumnBuffer {
   }
 
   /** Stores row `row`; a null is stored as nothing. Rows come in order. */
-  put(row: number, value: string | Uint8Array | null): void {
+  put(row: number, value: Uint8Array | null): void {
     const at = this.#offsets[row];
-    if (value === null) {
-      this.#offsets[row + 1] = at;
-    } else if (typeof value === "string") {
-      this.#reserve(at + value.length * 3); // At most 3 bytes of UTF-8 per UTF-16 unit.
-      this.#offsets[row + 1] = at + UTF8.encodeInto(value, this.#bytes.subarray(at)).written;
-    } else {
-      this.#reserve(at + value.length);
-      this.#bytes.set(value, at);
-      this.#offsets[row + 1] = at + value.length;
-    }
+    const length = value?.length ?? 0;
+    this.#reserve(at + length);
+    if (value !== null) this.#bytes.set(value, at);
+    this.#offsets[row + 1] = at + length;
   }
 
   data(rows: number): arrow.Data {

@@ -2,14 +2,15 @@
  * A trace on disk: the directory `NAME.trace/` with `manifest.json` and an Arrow stream per table.
  *
  * A kill of the process at any byte leaves the prefix that the last manifest describes: tables only
- * grow, and the manifest is replaced by a rename after them. `input` alone is also valid beyond it, up
- * to its last whole record batch, since its rows are synced one by one before they take effect. Against
- * loss of power the other tables are synced when the trace is closed, not at every flush.
+ * grow, and the manifest is replaced after them, by a whole new one under another name. `input` alone is also valid beyond it, up
+ * to its last whole record batch, since its rows are synced one by one before they take effect. The
+ * other tables are left to the operating system: a loss of power may cost what it had not written yet,
+ * which the reader then says, and which a replay of the inputs brings back.
  * @module
  */
 import { createHash } from "node:crypto";
 import { TraceError } from "./error.ts";
-import { MANIFEST, type Manifest, type Recording, tableFile, TOOL } from "./manifest.ts";
+import { MANIFEST, type Manifest, type Recording, tableFile, TEMPORARY, TOOL } from "./manifest.ts";
 import { SCHEMA_VERSION, TABLE_NAMES, type TableName } from "./schema.ts";
 import { checksum } from "./table_file.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
@@ -20,8 +21,6 @@ interface TableWriter {
   bytes: number;
   crc32: number;
 }
-
-const TEMPORARY = `${MANIFEST}.tmp`;
 
 export class TraceDirectory implements TraceSink {
   readonly #tables = new Map<TableName, TableWriter>();
@@ -36,13 +35,16 @@ export class TraceDirectory implements TraceSink {
    * Creates the directory and its files. Throws TraceError when something is there already: `force`
    * replaces a trace, and nothing but a trace.
    */
-  constructor(readonly path: string, recording: Recording, o: { force?: boolean } = {}) {
+  constructor(
+    readonly path: string,
+    recording: Recording,
+    o: { force?: boolean; /** `createTrace` was called. */ created?: boolean } = {},
+  ) {
     this.#fixed = { schema_version: SCHEMA_VERSION, tool: TOOL, ...recording };
-    if (o.force) removeTrace(path);
-    this.#guard(path, () => Deno.mkdirSync(path));
+    if (!o.created) createTrace(path, o);
     for (const table of TABLE_NAMES) {
       const file = `${path}/${tableFile(table)}`;
-      const handle = this.#guard(file, () => Deno.openSync(file, { write: true, createNew: true }));
+      const handle = this.#guard(file, () => Deno.openSync(file, { write: true }));
       this.#tables.set(table, { path: file, file: handle, bytes: 0, crc32: 0 });
     }
   }
@@ -72,7 +74,6 @@ export class TraceDirectory implements TraceSink {
   }
 
   close(end: TraceEnd | null): void {
-    for (const table of TABLE_NAMES) this.sync(table);
     this.#writeManifest(this.#last!, true, end);
     this.abandon();
   }
@@ -103,10 +104,12 @@ export class TraceDirectory implements TraceSink {
       const file = Deno.openSync(temporary, { write: true, create: true, truncate: true });
       try {
         writeAll(file, new TextEncoder().encode(JSON.stringify(manifest, null, 2) + "\n"));
-        if (cleanEnd) file.syncSync();
       } finally {
         file.close();
       }
+      // A rename onto an existing file makes ext4 write the data out first, which takes milliseconds:
+      // so the old one goes before. A kill in between leaves the whole new one, which readers take.
+      if (this.#flushes > 1 || cleanEnd) Deno.removeSync(`${this.path}/${MANIFEST}`);
       Deno.renameSync(temporary, `${this.path}/${MANIFEST}`);
     });
   }
@@ -116,7 +119,7 @@ export class TraceDirectory implements TraceSink {
     try {
       return action();
     } catch (error) {
-      throw this.#failure = explain(error as Error, path, this.path);
+      throw this.#failure = explain(error as Error, path);
     }
   }
 }
@@ -125,8 +128,23 @@ function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
 }
 
+/** Creates the directory of a trace and its empty files. `force` replaces a trace. Throws TraceError. */
+export function createTrace(path: string, o: { force?: boolean }): void {
+  if (o.force) removeTrace(path);
+  let at = path;
+  try {
+    Deno.mkdirSync(path);
+    for (const table of TABLE_NAMES) {
+      at = `${path}/${tableFile(table)}`;
+      Deno.openSync(at, { write: true, createNew: true }).close();
+    }
+  } catch (error) {
+    throw explain(error as Error, at);
+  }
+}
+
 /** The operating system's error as one about a trace. */
-function explain(error: Error, path: string, directory: string): Error {
+function explain(error: Error, path: string): Error {
   const code = (error as { code?: string }).code;
   if (error instanceof Deno.errors.AlreadyExists) {
     return new TraceError(`${path} exists already`, "Choose another name, or pass --force.");
@@ -140,7 +158,7 @@ function explain(error: Error, path: string, directory: string): Error {
   if (code === "ENOSPC" || code === "EDQUOT" || /no space left|quota/i.test(error.message)) {
     return new TraceError(
       `${path}: the disk is full`,
-      `Free space or pass --trace-limit; ${directory} is readable up to its last flush.`,
+      "Free space, or bound the trace with --trace-limit.",
     );
   }
   return new TraceError(
@@ -172,6 +190,6 @@ export function removeTrace(path: string): void {
     for (const name of names) if (name !== MANIFEST) Deno.removeSync(`${path}/${name}`);
     Deno.removeSync(path);
   } catch (error) {
-    throw explain(error as Error, path, path);
+    throw explain(error as Error, path);
   }
 }

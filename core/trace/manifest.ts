@@ -8,6 +8,8 @@ import { type EventTable, SCHEMA_VERSION, TABLE_NAMES, type TableName } from "./
 import type { TraceEnd } from "./trace.ts";
 
 export const MANIFEST = "manifest.json";
+/** The next manifest while it is written; the only one for a moment, and then it is whole. */
+export const TEMPORARY = `${MANIFEST}.tmp`;
 export const TOOL = "exitscope";
 
 export const tableFile = (table: TableName): string => `${table}.arrow`;

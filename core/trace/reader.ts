@@ -6,7 +6,7 @@
 import * as arrow from "apache-arrow";
 import { END_OF_STREAM, schemaMessage } from "./arrow_stream.ts";
 import { TraceError } from "./error.ts";
-import { MANIFEST, type Manifest, parseManifest, tableFile } from "./manifest.ts";
+import { MANIFEST, type Manifest, parseManifest, tableFile, TEMPORARY } from "./manifest.ts";
 import { columnsOf, type ReadRow } from "./rows.ts";
 import { type CodeKind, TABLE_NAMES, type TableName } from "./schema.ts";
 import { concatenate, TableFile } from "./table_file.ts";
@@ -170,6 +170,8 @@ function readManifest(path: string): string {
     return Deno.readTextFileSync(`${path}/${MANIFEST}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      const next = readNext(path);
+      if (next !== null) return next;
       const what = exists(path) ? `is no trace: it has no ${MANIFEST}` : "does not exist";
       throw new TraceError(`${path} ${what}`, "Give a directory that `record` wrote.");
     }
@@ -177,6 +179,17 @@ function readManifest(path: string): string {
       `${path}/${MANIFEST}: ${(error as Error).message}`,
       "Check that you may read it.",
     );
+  }
+}
+
+/** The manifest that was about to take its place when the recording was killed; null when it is not whole. */
+function readNext(path: string): string | null {
+  try {
+    const text = Deno.readTextFileSync(`${path}/${TEMPORARY}`);
+    JSON.parse(text);
+    return text;
+  } catch {
+    return null;
   }
 }
 

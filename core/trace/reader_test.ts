@@ -3,7 +3,7 @@ import * as arrow from "apache-arrow";
 import { contentDigest, traceDigests } from "./digest.ts";
 import { TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
-import { MANIFEST } from "./manifest.ts";
+import { MANIFEST, TEMPORARY } from "./manifest.ts";
 import { Random, RandomMachine, SEED, withSeed, type Written } from "./random_trace.ts";
 import { TraceReader } from "./reader.ts";
 import { CODES, EVENT_TABLES, TABLE_NAMES, type TableName } from "./schema.ts";
@@ -73,6 +73,14 @@ function inTemp(body: (folder: string) => void): void {
   }
 }
 
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** The directory as it is when the process dies `bytes` bytes into step `count`. */
 function diskAt(path: string, steps: Step[], count: number, bytes: number): void {
   Deno.mkdirSync(path);
@@ -81,7 +89,11 @@ function diskAt(path: string, steps: Step[], count: number, bytes: number): void
     const cut = i === count ? bytes : Infinity;
     if (step.kind === "append") parts.get(step.table)!.push(step.bytes.subarray(0, cut));
     else if (cut === Infinity) Deno.writeTextFileSync(`${path}/${MANIFEST}`, step.text);
-    else Deno.writeTextFileSync(`${path}/${MANIFEST}.tmp`, step.text.slice(0, cut));
+    else {
+      Deno.writeTextFileSync(`${path}/${TEMPORARY}`, step.text.slice(0, cut));
+      // Whole: the old one has gone already, and the new one has not got its name yet.
+      if (cut >= step.text.length) removeIfThere(`${path}/${MANIFEST}`);
+    }
   }
   for (const [table, chunks] of parts) {
     const file = Deno.openSync(`${path}/${table}.arrow`, { write: true, create: true });
@@ -128,7 +140,7 @@ Deno.test("reader: a process killed at any byte leaves the prefix of its last fl
           [0, size, random.below(12) % (size + 1), random.below(size + 1)][random.below(4)];
         const path = `${folder}/cut${n}.trace`;
         diskAt(path, steps, count, bytes);
-        if (count <= firstManifest) {
+        if (count < firstManifest || (count === firstManifest && bytes < size)) {
           assert.throws(() => TraceReader.open(path), TraceError);
         } else {
           const reader = TraceReader.open(path);

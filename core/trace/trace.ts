@@ -1,11 +1,12 @@
 /**
- * The trace as the machine writes it: rows into column buffers, batches of all tables to a sink
- * between exits. Deterministic: what reaches the sink depends on the rows and `batchRows` alone.
+ * The trace as the machine writes it: rows into the row log, which a sink turns into batches of all
+ * tables between exits. Deterministic: what reaches the sink depends on the rows and `batchRows` alone.
  * @module
  */
-import { type Append, type RowContext, TableBuffer } from "./appender.ts";
-import { END_OF_STREAM, StreamEncoder } from "./arrow_stream.ts";
 import { valueBytes } from "./columns.ts";
+import { CHUNK_WORDS, type LogSink } from "./log.ts";
+import { LogReader } from "./log_reader.ts";
+import { type Append, LogWriter, type RowContext } from "./log_writer.ts";
 import { columnsOf, type Row } from "./rows.ts";
 import {
   type Code,
@@ -32,6 +33,8 @@ export interface CommitState {
 export interface TraceEnd {
   kind: string;
   code: number;
+  /** Instructions executed by all harts together. */
+  executed?: number;
 }
 
 /** Takes the bytes of a trace. Must be done with `bytes` when it returns: the memory is used again. */
@@ -61,9 +64,32 @@ const MAX_ROW_BYTES = Math.max(
   ...TABLE_NAMES.map((t) => columnsOf(t).reduce((sum, [, c]) => sum + valueBytes(c.type) + 1, 0)),
 );
 
-interface Stream {
-  buffer: TableBuffer;
-  encoder: StreamEncoder;
+/** Makes batches of the log at once, on the machine's own thread. */
+class DirectLog implements LogSink {
+  readonly #words = new Float64Array(CHUNK_WORDS);
+  readonly #bytes = new Uint8Array(this.#words.buffer);
+  readonly #sink: TraceSink;
+  #reader!: LogReader;
+
+  constructor(sink: TraceSink) {
+    this.#sink = sink;
+  }
+
+  open(kept: ReadonlySet<TableName>): Float64Array {
+    this.#reader = new LogReader(this.#sink, kept);
+    return this.#words;
+  }
+
+  next(words: number): Float64Array {
+    this.#reader.take(this.#words, this.#bytes, words);
+    return this.#words;
+  }
+
+  drain(): void {}
+
+  get bytes(): number {
+    return this.#reader.bytes;
+  }
 }
 
 export class Trace implements RowContext {
@@ -71,8 +97,9 @@ export class Trace implements RowContext {
   seq = 0;
   /** seq of the exit being served, -1 between exits. */
   exitSeq = -1;
-  pending = 0;
-  readonly clock = new Uint32Array(6);
+  readonly clock = new Float64Array(3);
+  /** Where rows go, for those who write too many to hold each in an object; null without a sink. */
+  readonly log: LogWriter | null;
 
   readonly exit: Append<"exit">;
   readonly access: Append<"access">;
@@ -85,36 +112,38 @@ export class Trace implements RowContext {
   readonly cost: Append<"cost">;
 
   readonly batchRows: number;
-  readonly #sink: TraceSink | null;
-  readonly #recorded: Set<TableName>;
-  readonly #streams = new Map<TableName, Stream>();
-  readonly #rows = Object.fromEntries(TABLE_NAMES.map((t) => [t, 0])) as Record<TableName, number>;
+  readonly #recorded: ReadonlySet<TableName>;
   readonly #appendInput: Append<"input">;
   readonly #limitBytes: number;
   /** Rows waiting at which the limit may be reached. */
   #limitRows = Infinity;
-  #bytes = 0;
-  #dirty = false;
   #closed = false;
 
   /** With `sink` null nothing is recorded, and only sequence numbers are counted. */
-  constructor(sink: TraceSink | null, o: TraceOptions = {}) {
-    this.#sink = sink;
+  constructor(sink: TraceSink | LogSink | null, o: TraceOptions = {}) {
     this.batchRows = o.batchRows ?? DEFAULT_BATCH_ROWS;
     this.#limitBytes = o.limitBytes ?? Infinity;
     this.#recorded = new Set<TableName>([...(o.tables ?? EVENT_TABLES), "input", "name", "cost"]);
-    this.exit = this.#open("exit");
-    this.access = this.#open("access");
-    this.vring = this.#open("vring");
-    this.dma = this.#open("dma");
-    this.irq = this.#open("irq");
-    this.request = this.#open("request");
-    this.mark = this.#open("mark");
-    this.#appendInput = this.#open("input");
-    this.name = this.#open("name");
-    this.cost = this.#open("cost");
+    const log = sink === null || "next" in sink ? sink : new DirectLog(sink);
+    this.log = log === null ? null : new LogWriter(log, this.#recorded, this);
+    this.exit = this.#appender("exit");
+    this.access = this.#appender("access");
+    this.vring = this.#appender("vring");
+    this.dma = this.#appender("dma");
+    this.irq = this.#appender("irq");
+    this.request = this.#appender("request");
+    this.mark = this.#appender("mark");
+    this.#appendInput = this.#appender("input");
+    this.name = this.#appender("name");
+    this.cost = this.#appender("cost");
     for (const kind of Object.keys(CODES) as (keyof typeof CODES)[]) this.names(kind, CODES[kind]);
     this.flush();
+  }
+
+  #appender<T extends TableName>(table: T): Append<T> {
+    if (this.log !== null && this.#recorded.has(table)) return this.log.appender(table);
+    if (!("seq" in TABLES[table].columns)) return () => -1;
+    return (row) => (row as { seq?: number }).seq ?? this.seq++;
   }
 
   /** Reserves a sequence number for a row that is written later. */
@@ -126,11 +155,8 @@ export class Trace implements RowContext {
   setClock(timeNs: number, icount: number | null, vcpu: number): void {
     const clock = this.clock;
     clock[0] = timeNs;
-    clock[1] = timeNs / 0x1_0000_0000;
-    clock[2] = icount === null ? 0 : icount;
-    clock[3] = icount === null ? 0 : icount / 0x1_0000_0000;
-    clock[4] = vcpu;
-    clock[5] = icount === null ? 0 : 1;
+    clock[1] = icount === null ? NaN : icount;
+    clock[2] = vcpu;
   }
 
   /** Writes a name for every code of `kind`; position = code. */
@@ -141,37 +167,33 @@ export class Trace implements RowContext {
   /** Records an input. It is durable when this returns: only then may it take effect. */
   input(row: Row<"input">): number {
     const seq = this.#appendInput(row);
-    if (this.#sink !== null) {
-      this.#writeRows("input", this.#streams.get("input")!);
-      this.#sink.sync("input");
-    }
+    this.log?.sync();
     return seq;
   }
 
   /** True when it is time to flush, which the machine does at its next point between exits. */
   get full(): boolean {
-    return this.pending >= this.batchRows;
+    return this.log !== null && this.log.pending >= this.batchRows;
   }
 
   /** True when the recording should stop because of `limitBytes`. */
   get limitReached(): boolean {
-    return this.pending >= this.#limitRows;
+    return this.log !== null && this.log.pending >= this.#limitRows;
   }
 
-  /** Bytes handed to the sink so far. */
+  /** Bytes that tables hold: exact once the trace is closed, before that those already written. */
   get bytes(): number {
-    return this.#bytes;
+    return this.log === null ? 0 : this.log.bytes;
   }
 
   /** Hands all waiting rows to the sink as one consistent step. Not during an exit: its row is yet to come. */
   flush(): void {
     if (this.exitSeq >= 0) throw new Error(`trace flushed during exit ${this.exitSeq}`);
-    this.pending = 0;
-    if (this.#sink === null) return;
-    for (const [table, stream] of this.#streams) this.#writeRows(table, stream);
-    if (this.#dirty) this.#sink.commit(this.#state());
-    this.#dirty = false;
-    this.#limitRows = Math.max(0, Math.floor((this.#limitBytes - this.#bytes) / MAX_ROW_BYTES));
+    if (this.log === null) return;
+    this.log.commit(this.seq);
+    if (this.#limitBytes === Infinity) return;
+    this.log.drain();
+    this.#limitRows = Math.max(0, Math.floor((this.#limitBytes - this.bytes) / MAX_ROW_BYTES));
   }
 
   /** Flushes, ends every stream, and tells the sink how the recording ended. */
@@ -179,48 +201,6 @@ export class Trace implements RowContext {
     if (this.#closed) return;
     this.flush();
     this.#closed = true;
-    if (this.#sink === null) return;
-    for (const table of this.#streams.keys()) this.#write(table, END_OF_STREAM);
-    this.#sink.commit(this.#state());
-    this.#sink.close(end);
-  }
-
-  #open<T extends TableName>(table: T): Append<T> {
-    if (this.#sink === null) return this.#skip(table);
-    const encoder = new StreamEncoder(table);
-    const buffer = new TableBuffer(table, this);
-    this.#streams.set(table, { encoder, buffer: buffer as unknown as TableBuffer });
-    this.#write(table, encoder.open());
-    return this.#recorded.has(table) ? buffer.append : this.#skip(table);
-  }
-
-  #skip<T extends TableName>(table: T): Append<T> {
-    if (!("seq" in TABLES[table].columns)) return () => -1;
-    return (row) => (row as { seq?: number }).seq ?? this.seq++;
-  }
-
-  #writeRows(table: TableName, { buffer, encoder }: Stream): void {
-    const rows = buffer.state.rows;
-    if (rows === 0) return;
-    this.#write(table, encoder.batch(buffer.columns, rows));
-    this.#rows[table] += rows;
-    buffer.reset();
-  }
-
-  #write(table: TableName, bytes: Uint8Array): void {
-    this.#sink!.write(table, bytes);
-    this.#bytes += bytes.length;
-    this.#dirty = true;
-  }
-
-  #state(): CommitState {
-    const [timeLo, timeHi, icountLo, icountHi, vcpu, known] = this.clock;
-    return {
-      seq: this.seq,
-      time_ns: timeHi * 0x1_0000_0000 + timeLo,
-      icount: known ? icountHi * 0x1_0000_0000 + icountLo : null,
-      vcpu,
-      rows: { ...this.#rows },
-    };
+    this.log?.close(end);
   }
 }

@@ -37,7 +37,7 @@ function record(path: string, o: { killed?: boolean; tables?: typeof EVENT_TABLE
   if (!o.killed) return trace.close();
   // Dies right after an input that no flush has followed.
   const { input } = machine.written;
-  for (let before = input.length; input.length === before || trace.pending === 0;) {
+  for (let before = input.length; input.length === before || trace.log!.pending === 0;) {
     before = input.length;
     machine.step();
   }

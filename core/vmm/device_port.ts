@@ -5,6 +5,7 @@
 import type { DeviceTrace, IrqRow, Port, RequestRow } from "../mmio/device.ts";
 import type { GuestMemory } from "../mmio/memory.ts";
 import { Wire } from "../mmio/wire.ts";
+import { layoutOf } from "../trace/log.ts";
 import { type Code, CODES } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { EventQueue } from "./events.ts";
@@ -20,6 +21,9 @@ const IRQ = codesOf("irq_event");
 const PATH = codesOf("irq_path");
 const KIND = codesOf("request_kind");
 const STATUS = codesOf("request_status");
+
+const REQUEST = layoutOf("request");
+const AT = REQUEST.at;
 
 /** What ports need of the machine that they all share. */
 export interface PortHost {
@@ -95,6 +99,26 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
       kick_exit_seq: row.kick_exit_seq,
       irq_seq: row.irq_seq,
     });
+  const { log, clock } = trace;
+  const rows = log?.rows(REQUEST) ?? 0;
+  /** One for every byte that goes through a UART. */
+  const served = (kind: number, bytes: number) => {
+    const id = host.nextRequestId();
+    const seq = trace.take();
+    if (log === null) return;
+    const at = log.open(REQUEST, seq, rows);
+    const words = log.words;
+    words[at + AT.id] = id;
+    words[at + AT.device] = device;
+    words[at + AT.kind] = kind;
+    words[at + AT.bytes] = bytes;
+    words[at + AT.submit_ns] = clock[0];
+    words[at + AT.submit_icount] = clock[1];
+    words[at + AT.complete_ns] = clock[0];
+    words[at + AT.status] = STATUS.ok;
+    words[at + AT.kick_exit_seq] = trace.exitSeq < 0 ? NaN : trace.exitSeq;
+    words[at + AT.irq_seq] = NaN;
+  };
   const exitSeq = () => trace.exitSeq < 0 ? null : trace.exitSeq;
   return {
     vring: (row) =>
@@ -123,18 +147,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
     request,
     mark: (row) => void trace.mark(row),
     nextRequestId: () => host.nextRequestId(),
-    served: (kind, bytes) =>
-      request({
-        id: host.nextRequestId(),
-        kind,
-        bytes,
-        submit_ns: host.nowNs(),
-        submit_icount: host.icount(),
-        complete_ns: host.nowNs(),
-        status: "ok",
-        kick_exit_seq: exitSeq(),
-        irq_seq: null,
-      }),
+    served: (kind, bytes) => served(KIND[kind], bytes),
     get icount() {
       return host.icount();
     },

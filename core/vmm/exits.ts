@@ -9,6 +9,7 @@
 import type { Hart, RiscvCpu } from "../cpu/mod.ts";
 import type { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance } from "../mmio/device.ts";
+import { layoutOf } from "../trace/log.ts";
 import type { Trace } from "../trace/trace.ts";
 import { codeOf } from "../trace/schema.ts";
 import { costNs } from "./costs.ts";
@@ -34,11 +35,16 @@ const HANDLER = { kernel: codeOf("handler", "kernel"), user: codeOf("handler", "
 const SPACE_MMIO = codeOf("space", "mmio");
 const PAGE_SHIFT = 12;
 
+/** An exit that is an access, with the access. */
+const ACCESS_EXIT = layoutOf("access_exit");
+const AT = ACCESS_EXIT.at;
+
 /** A rule with its codes, transitions and price looked up once. */
 interface Priced {
   readonly reason: number;
   readonly name: Reason;
   readonly hw: number | null;
+  readonly hwOrNaN: number;
   readonly handler: number;
   readonly transitions: number;
   readonly costNs: number;
@@ -97,6 +103,8 @@ export class ExitUnit {
   #mmio: readonly (readonly Priced[])[];
   #stage2: Readonly<Record<AccessKind, Priced>>;
   #wfi: Priced;
+  /** Rows of an access that are kept. */
+  readonly #accessRows: number;
   #hypercall: Readonly<Record<Handler, Priced>>;
   #interrupt: Readonly<Record<InterruptKind, Priced>>;
 
@@ -104,6 +112,7 @@ export class ExitUnit {
     this.#o = o;
     const { profile } = o;
     this.#lastIcount = o.harts.map(() => 0);
+    this.#accessRows = o.trace.log?.rows(ACCESS_EXIT) ?? 0;
     const mmio = (write: boolean) =>
       [false, true].map((known) => this.#price("mmio", profile.mmio(write, known)));
     this.#mmio = [mmio(false), mmio(true)];
@@ -123,10 +132,12 @@ export class ExitUnit {
 
   #price(name: Reason, rule: ExitRule): Priced {
     const { profile, costs } = this.#o;
+    const hw = hwReasonCode(profile, rule.hw);
     return {
       reason: REASON[name],
       name,
-      hw: hwReasonCode(profile, rule.hw),
+      hw,
+      hwOrNaN: hw ?? NaN,
       handler: HANDLER[rule.handler],
       transitions: profile.transitions[rule.handler],
       costNs: costs === null ? 0 : costNs(costs, name, rule.handler),
@@ -156,52 +167,62 @@ export class ExitUnit {
     const known = this.#seenPages.has(page);
     if (!known) this.#seenPages.add(page);
     const priced = this.#mmio[write ? 1 : 0][known ? 1 : 0];
-    this.setClock(h.clockNs, h.icount, vcpu);
+    const icount = h.icount;
+    this.setClock(h.clockNs, icount, vcpu);
     const seq = trace.take();
-    const accessSeq = trace.take();
+    trace.take(); // The access's own.
     trace.exitSeq = seq;
-    let [valueLo, valueHi] = [lo, hi];
+    let valueLo = lo;
+    let valueHi = hi;
     let device = this.#o.unassigned;
-    let register: number | null = null;
+    let register = NaN;
     let offset = gpa >>> 0;
     if (place !== null) {
       const instance = place.dev;
       offset = gpa - place.base;
-      const code = codes.get(instance)!;
-      const index = instance.regAt(offset, size, write);
-      device = code.device;
-      register = index < 0 ? null : code.registers[index];
       if (write) {
         instance.write(offset, size, lo, hi);
       } else {
         valueLo = instance.read(offset, size);
         valueHi = size === 8 ? instance.hi : 0;
       }
+      const code = codes.get(instance)!;
+      device = code.device;
+      if (instance.reg >= 0) register = code.registers[instance.reg];
     } else if (!write) {
       valueLo = valueHi = 0;
     }
-    trace.access({
-      seq: accessSeq,
-      space: SPACE_MMIO,
-      device,
-      register,
-      offset,
-      size,
-      write,
-      value: valueLo,
-      value_hi: valueHi,
-    });
-    this.#row(vcpu, h, priced, seq, {
-      gpa,
-      size,
-      write,
-      lo: valueLo,
-      hi: valueHi,
-      device,
-      register,
-    });
+    const log = trace.log;
+    if (log !== null) {
+      const at = log.open(ACCESS_EXIT, seq, this.#accessRows);
+      const words = log.words;
+      words[at + AT.gpa] = gpa;
+      words[at + AT.offset] = offset;
+      words[at + AT.size] = size;
+      words[at + AT.write] = write ? 1 : 0;
+      words[at + AT.value] = valueLo;
+      words[at + AT.value_hi] = valueHi;
+      words[at + AT.device] = device;
+      words[at + AT.register] = register;
+      words[at + AT.space] = SPACE_MMIO;
+      words[at + AT.reason] = priced.reason;
+      words[at + AT.hw_reason] = priced.hwOrNaN;
+      words[at + AT.handler] = priced.handler;
+      words[at + AT.transitions] = priced.transitions;
+      h.describe(words, at + AT.cpu_mode, at + AT.pc);
+      words[at + AT.insns] = icount - this.#lastIcount[vcpu];
+      words[at + AT.cost_ns] = priced.costNs;
+    }
+    this.#ended(vcpu, h, priced, icount);
     if (write) h.completeStore();
     else h.completeLoad(valueLo, valueHi);
+  }
+
+  #ended(vcpu: number, h: Hart, priced: Priced, icount: number): void {
+    this.counts[priced.reason]++;
+    this.#lastIcount[vcpu] = icount;
+    this.#o.trace.exitSeq = -1;
+    if (priced.costNs > 0) h.addNs(priced.costNs);
   }
 
   /** Maps what stage 2 did not map yet, and logs that it had to. */
@@ -269,7 +290,6 @@ export class ExitUnit {
     d: ExitDetail,
     at: { pcLo: number; pcHi: number; priv: number } = h,
   ): void {
-    this.counts[priced.reason]++;
     const { icount } = this.#clock;
     this.#o.trace.exit({
       seq,
@@ -290,8 +310,6 @@ export class ExitUnit {
       insns: icount - this.#lastIcount[vcpu],
       cost_ns: priced.costNs,
     });
-    this.#lastIcount[vcpu] = icount;
-    this.#o.trace.exitSeq = -1;
-    if (priced.costNs > 0) h.addNs(priced.costNs);
+    this.#ended(vcpu, h, priced, icount);
   }
 }

@@ -101,6 +101,8 @@ export class Machine {
   #inHart = -1;
   #stop: GuestStop | null = null;
   #pause = false;
+  /** True when the last thing that happened was an instruction: then its count names this place. */
+  #counted = true;
   #typed: number[] = [];
   /** True once the guest has asked SBI for typed bytes: then they are wanted there. */
   sbiWantsInput = false;
@@ -162,11 +164,12 @@ export class Machine {
     for (let jumps = 0;;) {
       if (this.#p.trace.full) this.#p.trace.flush();
       if (this.#stop !== null) return { why: "guest", stop: this.#stop };
-      if (this.#pause || this.#p.trace.limitReached) {
+      const pausing = this.#pause || this.#p.trace.limitReached;
+      if (pausing && (this.#counted || this.idle)) {
         this.#pause = false;
         return { why: "paused" };
       }
-      const left = limit.executed - this.executed;
+      const left = pausing ? 1 : limit.executed - this.executed;
       if (left <= 0) return { why: "executed" };
       const nextNs = this.#nextNs();
       const hart = this.#choose(nextNs);
@@ -214,7 +217,10 @@ export class Machine {
     this.#typed.push(...bytes);
   }
 
-  /** Makes `run` come back before the next instruction. */
+  /**
+   * Makes `run` come back at the next place that a replay can find: behind an instruction, before
+   * anything else happens at that count, or where every hart waits, for there the moment names it.
+   */
   pause(): void {
     this.#pause = true;
   }
@@ -226,8 +232,9 @@ export class Machine {
 
   /** A wire into a hart: cause `bit` goes to `level`. */
   hartIrq(hart: number, bit: number, level: boolean): void {
-    this.#p.harts[hart].setIrq(bit as 1 | 3 | 7 | 9 | 11, level);
-    if (!level) return;
+    // A controller tells its level after every access: only a rise is an interrupt that arrives.
+    const rose = this.#p.harts[hart].setIrq(bit as 1 | 3 | 7 | 9 | 11, level);
+    if (!rose) return;
     const turn = this.#turns[hart];
     if (turn.state === "waiting") this.#wakeIfPending(hart);
     else if (turn.state === "running" && hart !== this.#inHart) {
@@ -299,6 +306,7 @@ export class Machine {
   #serve(hart: number, h: Hart, stop: Stop): void {
     const { exits } = this.#p;
     this.#inHart = hart;
+    this.#counted = stop !== Stop.Stage2 && stop !== Stop.Interrupt;
     switch (stop) {
       case Stop.Budget:
       case Stop.Timer:
@@ -382,6 +390,7 @@ export class Machine {
   /** What is due at `nextNs` happens. */
   #happen(nextNs: number): void {
     this.#nowNs = Math.max(this.#nowNs, nextNs);
+    this.#counted = false;
     const { events } = this.#p;
     this.#clock();
     if (events.nextNs <= nextNs) {

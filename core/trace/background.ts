@@ -1,0 +1,145 @@
+/**
+ * A trace on disk that is written by a thread of its own. The machine's thread fills pieces of the row
+ * log in shared memory; the writer (background_worker.ts) makes columns and files of them.
+ *
+ * The files are those that `TraceDirectory` writes on the spot: a kill leaves a consistent prefix, an
+ * input is durable before it takes effect, and an error of the writer comes back as the same
+ * `TraceError` at the next piece, flush or input.
+ * @module
+ */
+import { createTrace } from "./directory.ts";
+import { TraceError } from "./error.ts";
+import { CHUNK_WORDS, type LogSink } from "./log.ts";
+import type { Recording } from "./manifest.ts";
+import type { TableName } from "./schema.ts";
+
+/** Pieces of the log on their way: what the machine may be ahead of the writer. */
+export const PIECES = 16;
+/** Host ms for the writer to come to life. */
+const START_MS = 60_000;
+const ERROR_BYTES = 16 * 1024;
+
+/** Words of the shared control block. */
+export const AT = { given: 0, taken: 1, state: 2, errorBytes: 3, lengths: 4 } as const;
+export const STATE = { starting: 0, running: 1, failed: 2, done: 3 } as const;
+/** Instead of a length: the trace is given up, what is committed stays. */
+export const GIVE_UP = -1;
+
+/** Memory that both threads see. */
+export interface Shared {
+  readonly control: Int32Array;
+  readonly pieces: Float64Array;
+  /** One number: bytes written to tables. */
+  readonly written: Float64Array;
+  /** JSON of the writer's error. */
+  readonly error: Uint8Array;
+}
+
+/** What the writer is started with. */
+export interface Start {
+  readonly shared: Shared;
+  readonly path: string;
+  readonly recording: Recording;
+  readonly kept: ReadonlySet<TableName>;
+}
+
+function share(): Shared {
+  return {
+    control: new Int32Array(new SharedArrayBuffer((AT.lengths + PIECES) * 4)),
+    pieces: new Float64Array(new SharedArrayBuffer(PIECES * CHUNK_WORDS * 8)),
+    written: new Float64Array(new SharedArrayBuffer(8)),
+    error: new Uint8Array(new SharedArrayBuffer(ERROR_BYTES)),
+  };
+}
+
+/** Sets a control word and wakes who waits for it. */
+export function post(control: Int32Array, word: number, value: number): void {
+  Atomics.store(control, word, value);
+  Atomics.notify(control, word);
+}
+
+export class BackgroundDirectory implements LogSink {
+  readonly #shared = share();
+  readonly #pieces: readonly Float64Array[];
+  readonly #path: string;
+  readonly #recording: Recording;
+  #writer: Worker | null = null;
+  #given = 0;
+
+  /** Creates the directory and its files at once; errors are those of `TraceDirectory`. */
+  constructor(path: string, recording: Recording, o: { force?: boolean } = {}) {
+    this.#path = path;
+    this.#recording = recording;
+    createTrace(path, o);
+    this.#pieces = Array.from(
+      { length: PIECES },
+      (_, i) => this.#shared.pieces.subarray(i * CHUNK_WORDS, (i + 1) * CHUNK_WORDS),
+    );
+  }
+
+  open(kept: ReadonlySet<TableName>): Float64Array {
+    const url = new URL("./background_worker.ts", import.meta.url);
+    this.#writer = new Worker(url.href, { type: "module", name: "trace" });
+    const start: Start = {
+      shared: this.#shared,
+      path: this.#path,
+      recording: this.#recording,
+      kept,
+    };
+    this.#writer.postMessage(start);
+    return this.#pieces[0];
+  }
+
+  next(words: number): Float64Array {
+    const { control } = this.#shared;
+    this.#check();
+    control[AT.lengths + this.#given % PIECES] = words;
+    post(control, AT.given, ++this.#given);
+    this.#await(this.#given - PIECES + 1);
+    return this.#pieces[this.#given % PIECES];
+  }
+
+  drain(): void {
+    this.#await(this.#given);
+  }
+
+  get bytes(): number {
+    return this.#shared.written[0];
+  }
+
+  /** Lets go of the files without ending the trace: what is committed stays readable. */
+  abandon(): void {
+    if (this.#writer === null) return;
+    const { control } = this.#shared;
+    const state = Atomics.load(control, AT.state);
+    if (state !== STATE.failed && state !== STATE.done) {
+      this.next(GIVE_UP);
+      this.drain();
+    }
+  }
+
+  /** Waits until the writer has taken `pieces` pieces since it began. */
+  #await(pieces: number): void {
+    const { control } = this.#shared;
+    for (;;) {
+      const taken = Atomics.load(control, AT.taken);
+      this.#check();
+      if (taken >= pieces) return;
+      const waited = Atomics.wait(control, AT.taken, taken, START_MS);
+      if (waited === "timed-out" && Atomics.load(control, AT.state) === STATE.starting) {
+        throw new TraceError(
+          `${this.#path}: the thread that writes it did not start in ${START_MS / 1000} s`,
+          "Try again on a machine that is less busy.",
+        );
+      }
+    }
+  }
+
+  #check(): void {
+    const { control, error } = this.#shared;
+    if (Atomics.load(control, AT.state) !== STATE.failed) return;
+    const json = new TextDecoder().decode(error.slice(0, control[AT.errorBytes]));
+    const { fix, message } = JSON.parse(json);
+    throw fix === null ? new Error(message) : new TraceError(message, fix);
+  }
+}

@@ -1,0 +1,60 @@
+/// <reference lib="deno.worker" />
+/**
+ * The thread that writes a trace: takes pieces of the row log from shared memory until the log ends.
+ * Nobody ends this thread from outside: it may be waiting, or in the middle of a write.
+ * @module
+ */
+import { AT, GIVE_UP, PIECES, post, type Shared, type Start, STATE } from "./background.ts";
+import { TraceDirectory } from "./directory.ts";
+import { TraceError } from "./error.ts";
+import { CHUNK_WORDS } from "./log.ts";
+import { LogReader } from "./log_reader.ts";
+
+self.onmessage = (event: MessageEvent<Start>) => {
+  const { shared, path, recording, kept } = event.data;
+  let directory: TraceDirectory | null = null;
+  try {
+    directory = new TraceDirectory(path, recording, { created: true });
+    const reader = new LogReader(directory, kept);
+    Atomics.store(shared.control, AT.state, STATE.running);
+    if (!take(shared, reader)) directory.abandon();
+    post(shared.control, AT.state, STATE.done);
+  } catch (error) {
+    directory?.abandon();
+    fail(shared, error as Error);
+  }
+  self.close();
+};
+
+/** False when the log was given up before its end. */
+function take({ control, pieces, written }: Shared, reader: LogReader): boolean {
+  const bytes = new Uint8Array(pieces.buffer);
+  for (let taken = 0; !reader.closed;) {
+    Atomics.wait(control, AT.given, taken);
+    const piece = taken % PIECES;
+    const length = control[AT.lengths + piece];
+    if (length === GIVE_UP) {
+      post(control, AT.taken, taken + 1);
+      return false;
+    }
+    const first = piece * CHUNK_WORDS;
+    reader.take(
+      pieces.subarray(first, first + length),
+      bytes.subarray(first * 8, (first + length) * 8),
+      length,
+    );
+    written[0] = reader.bytes;
+    post(control, AT.taken, ++taken);
+  }
+  return true;
+}
+
+function fail({ control, error: into }: Shared, error: Error): void {
+  const fix = error instanceof TraceError ? error.fix : null;
+  const message = fix === null ? error.stack ?? String(error) : error.message;
+  const json = new TextEncoder().encode(JSON.stringify({ message: message.slice(0, 4000), fix }));
+  into.set(json.subarray(0, into.length));
+  control[AT.errorBytes] = json.length;
+  Atomics.store(control, AT.state, STATE.failed);
+  Atomics.notify(control, AT.taken);
+}

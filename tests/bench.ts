@@ -1,0 +1,51 @@
+/**
+ * `deno task bench [mips] [trace] [size] [start] [query]`: how fast the machine is and what tracing
+ * costs, each figure a ratio to a peer or to itself in the same run. It judges nothing and exits 0.
+ * @module
+ */
+import { cpus, totalmem } from "node:os";
+import { mips } from "./bench/mips.ts";
+import { query } from "./bench/query.ts";
+import { start } from "./bench/start.ts";
+import { sizes, tracing } from "./bench/tracing.ts";
+
+const PARTS: Readonly<Record<string, (folder: string) => Promise<string>>> = {
+  mips,
+  trace: tracing,
+  size: sizes,
+  start,
+  query,
+};
+
+function machine(): string {
+  const processors = cpus();
+  const gib = (totalmem() / 2 ** 30).toFixed(0);
+  const model = processors[0]?.model.trim() || "unknown processor";
+  return `${processors.length} × ${model}, ${gib} GiB, ${Deno.build.os}, Deno ${Deno.version.deno}, ` +
+    `V8 ${Deno.version.v8}`;
+}
+
+function chosen(args: readonly string[]): string[] {
+  const unknown = args.filter((a) => !(a in PARTS));
+  if (unknown.length > 0) {
+    console.error(
+      `no part named ${unknown.join(", ")}; there are: ${Object.keys(PARTS).join(" ")}`,
+    );
+  }
+  const known = args.filter((a) => a in PARTS);
+  return args.length === 0 ? Object.keys(PARTS) : known;
+}
+
+const folder = Deno.makeTempDirSync({ prefix: "exitscope-bench-" });
+try {
+  console.log(machine());
+  for (const part of chosen(Deno.args)) {
+    try {
+      console.log(`\n${await PARTS[part](folder)}`);
+    } catch (error) {
+      console.log(`\n${part}: could not be measured: ${(error as Error).message}`);
+    }
+  }
+} finally {
+  Deno.removeSync(folder, { recursive: true });
+}

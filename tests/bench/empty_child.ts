@@ -1,0 +1,2 @@
+/** What any program under Deno takes. @module */
+export {};

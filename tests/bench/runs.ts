@@ -1,0 +1,38 @@
+/**
+ * What the benchmarks run: bundled guests, recorded to disk or not at all.
+ * @module
+ */
+import { DEFAULT_SPEC, type MachineSpec } from "../../core/board/spec.ts";
+import { readInput } from "../../replay/files.ts";
+import { record, type RecordResult } from "../../replay/record.ts";
+import { filesOf, ScriptedHost } from "../recorder.ts";
+import { mainThreadMs } from "./measure.ts";
+
+/** Output is counted and thrown away. */
+class Silent extends ScriptedHost {
+  override out(): void {}
+}
+
+export function benchSpec(guest: string, change: Partial<MachineSpec>): MachineSpec {
+  return { ...DEFAULT_SPEC, kernel: readInput(`bundled:${guest}`, "kernel").ref, ...change };
+}
+
+export interface Timed {
+  /** From before the machine is built until the last byte is written. */
+  readonly ms: number;
+  /** CPU time of the machine's own thread; null where the system does not tell. */
+  readonly threadMs: number | null;
+  readonly result: RecordResult;
+}
+
+/** Runs to the guest's end; `directory` null records nothing. */
+export async function timed(spec: MachineSpec, directory: string | null): Promise<Timed> {
+  const files = filesOf(spec);
+  const cpu = mainThreadMs();
+  const start = performance.now();
+  const result = await record({ spec, files, directory, force: true }, new Silent());
+  const ms = performance.now() - start;
+  const end = mainThreadMs();
+  if (result.end.kind !== "poweroff") throw new Error(`the guest ended by ${result.end.kind}`);
+  return { ms, threadMs: cpu === null || end === null ? null : end - cpu, result };
+}
