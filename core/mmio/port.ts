@@ -72,7 +72,10 @@ export interface DeviceTrace {
   mark(row: MarkRow): void;
   /** Request ids count from 1 over all devices. */
   nextRequestId(): number;
-  /** A request that began and ended within the access being served. */
+  /**
+   * A request that began and ended within the access being served. Not for a byte through a data
+   * register: that is an access, and its row says all.
+   */
   served(kind: RequestRow["kind"], bytes: number): void;
   /** Instructions executed by the hart being served. */
   readonly icount: number;

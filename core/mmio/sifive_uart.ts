@@ -57,10 +57,8 @@ export const sifiveUart = device("sifive_uart", {
     (s.tx.length < count(s.txctrl) ? TXWM : 0) | (s.rx.length > count(s.rxctrl) ? RXWM : 0);
 
   function transmit(byte: number): void {
-    if (s.txctrl & TXEN) {
-      port.out(byte);
-      port.trace.served("console_write", 1);
-    } else if (s.tx.length < FIFO_BYTES) s.tx.push(byte);
+    if (s.txctrl & TXEN) port.out(byte);
+    else if (s.tx.length < FIFO_BYTES) s.tx.push(byte);
   }
 
   function setTxctrl(v: number): void {
@@ -75,7 +73,6 @@ export const sifiveUart = device("sifive_uart", {
 
   function takeRx(): void {
     if (s.rx.shift() === undefined) return;
-    port.trace.served("console_read", 1);
     port.inputSpace();
   }
 

@@ -99,15 +99,3 @@ Deno.test("sifive_uart: reserved bits read as zero and ip cannot be written", ()
   assert.equal(m.read(IP), TXWM);
   assert.equal(m.read(DIV), 0xffff);
 });
-
-Deno.test("sifive_uart: every byte is a request of one byte", () => {
-  const m = enabled();
-  m.write(TXDATA, 0x41);
-  m.dev.input("rx", Uint8Array.of(0x42));
-  m.read(RXDATA);
-  const requests = m.log.filter((l) => l.startsWith("request"));
-  assert.deepEqual(requests.map((r) => JSON.parse(r.slice(8)).kind), [
-    "console_write",
-    "console_read",
-  ]);
-});

@@ -105,10 +105,7 @@ function receiver(s: State, port: Port, clockHz: number) {
     },
     take(): void {
       if (s.rx.shift() === undefined) return;
-      if (!isLooped(s)) {
-        port.trace.served("console_read", 1);
-        port.inputSpace();
-      }
+      if (!isLooped(s)) port.inputSpace();
       moved();
     },
     clear(): void {
@@ -184,10 +181,7 @@ export const uart16550 = device("uart16550", {
 
   function transmit(byte: number): void {
     if (isLooped(s)) rx.put(byte);
-    else {
-      port.out(byte);
-      port.trace.served("console_write", 1);
-    }
+    else port.out(byte);
     s.thrEmptied = true;
   }
   const rbr = () => hasFifos(s) ? s.rx[0] ?? 0 : s.rbr;

@@ -240,7 +240,7 @@ export const TABLES = {
     },
   },
   request: {
-    doc: "One row per I/O request, whatever the device, written when it completes.",
+    doc: "One row per I/O request handed over as a unit, written when it completes.",
     columns: {
       ...COMMON,
       id: column("u64", "Id of the request, counted from 1 over all devices."),
