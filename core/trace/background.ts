@@ -15,6 +15,8 @@ import type { TableName } from "./schema.ts";
 
 /** Pieces of the log on their way: what the machine may be ahead of the writer. */
 export const PIECES = 16;
+/** A sleeping writer is woken for so many pieces at once, as waking costs more than a piece. */
+const WAKE_PIECES = 4;
 /** Host ms for the writer to come to life. */
 const START_MS = 60_000;
 const ERROR_BYTES = 16 * 1024;
@@ -90,11 +92,13 @@ export class BackgroundDirectory implements LogSink {
     return this.#pieces[0];
   }
 
-  next(words: number): Float64Array {
+  next(words: number, later = false): Float64Array {
     const { control } = this.#shared;
     this.#check();
     control[AT.lengths + this.#given % PIECES] = words;
-    post(control, AT.given, ++this.#given);
+    Atomics.store(control, AT.given, ++this.#given);
+    const waiting = this.#given - Atomics.load(control, AT.taken);
+    if (!later || waiting >= WAKE_PIECES) Atomics.notify(control, AT.given);
     this.#await(this.#given - PIECES + 1);
     return this.#pieces[this.#given % PIECES];
   }
@@ -125,6 +129,7 @@ export class BackgroundDirectory implements LogSink {
       const taken = Atomics.load(control, AT.taken);
       this.#check();
       if (taken >= pieces) return;
+      Atomics.notify(control, AT.given);
       const waited = Atomics.wait(control, AT.taken, taken, START_MS);
       if (waited === "timed-out" && Atomics.load(control, AT.state) === STATE.starting) {
         throw new TraceError(

@@ -100,8 +100,11 @@ export const CHUNK_WORDS = 32 * 1024;
 export interface LogSink {
   /** Event tables whose rows are kept, besides `input`, `name` and `cost`. Returns the first piece. */
   open(tables: ReadonlySet<TableName>): Float64Array;
-  /** Takes the first `words` of the piece given last, and gives the next. */
-  next(words: number): Float64Array;
+  /**
+   * Takes the first `words` of the piece given last, and gives the next. With `later` it may be left
+   * lying until there are more.
+   */
+  next(words: number, later?: boolean): Float64Array;
   /** Comes back when all that was handed over has been dealt with. */
   drain(): void;
   /** Bytes written to tables; exact after `drain`. */

@@ -83,7 +83,7 @@ export class LogWriter {
     let at = this.#at;
     if (at + words > CHUNK_WORDS) {
       if (words > CHUNK_WORDS) throw new Error(`a row of ${words} words, at most ${CHUNK_WORDS}`);
-      this.words = this.#sink.next(at);
+      this.words = this.#sink.next(at, true);
       at = 0;
     }
     this.#at = at + words;

@@ -10,6 +10,7 @@ import type { Hart, RiscvCpu } from "../cpu/mod.ts";
 import type { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance } from "../mmio/device.ts";
 import { layoutOf } from "../trace/log.ts";
+import type { LogWriter } from "../trace/log_writer.ts";
 import type { Trace } from "../trace/trace.ts";
 import { codeOf } from "../trace/schema.ts";
 import { costNs } from "./costs.ts";
@@ -175,7 +176,7 @@ export class ExitUnit {
     let valueLo = lo;
     let valueHi = hi;
     let device = this.#o.unassigned;
-    let register = NaN;
+    let register = -1;
     let offset = gpa >>> 0;
     if (place !== null) {
       const instance = place.dev;
@@ -192,30 +193,63 @@ export class ExitUnit {
     } else if (!write) {
       valueLo = valueHi = 0;
     }
-    const log = trace.log;
-    if (log !== null) {
-      const at = log.open(ACCESS_EXIT, seq, this.#accessRows);
-      const words = log.words;
-      words[at + AT.gpa] = gpa;
-      words[at + AT.offset] = offset;
-      words[at + AT.size] = size;
-      words[at + AT.write] = write ? 1 : 0;
-      words[at + AT.value] = valueLo;
-      words[at + AT.value_hi] = valueHi;
-      words[at + AT.device] = device;
-      words[at + AT.register] = register;
-      words[at + AT.space] = SPACE_MMIO;
-      words[at + AT.reason] = priced.reason;
-      words[at + AT.hw_reason] = priced.hwOrNaN;
-      words[at + AT.handler] = priced.handler;
-      words[at + AT.transitions] = priced.transitions;
-      h.describe(words, at + AT.cpu_mode, at + AT.pc);
-      words[at + AT.insns] = icount - this.#lastIcount[vcpu];
-      words[at + AT.cost_ns] = priced.costNs;
+    if (trace.log !== null) {
+      const insns = icount - this.#lastIcount[vcpu];
+      this.#log(
+        trace.log,
+        seq,
+        h,
+        priced,
+        insns,
+        write,
+        offset,
+        device,
+        register,
+        valueLo,
+        valueHi,
+      );
     }
     this.#ended(vcpu, h, priced, icount);
     if (write) h.completeStore();
     else h.completeLoad(valueLo, valueHi);
+  }
+
+  /**
+   * Apart from `access`, for the compiler inlines only so much into one function: what is not inlined
+   * hands its numbers over in memory of their own.
+   */
+  #log(
+    log: LogWriter,
+    seq: number,
+    h: Hart,
+    priced: Priced,
+    insns: number,
+    write: boolean,
+    offset: number,
+    device: number,
+    register: number,
+    lo: number,
+    hi: number,
+  ): void {
+    const at = log.open(ACCESS_EXIT, seq, this.#accessRows);
+    const words = log.words;
+    const { access } = h;
+    words[at + AT.gpa] = access.gpa;
+    words[at + AT.offset] = offset;
+    words[at + AT.size] = access.size;
+    words[at + AT.write] = write ? 1 : 0;
+    words[at + AT.value] = lo;
+    words[at + AT.value_hi] = hi;
+    words[at + AT.device] = device;
+    words[at + AT.register] = register < 0 ? NaN : register;
+    words[at + AT.space] = SPACE_MMIO;
+    words[at + AT.reason] = priced.reason;
+    words[at + AT.hw_reason] = priced.hwOrNaN;
+    words[at + AT.handler] = priced.handler;
+    words[at + AT.transitions] = priced.transitions;
+    h.describe(words, at + AT.cpu_mode, at + AT.pc);
+    words[at + AT.insns] = insns;
+    words[at + AT.cost_ns] = priced.costNs;
   }
 
   #ended(vcpu: number, h: Hart, priced: Priced, icount: number): void {

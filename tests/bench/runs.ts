@@ -2,6 +2,7 @@
  * What the benchmarks run: bundled guests, recorded to disk or not at all.
  * @module
  */
+import { existsSync } from "node:fs";
 import { DEFAULT_SPEC, type MachineSpec } from "../../core/board/spec.ts";
 import { readInput } from "../../replay/files.ts";
 import { record, type RecordResult } from "../../replay/record.ts";
@@ -25,9 +26,13 @@ export interface Timed {
   readonly result: RecordResult;
 }
 
-/** Runs to the guest's end; `directory` null records nothing. */
+/**
+ * Runs to the guest's end; `directory` null records nothing. What an earlier run left there is removed
+ * before the clock starts: freeing its pages is no cost of this run.
+ */
 export async function timed(spec: MachineSpec, directory: string | null): Promise<Timed> {
   const files = filesOf(spec);
+  if (directory !== null && existsSync(directory)) Deno.removeSync(directory, { recursive: true });
   const cpu = mainThreadMs();
   const start = performance.now();
   const result = await record({ spec, files, directory, force: true }, new Silent());
