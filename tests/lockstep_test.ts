@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { RiscvCpu } from "../core/cpu/mod.ts";
 import type { Bytes } from "../core/cpu/ops.ts";
 import { type ArchSlot, Stop } from "../core/cpu/state.ts";
 import { lockstep, lockstepWithQemu, parseOptions, summary } from "./lockstep.ts";
@@ -18,7 +19,7 @@ import { runSeed } from "./lockstep/run.ts";
 import { minimize } from "./lockstep/shrink.ts";
 import { TracingOracle } from "./lockstep/tracing_oracle.ts";
 
-const STREAMS = 120;
+const STREAMS = 100;
 
 Deno.test("lockstep: interpreter and oracle agree on random streams", async () => {
   const options = parseOptions(["--streams", `${STREAMS}`], 2);
@@ -63,20 +64,35 @@ const PLANTED: Record<string, MakeOracle> = {
     }(...args),
 };
 
+/** Some stream fails, and what is left of it is short and says how to repeat it. */
+function isFound(makeOracle?: MakeOracle): void {
+  for (let seed = 1; seed < 60; seed++) {
+    const { failure } = runSeed(seed, makeOracle);
+    if (failure === null) continue;
+    const [, count] = /^(\d+) instructions/m.exec(failure)!;
+    assert.ok(Number(count) <= 6, failure);
+    assert.ok(failure.split("\n").length <= 30, failure);
+    assert.match(failure, new RegExp(`deno task lockstep --seed ${seed} --streams 1$`));
+    return;
+  }
+  assert.fail("60 streams did not find it");
+}
+
 for (const [what, makeOracle] of Object.entries(PLANTED)) {
   Deno.test(`lockstep: ${what} that is wrong is found and reduced to a few instructions`, () => {
-    for (let seed = 1; seed < 60; seed++) {
-      const { failure } = runSeed(seed, makeOracle);
-      if (failure === null) continue;
-      const [, count] = /^(\d+) instructions/m.exec(failure)!;
-      assert.ok(Number(count) <= 6, failure);
-      assert.ok(failure.split("\n").length <= 30, failure);
-      assert.match(failure, new RegExp(`deno task lockstep --seed ${seed} --streams 1$`));
-      return;
-    }
-    assert.fail("60 streams did not find it");
+    isFound(makeOracle);
   });
 }
+
+Deno.test("lockstep: decoded code that outlives a device's write is found and reduced", () => {
+  const { wroteRam } = RiscvCpu.prototype;
+  RiscvCpu.prototype.wroteRam = () => {};
+  try {
+    isFound();
+  } finally {
+    RiscvCpu.prototype.wroteRam = wroteRam;
+  }
+});
 
 const PEER_STREAMS = 5;
 

@@ -16,7 +16,14 @@ import {
 } from "../../core/cpu/random_streams.ts";
 import { FS_MASK, MSTATUS_RESET, MSTATUS_WRITE, PTE, SATP } from "../../core/cpu/mstatus.ts";
 import { FLOAT_REGISTERS } from "../../core/cpu/state.ts";
-import { HANDLER_PAGE, handlers, snippet, trapVector } from "./snippets.ts";
+import {
+  HANDLER_BYTES,
+  HANDLER_PAGE,
+  handlers,
+  instructions,
+  snippet,
+  trapVector,
+} from "./snippets.ts";
 import {
   type Act,
   type HartStart,
@@ -102,12 +109,17 @@ function state(r: Rng, k: Kind): HartStart {
   };
 }
 
+/** In a handler, somewhere in its second half, where most of them have instructions. */
+const busyCode = (r: Rng): number =>
+  HANDLER_PAGE * PAGE + r.below(32) * HANDLER_BYTES + 48 + r.below(16) * 2;
+
 function act(r: Rng, k: Kind): Act {
   if (r.chance(50)) return { kind: "pc", value: randomPc(r) };
   const what = r.below(7);
   if (what === 0) return { kind: "irq", bit: r.pick([3, 7, 9, 11]), level: r.chance(50) };
   if (what === 1) return { kind: "state", start: { ...registers(r), slots: { pc: randomPc(r) } } };
   if (what === 2) {
+    if (r.chance(60)) return { kind: "dma", at: busyCode(r), bytes: instructions(r) };
     const at = r.below(32 * PAGE - 64);
     const bytes = Array.from({ length: 1 + r.below(r.chance(80) ? 8 : 64) }, () => r.below(256));
     return { kind: "dma", at, bytes };

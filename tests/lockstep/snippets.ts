@@ -88,6 +88,29 @@ function selfModifying(r: Rng): Line[] {
   ];
 }
 
+/** Runs an instruction, overwrites it, and goes back to it. */
+function selfModifyingLoop(r: Rng): Line[] {
+  const { word: bits, bytes } = instruction(r);
+  const change = li(T6, BigInt(bits | 0));
+  const middle: Line[] = [["addi", { rd: 28, rs1: 28, imm: 1 }], ["addi", {
+    rd: 28,
+    rs1: 28,
+    imm: 2,
+  }]];
+  const toPc = 4 * (middle.length + change.length);
+  const fence: Line[] = r.chance(80) ? [["fence.i"]] : [];
+  const back = toPc + 4 * (2 + fence.length + 1);
+  return [
+    ...middle,
+    ...change,
+    ["auipc", { rd: T5, imm: 0 }],
+    [bytes === 2 ? "sh" : "sw", { rs2: T6, rs1: T5, imm: 2 * r.below(4) - toPc }],
+    ...fence,
+    ["xori", { rd: T4, rs1: T4, imm: 1 }],
+    [r.pick(["bne", "beq"]), { rs1: T4, rs2: 0, imm: -back }],
+  ];
+}
+
 function loadReserved(r: Rng): Line[] {
   const size = r.pick(["w", "d"]);
   const other = r.chance(10) ? r.pick(["w", "d"]) : size;
@@ -153,7 +176,7 @@ function handler(r: Rng, level = r.pick(["m", "s"])): Line[] {
     [`${level}ret`],
   ];
 }
-const HANDLER_BYTES = 128;
+export const HANDLER_BYTES = 128;
 const VECTORS = 12;
 
 /** A page of handlers for the privileges that the traps of a stream go to. */
@@ -221,7 +244,14 @@ function overlapping(r: Rng): Line[] {
 }
 
 const SNIPPETS: ((r: Rng) => Line[])[] = [
-  ...[pageTableEdit, selfModifying, loadReserved, trapReturn, (r: Rng) => handler(r)],
+  ...[
+    pageTableEdit,
+    selfModifying,
+    selfModifyingLoop,
+    loadReserved,
+    trapReturn,
+    (r: Rng) => handler(r),
+  ],
   ...[csrWrite, interrupts, overlapping],
 ];
 
@@ -235,5 +265,7 @@ function assemble(lines: Line[]): number[] {
   }
   return out;
 }
+/** A few random instructions as bytes. */
+export const instructions = (r: Rng): number[] => assemble(any(r, 1 + r.below(3)));
 /** A random snippet as bytes. */
 export const snippet = (r: Rng): number[] => assemble(r.pick(SNIPPETS)(r));
