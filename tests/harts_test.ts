@@ -1,7 +1,7 @@
 /**
  * Several harts: a guest whose counters, messages and fences come out exact on 1, 2, 4 and 8 of them,
  * the same whichever way a run is cut into slices, bit for bit the same when recorded twice, and equal
- * to the oracle under the machine's own scheduler.
+ * to the oracle under the machine's own scheduler, as is a bundled guest at its devices.
  * @module
  */
 import assert from "node:assert/strict";
@@ -124,3 +124,36 @@ Deno.test("harts: two recordings of eight are the same, bit for bit", async () =
     assert.deepEqual(fileDigests(again.directory), fileDigests(first.directory));
   });
 });
+
+/** A driver's device accesses, interrupts and DMA: the last part of its run, as the oracle is slow. */
+const SHADOWED = 60_000;
+
+for (const serial of ["virtio", "sifive"] as const) {
+  Deno.test(`harts: a bundled guest at its ${serial} console equals the oracle`, () => {
+    const { ref, bytes } = readInput("bundled:serial", "kernel");
+    const spec: MachineSpec = {
+      ...{ ...DEFAULT_SPEC, memoryBytes: 2 * MEMORY_BYTES, kernel: ref },
+      ...{ append: "bytes=64", serial },
+    };
+    const run = (): Run => {
+      const printed: number[] = [];
+      const host = { out: (_device: string, out: Uint8Array) => void printed.push(...out) };
+      const files = new Map([[ref.path, bytes]]);
+      return { board: buildBoard(spec, files, new Map(), new Trace(null), host), printed };
+    };
+    const alone = run();
+    const printed = finish(alone);
+    const total = alone.board.machine.executed;
+
+    const beside = run();
+    const { machine } = beside.board;
+    assert.equal(machine.run({ executed: total - SHADOWED, idle: "jump" }).why, "executed");
+    const done = shadow(machine.cpu, {
+      ...{ harts: 1, ramBase: RAM_BASE, sbi: true },
+      ...{ nsPerInsn: spec.nsPerInsn, timebaseHz: TIMEBASE_HZ },
+    });
+    assert.deepEqual(finish(beside), printed);
+    assert.equal(done.instructions + done.left, SHADOWED);
+    assert.ok(done.left > 50, "the guest hardly used its devices");
+  });
+}

@@ -319,7 +319,7 @@ function equal<T>(what: string, got: T, wanted: T): void {
   if (got !== wanted) throw new Differs(`${what}: interpreter ${got}, oracle ${wanted}`);
 }
 
-function differences(a: Uint8Array, b: Uint8Array): string {
+export function differences(a: Uint8Array, b: Uint8Array): string {
   const [va, vb] = [a, b].map((d) => new DataView(d.buffer, d.byteOffset, d.length));
   assert.equal(a.length, b.length);
   const names = [...Array.from({ length: 31 }, (_, i) => `x${i + 1}`), ...ARCH_SLOTS];

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { RiscvCpu } from "../../core/cpu/mod.ts";
 import { ARCH_SLOTS, Stop } from "../../core/cpu/state.ts";
+import { differences } from "./pair.ts";
 import { TracingOracle, Watch } from "./tracing_oracle.ts";
 
 const PAGE = 4096;
@@ -41,8 +42,9 @@ export function shadow(cpu: RiscvCpu, o: ShadowOptions): Shadow {
   });
   const run = cpu.run.bind(cpu);
   const wroteRam = cpu.wroteRam.bind(cpu);
+  let written: [number, number][] = []; // Told before it happens: taken over at the next run.
   cpu.wroteRam = (offset, bytes) => {
-    ram.set(cpu.ram.subarray(offset, offset + bytes), offset);
+    written.push([offset, bytes]);
     wroteRam(offset, bytes);
   };
   const stateOf = (hart: number) =>
@@ -50,6 +52,8 @@ export function shadow(cpu: RiscvCpu, o: ShadowOptions): Shadow {
   cpu.run = (hart, counts) => {
     const oracle = oracles[hart];
     oracle.loadState(stateOf(hart));
+    for (const [at, bytes] of written) ram.set(cpu.ram.subarray(at, at + bytes), at);
+    written = [];
     const start = oracle.get("icount");
     let stop = Stop.Budget;
     while (stop === Stop.Budget && oracle.get("icount") - start < BigInt(counts)) {
@@ -62,7 +66,7 @@ export function shadow(cpu: RiscvCpu, o: ShadowOptions): Shadow {
     const where = `hart ${hart}, call ${done.calls}, from icount ${start}, ${counts} instructions`;
     if (got !== stop) throw new Error(`${where}: stopped ${Stop[got]}, oracle ${Stop[stop]}`);
     if (Buffer.compare(stateOf(hart), oracle.stateBytes()) !== 0) {
-      throw new Error(`${where}: state differs at pc ${cpu.hart(hart).pc.toString(16)}`);
+      throw new Error(`${where}: ${differences(stateOf(hart), oracle.stateBytes())}`);
     }
     for (const page of watch.written) {
       const at = page * PAGE;
