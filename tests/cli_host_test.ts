@@ -165,7 +165,7 @@ smallDisk.test("cli: a full disk is one error; what was committed stays readable
       `head -c 8300000 /dev/zero > filler`,
       record(64, "none.trace"),
       `rm filler`,
-      record(32768, "some.trace"),
+      record(131072, "some.trace"),
       `${COMMAND} query some.trace 'SELECT count(*) > 0 AS kept FROM exit' --format csv`,
     ].join("\n");
     const seen = await shell(folder, ["unshare", "-rm", "sh", "-c", `exec 2>&1\n${script}`]);
