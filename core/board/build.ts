@@ -193,7 +193,6 @@ export function buildBoard(
     quantumNs: spec.quantumInsns * spec.nsPerInsn,
     nsPerInsn: spec.nsPerInsn,
     ramBase: RAM_BASE,
-    sbi: !hasMachineMode(spec),
     fire: (device, name, arg) => devices.get(device)!.event(name, arg),
     consoleOut: (bytes) => host.out("sbi", bytes),
   });

@@ -3,7 +3,7 @@ import { AT, BackgroundDirectory, GIVE_UP, post, share, type Start } from "./bac
 import { createTrace, TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
 import type { Recording } from "./manifest.ts";
-import { Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
+import { inTemp, Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
 import { TraceReader } from "./reader.ts";
 import { EVENT_TABLES, TABLE_NAMES } from "./schema.ts";
 import { Trace } from "./trace.ts";
@@ -15,15 +15,6 @@ const RECORDING: Recording = {
   batch_rows: 32,
   event_tables: EVENT_TABLES,
 };
-
-function inTemp(body: (folder: string) => void): void {
-  const folder = Deno.makeTempDirSync({ prefix: "trace-test-" });
-  try {
-    body(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-}
 
 function run(trace: Trace, steps: number): void {
   const machine = new RandomMachine(trace, new Random(SEED));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
 import type { Recording } from "./manifest.ts";
-import { Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
+import { inTemp, Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
 import { TraceReader } from "./reader.ts";
 import { EVENT_TABLES, TABLE_NAMES } from "./schema.ts";
 import { Trace } from "./trace.ts";
@@ -14,15 +14,6 @@ const RECORDING: Recording = {
   batch_rows: 32,
   event_tables: EVENT_TABLES,
 };
-
-function inTemp(body: (folder: string) => void): void {
-  const folder = Deno.makeTempDirSync({ prefix: "trace-test-" });
-  try {
-    body(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-}
 
 function record(path: string, o: { force?: boolean; batchRows?: number } = {}): void {
   const trace = new Trace(new TraceDirectory(path, RECORDING, o), { batchRows: o.batchRows ?? 32 });

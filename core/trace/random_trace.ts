@@ -147,3 +147,13 @@ export class RandomMachine {
     }
   }
 }
+
+/** Runs `body` with a folder that is removed afterwards. */
+export function inTemp(body: (folder: string) => void): void {
+  const folder = Deno.makeTempDirSync({ prefix: "trace-test-" });
+  try {
+    body(folder);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}

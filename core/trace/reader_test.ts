@@ -4,7 +4,7 @@ import { contentDigest, traceDigests } from "./digest.ts";
 import { TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
 import { MANIFEST, TEMPORARY } from "./manifest.ts";
-import { Random, RandomMachine, SEED, withSeed, type Written } from "./random_trace.ts";
+import { inTemp, Random, RandomMachine, SEED, withSeed, type Written } from "./random_trace.ts";
 import { TraceReader } from "./reader.ts";
 import { CODES, EVENT_TABLES, TABLE_NAMES, type TableName } from "./schema.ts";
 import { type CommitState, Trace, type TraceEnd } from "./trace.ts";
@@ -62,15 +62,6 @@ function record(path: string, steps: number, batchRows = 16): Recorded {
   for (let i = 0; i < steps; i++) machine.step();
   trace.close({ kind: "poweroff", code: 0 });
   return { path, steps: directory.steps, written: machine.written };
-}
-
-function inTemp(body: (folder: string) => void): void {
-  const folder = Deno.makeTempDirSync({ prefix: "trace-test-" });
-  try {
-    body(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
 }
 
 function removeIfThere(path: string): void {

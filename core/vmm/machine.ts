@@ -85,8 +85,6 @@ export interface MachineParts {
   readonly quantumNs: number;
   readonly nsPerInsn: number;
   readonly ramBase: number;
-  /** True when the VMM serves SBI calls. */
-  readonly sbi: boolean;
   readonly fire: (device: string, name: string, arg: number) => void;
   readonly consoleOut: (bytes: Uint8Array) => void;
 }
