@@ -18,6 +18,15 @@ import { VERSION } from "./replay/version.ts";
 
 const doc = (description: Message) => ({ description });
 
+const logOptions = {
+  log: optional(option("--log", values.logItems, {
+    description: say`Print events as lines while they happen. LIST: ${values.LOG_ITEM_LIST}.`,
+  })),
+  logFile: optional(option("--log-file", values.file("FILE"), {
+    description: say`Write them to FILE instead of standard error.`,
+  })),
+};
+
 const recordOptions = object({
   command: constant("record"),
   output: optional(option("-o", "--output", values.file("NAME.trace"), {
@@ -43,6 +52,10 @@ const recordOptions = object({
   })),
   initrd: optional(option("--initrd", values.file("FILE"), {
     description: say`Initial RAM disk, announced in /chosen.`,
+  })),
+  symbols: multiple(option("--symbols", values.file("FILE"), {
+    description: say`Names for the guest's code that its kernel does not bring: a vmlinux (ELF) or a
+      System.map. Not loaded. Repeatable. A Linux Image's own names are read from guest memory.`,
   })),
   dumpDtb: optional(option("--dump-dtb", values.file("FILE"), {
     description: say`Write the device tree of this machine to FILE and stop.`,
@@ -94,6 +107,13 @@ const recordOptions = object({
   timeout: optional(option("--timeout", values.seconds, {
     description: say`Stop after so many seconds of the host's clock, with exit code 3.`,
   })),
+  panic: optional(option("--panic", values.panic, {
+    description:
+      say`The line that a guest's panic begins with; it ends the run with exit code 3, the
+      last events and the registers. Default: the panics of Linux, OpenSBI, xv6, rCore and U-Boot.
+      off: nobody looks for one.`,
+  })),
+  ...logOptions,
   traceTables: optional(option("--trace-tables", values.tables, {
     description: say`Tables to write, comma between. Default: all. input is always written:
       replay needs it.`,
@@ -101,7 +121,7 @@ const recordOptions = object({
   traceLimit: optional(option("--trace-limit", values.size, {
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
-  force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
+  force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
 const queryOptions = object({
@@ -149,6 +169,8 @@ const replayOptions = object({
     description: say`Compare every byte with the recording on the way; exit code 1 and the first
       difference when one differs.`,
   }),
+  ...logOptions,
+  force: option("-f", "--force", doc(say`Replace a --log-file that exists.`)),
 });
 
 export const parser = or(

@@ -38,18 +38,19 @@ export function readInput(path: string, what: string): { ref: FileRef; bytes: Ui
 }
 
 /** Every file that `spec` names, with what it is for. */
-function* refs(spec: MachineSpec): Generator<[FileRef, string]> {
+export function* filesOf(spec: MachineSpec): Generator<[FileRef, string]> {
   if (spec.kernel) yield [spec.kernel, "kernel"];
   if (typeof spec.bios === "object") yield [spec.bios, "bios"];
   if (spec.initrd) yield [spec.initrd, "initrd"];
   for (const { file } of spec.loads) yield [file, "load"];
   for (const { file } of spec.devices) if (file) yield [file, "device"];
+  for (const file of spec.symbols ?? []) yield [file, "symbols"];
 }
 
 /** Reads what a recorded machine was built from; a file that changed since is refused. */
 export function readRecorded(spec: MachineSpec): Files {
   const files = new Map<string, Uint8Array>();
-  for (const [ref, what] of refs(spec)) {
+  for (const [ref, what] of filesOf(spec)) {
     const { ref: now, bytes } = readInput(ref.path, what);
     if (now.sha256 !== ref.sha256) {
       throw new InputError(

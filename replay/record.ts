@@ -11,9 +11,13 @@ import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
-import type { Files } from "./files.ts";
+import { lastEvents } from "./last_events.ts";
+import type { EventLog } from "./event_log.ts";
+import { type Files, filesOf } from "./files.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
-import { buildRun, giveInput, giveStop } from "./run.ts";
+import { PanicWatch } from "./panics.ts";
+import { buildRun, endRun, giveInput, giveStop } from "./run.ts";
+import { describeTrapLoop, TrapLoopWatch } from "./trap_loop.ts";
 import { VERSION } from "./version.ts";
 
 /** Instructions between two looks at the world: some milliseconds. */
@@ -25,6 +29,10 @@ const YIELD_MS = 10;
 const PROGRESS_MS = 100;
 /** Code that a run ends with when the guest failed or ran out of time. */
 const EXIT_GUEST = 3;
+/** Events shown of a guest that failed. */
+const LAST_EVENTS = 20;
+/** Ends that are the guest's failure. */
+const FAILURES: ReadonlySet<EndKind> = new Set(["timeout", "idle-forever", "panic", "trap-loop"]);
 
 export interface RecordOptions {
   readonly spec: MachineSpec;
@@ -40,6 +48,10 @@ export interface RecordOptions {
   readonly untilIcount?: number;
   /** Stop once the console's output matches; checked at every byte's arrival, line by line. */
   readonly untilOutput?: RegExp;
+  /** What a panic begins with, in place of the systems known; null: nobody looks for one. */
+  readonly panic?: RegExp | null;
+  /** Told of every event as it happens. */
+  readonly log?: EventLog;
   /** Stop after so many seconds of host time. */
   readonly timeoutSeconds?: number;
   /** Instructions per slice; leaves no mark in the trace. */
@@ -78,7 +90,19 @@ export type EndKind =
   | "timeout"
   | "quit"
   | "trace-limit"
-  | "idle-forever";
+  | "idle-forever"
+  | "panic"
+  | "trap-loop";
+
+/** What is known of a guest that failed. */
+export interface Aftermath {
+  /** What it said, or what became of it. */
+  readonly cause: string;
+  /** The last events before that, as lines; those of tables that were recorded. */
+  readonly events: readonly string[];
+  /** Registers of the hart that it happened on, at the end of the run, as text. */
+  readonly registers: string;
+}
 
 export interface RecordResult {
   readonly end: { readonly kind: EndKind; readonly code: number };
@@ -91,6 +115,10 @@ export interface RecordResult {
   /** Rows recorded. */
   readonly rows: number;
   readonly bytes: number;
+  /** Of a panic or a trap loop, else null. */
+  readonly aftermath: Aftermath | null;
+  /** Why a Linux kernel's names could not be read, as the rest of a sentence; else null. */
+  readonly unnamed: string | null;
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -100,26 +128,23 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
   const sink = o.directory === null ? null : new BackgroundDirectory(o.directory, {
     version: VERSION,
     machine: o.spec,
-    files: [...filesOf(o.spec)],
+    files: [...filesOf(o.spec)].map(([file]) => file),
     batch_rows: batchRows,
     event_tables: tables,
   }, { force: o.force });
   try {
-    const trace = new Trace(sink, { tables, batchRows, limitBytes: o.traceLimitBytes });
+    const trace = new Trace(sink, {
+      tables,
+      batchRows,
+      limitBytes: o.traceLimitBytes,
+      watch: o.log?.watch,
+    });
     const recording = new Recording(o, host, trace);
     return await recording.run();
   } catch (e) {
     sink?.abandon();
     throw e;
   }
-}
-
-function* filesOf(spec: MachineSpec) {
-  if (spec.kernel) yield spec.kernel;
-  if (typeof spec.bios === "object") yield spec.bios;
-  if (spec.initrd) yield spec.initrd;
-  for (const { file } of spec.loads) yield file;
-  for (const { file } of spec.devices) if (file) yield file;
 }
 
 class Recording {
@@ -131,6 +156,10 @@ class Recording {
   #typed: Uint8Array = new Uint8Array();
   #line = "";
   #matched = false;
+  #panics: PanicWatch | null = null;
+  #traps!: TrapLoopWatch;
+  /** The hart that can never go on. */
+  #trapping: number | null = null;
   #outBytes = 0;
   #startMs = performance.now();
   #yieldedMs = this.#startMs;
@@ -147,6 +176,14 @@ class Recording {
     this.#board = await buildRun(spec, files, this.#trace, {
       out: (device, bytes) => this.#out(device, bytes),
     });
+    const { machine } = this.#board;
+    if (this.#o.panic !== null) {
+      const trace = this.#trace;
+      const now = () => ({ executed: machine.executed, hart: machine.turn, seq: trace.seq });
+      this.#panics = new PanicWatch(now, this.#o.panic);
+    }
+    this.#traps = new TrapLoopWatch(machine.harts);
+    this.#o.log?.attach(this.#board);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
     return this.#finish(end.kind, end.code);
@@ -154,7 +191,8 @@ class Recording {
 
   #out(device: string, bytes: Uint8Array): void {
     this.#outBytes += bytes.length;
-    const { untilOutput } = this.#o;
+    const { untilOutput, log } = this.#o;
+    if (this.#panics?.out(device, bytes)) this.#board.machine.pause();
     if (untilOutput !== undefined && !this.#matched) {
       for (const byte of bytes) {
         this.#line = byte === 10 ? "" : this.#line + String.fromCharCode(byte);
@@ -163,6 +201,7 @@ class Recording {
       // The pause takes effect after this very access, so that the place is exact.
       if (this.#matched) this.#board.machine.pause();
     }
+    log?.flush();
     this.#host.out(device, bytes);
   }
 
@@ -172,30 +211,48 @@ class Recording {
     for (;;) {
       const waiting = this.#typed.length > 0 || this.#host.interactive;
       const stopped = machine.run({
-        executed: Math.min(machine.executed + sliceInsns, untilIcount),
+        executed: Math.min(
+          machine.executed + sliceInsns,
+          untilIcount,
+          this.#traps.nextAt,
+          this.#panics?.stopAt ?? Infinity,
+        ),
         idle: waiting ? "return" : "jump",
       });
-      if (stopped.why === "guest") return stopped.stop;
-      const why = this.#whyStop(untilIcount);
-      if (why !== null) {
-        giveStop(this.#board, this.#trace, why);
-        return { kind: why, code: why === "timeout" ? EXIT_GUEST : 0 };
+      if (stopped.why === "guest") {
+        return this.#panicked ? { kind: "panic", code: EXIT_GUEST } : stopped.stop;
       }
+      const why = this.#whyStop(untilIcount);
+      if (why !== null) return this.#stopFor(why);
       await this.#lookAround();
       if (!this.#feed() && stopped.why === "idle" && !(await this.#rest(stopped))) {
-        giveStop(this.#board, this.#trace, "idle-forever");
-        return { kind: "idle-forever", code: EXIT_GUEST };
+        return this.#stopFor(this.#panicked ? "panic" : "idle-forever");
       }
     }
+  }
+
+  get #panicked(): boolean {
+    return (this.#panics?.panic ?? null) !== null;
+  }
+
+  #stopFor(kind: EndKind): { kind: EndKind; code: number } {
+    giveStop(this.#board, this.#trace, kind);
+    return { kind, code: FAILURES.has(kind) ? EXIT_GUEST : 0 };
   }
 
   #whyStop(untilIcount: number): EndKind | null {
     const { timeoutSeconds = Infinity } = this.#o;
     if (this.#matched) return "until-output";
-    if (this.#board.machine.executed >= untilIcount) return "until-icount";
+    const { executed } = this.#board.machine;
+    if (executed >= untilIcount) return "until-icount";
+    if (executed >= (this.#panics?.stopAt ?? Infinity)) return "panic";
+    this.#trapping = this.#traps.look(executed);
+    if (this.#trapping !== null) return "trap-loop";
     if (this.#trace.limitReached) return "trace-limit";
     if (this.#host.quit()) return "quit";
-    if (performance.now() - this.#startMs >= timeoutSeconds * 1000) return "timeout";
+    if (performance.now() - this.#startMs >= timeoutSeconds * 1000) {
+      return this.#panicked ? "panic" : "timeout";
+    }
     return null;
   }
 
@@ -266,7 +323,9 @@ class Recording {
 
   #finish(kind: EndKind, code: number): RecordResult {
     const p = this.#progress();
+    const unnamed = endRun(this.#board, kind);
     this.#trace.close({ kind, code, executed: p.icount });
+    this.#o.log?.flush();
     this.#host.progress?.(p);
     return {
       end: { kind, code },
@@ -277,6 +336,28 @@ class Recording {
       exits: p.exits,
       rows: this.#rows(),
       bytes: this.#trace.bytes,
+      aftermath: this.#aftermath(kind),
+      unnamed,
+    };
+  }
+
+  #aftermath(kind: EndKind): Aftermath | null {
+    const panic = this.#panics?.panic ?? null;
+    const trapping = this.#trapping;
+    if (kind === "panic" && panic !== null) {
+      return this.#describe(panic.line, panic.hart, panic.seq);
+    }
+    if (kind !== "trap-loop" || trapping === null) return null;
+    return this.#describe(describeTrapLoop(this.#board, trapping), trapping, Infinity);
+  }
+
+  #describe(cause: string, hart: number, seq: number): Aftermath {
+    const { directory } = this.#o;
+    const symbol = (pc: bigint) => this.#board.symbols.table.describe(pc);
+    return {
+      cause,
+      events: directory === null ? [] : lastEvents(directory, seq, LAST_EVENTS, symbol),
+      registers: machineInfo(this.#board).registers(hart),
     };
   }
 }

@@ -10,8 +10,9 @@ import type { EventTable } from "../core/trace/schema.ts";
 import { Trace, type TraceEnd } from "../core/trace/trace.ts";
 import { type Difference, VerifySink } from "../core/trace/verify.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
+import type { EventLog } from "./event_log.ts";
 import { readRecorded } from "./files.ts";
-import { buildRun, giveInput, giveStop, INPUT } from "./run.ts";
+import { buildRun, endRun, giveInput, giveStop, INPUT } from "./run.ts";
 
 /** Instructions between two looks at whether the comparison is over. */
 const SLICE = 20_000_000;
@@ -22,6 +23,8 @@ export interface ReplayOptions {
   readonly batchRows?: number;
   /** Bytes that the guest sends to the outside world, as they were sent then. */
   readonly out?: (device: string, bytes: Uint8Array) => void;
+  /** Told of every event as it happens. */
+  readonly log?: EventLog;
   readonly progress?: (p: { icount: number; timeNs: number }) => void;
 }
 
@@ -47,10 +50,18 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
   const trace = new Trace(sink, {
     tables: reader.manifest.event_tables as EventTable[],
     batchRows: o.batchRows ?? reader.manifest.batch_rows,
+    watch: o.log?.watch,
   });
-  const board = await buildRun(spec, files, trace, { out: o.out ?? (() => {}) });
+  const out = (device: string, bytes: Uint8Array) => {
+    o.log?.flush();
+    o.out?.(device, bytes);
+  };
+  const board = await buildRun(spec, files, trace, { out });
+  o.log?.attach(board);
   const end = new Replay(reader, board, trace, sink, o).run();
+  if (end !== null) endRun(board, end.kind);
   trace.close(end);
+  o.log?.flush();
   const difference = sink?.difference ?? null;
   return {
     ok: difference === null,

@@ -31,6 +31,14 @@ export async function buildRun(
   return board;
 }
 
+/**
+ * Writes what is only known when a run has ended: names of the code in guest memory. Returns why a Linux
+ * kernel has none, else null. A trace that is as large as it may be gets none.
+ */
+export function endRun(board: Board, kind: string): string | null {
+  return kind === "trace-limit" ? null : board.symbols.writeKernel();
+}
+
 /** Writes the input's row, durable before it returns, then lets it take effect. */
 export function giveInput(
   board: Board,

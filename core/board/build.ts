@@ -15,6 +15,7 @@ import { type DeviceCodes, ExitUnit } from "../vmm/exits.ts";
 import { Machine } from "../vmm/machine.ts";
 import { PROFILES } from "../vmm/profiles.ts";
 import { boot, type Booted, type Files } from "./boot.ts";
+import { GuestSymbols } from "./guest_symbols.ts";
 import type { MachineSpec } from "./spec.ts";
 import {
   BoardError,
@@ -49,6 +50,7 @@ export interface Board {
   /** The device that typed bytes go to. */
   readonly serial: DeviceInstance;
   readonly booted: Booted;
+  readonly symbols: GuestSymbols;
   /** Bytes that an input of a device, or of `sbi`, can take now. */
   canInput(device: string, channel: string): number;
   /** Hands bytes to an input, at this moment of virtual time. */
@@ -198,6 +200,7 @@ export function buildBoard(
   });
   for (const dev of devices.values()) dev.reset();
   const booted = boot(spec, files, placed, machine);
+  const ram = { base: RAM_BASE, bytes: cpu.ram };
   return {
     spec,
     machine,
@@ -207,6 +210,7 @@ export function buildBoard(
     devices,
     serial: devices.get(SERIAL[spec.serial].name)!,
     booted,
+    symbols: new GuestSymbols(spec, files, booted, { ram, harts }, trace),
     canInput: (device, channel) =>
       device === "sbi" ? machine.canType : devices.get(device)!.canInput(channel),
     input: (device, channel, data) =>

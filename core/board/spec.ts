@@ -51,6 +51,8 @@ export interface MachineSpec {
   /** Cost profile fed into virtual time; null: exits take no virtual time. */
   readonly costs: string | null;
   readonly devices: readonly DeviceSpec[];
+  /** Files that name the guest's code and are not loaded; none when left out. */
+  readonly symbols?: readonly FileRef[];
   /** Wall clock that the RTC shows at reset, in ns since 1970. */
   readonly rtcStartNs: number;
 }

@@ -102,6 +102,10 @@ export class Hart {
   get icount(): number {
     return this.#number(W.icount);
   }
+  /** Of the instructions that `icount` counts, those that trapped instead of retiring. */
+  get exceptions(): number {
+    return this.#number(W.exceptions);
+  }
   get pc(): bigint {
     return this.#big(W.pc);
   }

@@ -4,7 +4,13 @@
  * @module
  */
 import { columnsOf, type ReadRow, type Row } from "./rows.ts";
-import { COMMON, type EventTable, TABLE_NAMES, type TableName } from "./schema.ts";
+import {
+  COMMON,
+  type EventTable,
+  REFERENCE_TABLES,
+  TABLE_NAMES,
+  type TableName,
+} from "./schema.ts";
 import type { Trace } from "./trace.ts";
 
 /** The seed of random tests: SEED in the environment repeats a failure. */
@@ -102,7 +108,7 @@ export class RandomMachine {
   #vcpu = 0;
 
   constructor(readonly trace: Trace, readonly random: Random) {
-    for (const name of ["name", "cost"] as const) this.#plain(name);
+    for (const name of REFERENCE_TABLES) this.#plain(name);
   }
 
   /** One exit or one thing between exits; flushes when the trace asks for it. */
@@ -139,7 +145,7 @@ export class RandomMachine {
     (this.written[table] as unknown[]).push({ ...common, ...read });
   }
 
-  #plain(table: "name" | "cost"): void {
+  #plain(table: (typeof REFERENCE_TABLES)[number]): void {
     for (let n = 3; n > 0; n--) {
       const { row, read } = randomRow(table, this.random);
       (this.trace[table] as (r: unknown) => number)(row);

@@ -126,6 +126,11 @@ export const CODES = {
     { name: "device", spec: "bytes or a signal handed to a device by the outside world" },
     { name: "stop", spec: "the recording was asked to stop here" },
   ],
+  symbol_source: [
+    { name: "elf", spec: "symbol table of an ELF file (System V gABI)" },
+    { name: "listing", spec: "a listing such as System.map, given with --symbols" },
+    { name: "kallsyms", spec: "the kernel's own table, read from guest memory when the run ended" },
+  ],
 } as const satisfies Record<string, readonly Code[]>;
 
 /** Kinds whose codes depend on the machine: devices, their registers, the profile's exit names. */
@@ -295,13 +300,30 @@ export const TABLES = {
       measured: column("bool", "True for a published measurement, false for an assumption."),
     },
   },
+  symbol: {
+    doc: "One row per named piece of guest code: what a pc belongs to.",
+    columns: {
+      address: column("wide", "Guest virtual address of its first byte; no two rows share one."),
+      size: column("u32", "Bytes that it covers, from its own size or up to the next symbol."),
+      name: column("utf8", "Its name, as the guest's compiler spells it."),
+      module: nullable(
+        "utf8",
+        "Kernel module it is part of; null for the kernel or program itself.",
+      ),
+      source: code("u8", "symbol_source", "Where the name was found."),
+    },
+  },
 } as const satisfies Record<string, Table>;
 
 export type TableName = keyof typeof TABLES;
 export const TABLE_NAMES = Object.keys(TABLES) as TableName[];
 
-/** Tables that one appends to while the guest runs; `name` and `cost` are written once. */
-export type EventTable = Exclude<TableName, "name" | "cost">;
+/** Tables of what rows refer to, always written: they have no clock and no sequence number. */
+export const REFERENCE_TABLES = ["name", "cost", "symbol"] as const;
+type ReferenceTable = (typeof REFERENCE_TABLES)[number];
+
+/** Tables of what happens while the guest runs. */
+export type EventTable = Exclude<TableName, ReferenceTable>;
 export const EVENT_TABLES = TABLE_NAMES.filter((t): t is EventTable =>
-  t !== "name" && t !== "cost"
+  !(REFERENCE_TABLES as readonly string[]).includes(t)
 );

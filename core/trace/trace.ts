@@ -14,6 +14,7 @@ import {
   CODES,
   EVENT_TABLES,
   type EventTable,
+  REFERENCE_TABLES,
   TABLE_NAMES,
   type TableName,
   TABLES,
@@ -55,7 +56,17 @@ export interface TraceOptions {
   batchRows?: number;
   /** `limitReached` when about so many bytes have been written or wait to be. */
   limitBytes?: number;
+  /** Shown every row as it is given, whether its table is recorded or not. */
+  watch?: Watch;
 }
+
+/** Looks at a row; `clock` holds time_ns, icount (NaN when there is none) and vcpu. `seq` is -1 without one. */
+export type Watch = (
+  table: TableName,
+  row: Readonly<Record<string, unknown>>,
+  seq: number,
+  clock: Float64Array,
+) => void;
 
 export const DEFAULT_BATCH_ROWS = 65536;
 
@@ -110,11 +121,13 @@ export class Trace implements RowContext {
   readonly mark: Append<"mark">;
   readonly name: Append<"name">;
   readonly cost: Append<"cost">;
+  readonly symbol: Append<"symbol">;
 
   readonly batchRows: number;
   readonly #recorded: ReadonlySet<TableName>;
   readonly #appendInput: Append<"input">;
   readonly #limitBytes: number;
+  readonly #watch: Watch | null;
   /** Rows waiting at which the limit may be reached. */
   #limitRows = Infinity;
   #closed = false;
@@ -123,7 +136,12 @@ export class Trace implements RowContext {
   constructor(sink: TraceSink | LogSink | null, o: TraceOptions = {}) {
     this.batchRows = o.batchRows ?? DEFAULT_BATCH_ROWS;
     this.#limitBytes = o.limitBytes ?? Infinity;
-    this.#recorded = new Set<TableName>([...(o.tables ?? EVENT_TABLES), "input", "name", "cost"]);
+    this.#watch = o.watch ?? null;
+    this.#recorded = new Set<TableName>([
+      ...(o.tables ?? EVENT_TABLES),
+      "input",
+      ...REFERENCE_TABLES,
+    ]);
     const log = sink === null || "next" in sink ? sink : new DirectLog(sink);
     this.log = log === null ? null : new LogWriter(log, this.#recorded, this);
     this.exit = this.#appender("exit");
@@ -136,14 +154,31 @@ export class Trace implements RowContext {
     this.#appendInput = this.#appender("input");
     this.name = this.#appender("name");
     this.cost = this.#appender("cost");
+    this.symbol = this.#appender("symbol");
     for (const kind of Object.keys(CODES) as (keyof typeof CODES)[]) this.names(kind, CODES[kind]);
     this.flush();
   }
 
   #appender<T extends TableName>(table: T): Append<T> {
+    const append = this.#recorder(table);
+    const watch = this.#watch;
+    if (watch === null) return append;
+    return (row) => {
+      const seq = append(row);
+      watch(table, row, seq, this.clock);
+      return seq;
+    };
+  }
+
+  #recorder<T extends TableName>(table: T): Append<T> {
     if (this.log !== null && this.#recorded.has(table)) return this.log.appender(table);
     if (!("seq" in TABLES[table].columns)) return () => -1;
     return (row) => (row as { seq?: number }).seq ?? this.seq++;
+  }
+
+  /** True when somebody looks at rows: then each must come through its own function. */
+  get watched(): boolean {
+    return this.#watch !== null;
   }
 
   /** Reserves a sequence number for a row that is written later. */

@@ -193,8 +193,10 @@ export class ExitUnit {
     } else if (!write) {
       valueLo = valueHi = 0;
     }
-    if (trace.log !== null) {
-      const insns = icount - this.#lastIcount[vcpu];
+    const insns = icount - this.#lastIcount[vcpu];
+    if (trace.watched) {
+      this.#rows(seq, h, priced, insns, write, offset, device, register, valueLo, valueHi);
+    } else if (trace.log !== null) {
       this.#log(
         trace.log,
         seq,
@@ -250,6 +252,40 @@ export class ExitUnit {
     h.describe(words, at + AT.cpu_mode, at + AT.pc);
     words[at + AT.insns] = insns;
     words[at + AT.cost_ns] = priced.costNs;
+  }
+
+  /** The same two rows one by one, for whoever watches them. */
+  #rows(
+    seq: number,
+    h: Hart,
+    priced: Priced,
+    insns: number,
+    write: boolean,
+    offset: number,
+    device: number,
+    reg: number,
+    lo: number,
+    hi: number,
+  ): void {
+    const { gpa, size } = h.access;
+    const register = reg < 0 ? null : reg;
+    const what = { device, register, size, write, value: lo, value_hi: hi };
+    const { trace } = this.#o;
+    trace.access({ seq: seq + 1, space: SPACE_MMIO, offset, ...what });
+    trace.exit({
+      seq,
+      reason: priced.reason,
+      hw_reason: priced.hw,
+      handler: priced.handler,
+      transitions: priced.transitions,
+      cpu_mode: h.priv,
+      pc: h.pcLo,
+      pc_hi: h.pcHi,
+      gpa,
+      ...what,
+      insns,
+      cost_ns: priced.costNs,
+    });
   }
 
   #ended(vcpu: number, h: Hart, priced: Priced, icount: number): void {

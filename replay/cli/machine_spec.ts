@@ -25,6 +25,7 @@ export interface RecordArguments {
   readonly bios: string;
   readonly append?: string;
   readonly initrd?: string;
+  readonly symbols: readonly string[];
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
@@ -38,6 +39,9 @@ export interface RecordArguments {
   readonly untilIcount?: number;
   readonly untilOutput?: RegExp;
   readonly timeout?: number;
+  readonly panic?: { readonly begins: RegExp | null };
+  readonly log?: readonly EventTable[];
+  readonly logFile?: string;
   readonly traceTables?: readonly EventTable[];
   readonly traceLimit?: number;
   readonly force: boolean;
@@ -147,6 +151,7 @@ export function machineFor(
     costs: a.costs ?? null,
     devices: a.device.map((d) => deviceOf(files, d)),
     rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
+    ...(a.symbols.length > 0 && { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
   };
   return { spec, files: files.bytes };
 }

@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import { isDemonstration, runDemonstration } from "./demonstration.ts";
 import { machineFor, type Recipe, type RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
-import { recordInto, summary, TRACES } from "./recording.ts";
+import { recordInto, remarks, summary, TRACES } from "./recording.ts";
 import { processStreams, Terminal, withTerminal } from "./terminal.ts";
 
 /** "linux" of "/boot/linux.elf", "serial" of "bundled:serial". */
@@ -23,7 +23,7 @@ async function recordOne(a: RecordArguments): Promise<number> {
   const path = a.output ?? freeNames(TRACES, [name], a.force)[0];
   const terminal = new Terminal(processStreams());
   const result = await withTerminal(terminal, (t) => recordInto(path, a, recipe, t));
-  console.error((terminal.midLine ? "\n" : "") + summary(result, path));
+  console.error((terminal.midLine ? "\n" : "") + remarks(result) + summary(result, path));
   return terminal.signalled ?? result.exitCode;
 }
 

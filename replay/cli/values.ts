@@ -8,6 +8,7 @@ import type { NonEmptyString } from "@optique/core/nonempty";
 import type { Suggestion } from "@optique/core/parser";
 import type { ValueParser } from "@optique/core/valueparser";
 import type { SerialKind } from "../../core/board/spec.ts";
+import { LOG_ITEMS } from "../log_items.ts";
 import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
 
 const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -224,4 +225,36 @@ export const tables = value<EventTable[]>({
   },
   format: (list) => list.join(","),
   placeholder: [],
+});
+
+/** Items of `--log`, comma between. */
+export const LOG_ITEM_LIST = [...LOG_ITEMS.keys()].join(", ");
+
+/** "exits,irq" → the tables whose rows are logged. */
+export const logItems = value<EventTable[]>({
+  metavar: "LIST",
+  expected: `a list, comma between, of ${LOG_ITEM_LIST}`,
+  parse(text) {
+    const found = text.split(",").map((item) => LOG_ITEMS.get(item.trim()));
+    return found.every((table) => table !== undefined) ? found : null;
+  },
+  format: (list) => list.join(","),
+  words: [...LOG_ITEMS.keys()],
+  placeholder: [],
+});
+
+/** What a panic begins with; null: nobody looks for one. */
+export const panic = value<{ begins: RegExp | null }>({
+  metavar: "REGEX|off",
+  expected: "off, or a regular expression (escape brackets with a backslash)",
+  parse(text) {
+    try {
+      return { begins: text === "off" ? null : new RegExp(text) };
+    } catch {
+      return null;
+    }
+  },
+  format: (p) => p.begins?.source ?? "off",
+  words: ["off"],
+  placeholder: { begins: null },
 });
