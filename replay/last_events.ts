@@ -45,10 +45,17 @@ function* backwards(reader: TraceReader, seq: number): Generator<Row> {
 
 const seqOf = (row: unknown) => (row as { seq: number }).seq;
 
-/** The device whose registers a row is about; runs of these are shown as one. */
-const accessed = ({ table, fields }: Row) => table === "exit" ? fields.device ?? null : null;
+/** What a row is one more of: a run of these is shown as one. */
+function likeness({ table, fields: r }: Row): string {
+  if (table === "exit") return `exit ${r.device === null ? `reason ${r.reason}` : r.device}`;
+  if (table === "irq") return `irq ${r.event} ${r.path} ${r.line}`;
+  return `${table} ${r.kind} ${r.device}`;
+}
 
-/** The last `count` events before `seq`, in their order; accesses to one device in a row count as one. */
+/**
+ * The last `count` events before `seq`, in their order. Accesses to one device in a row count as one,
+ * as do other events of one kind.
+ */
 export function lastEvents(
   directory: string,
   seq: number,
@@ -62,7 +69,7 @@ export function lastEvents(
   for (const row of backwards(reader, seq)) {
     if (++looked > MAX_ROWS) break;
     const run = runs.at(-1);
-    if (run !== undefined && accessed(row) !== null && accessed(row) === accessed(run.last)) {
+    if (run !== undefined && likeness(row) === likeness(run.last)) {
       run.more++;
     } else if (runs.length === count) {
       break;
@@ -71,9 +78,7 @@ export function lastEvents(
     }
   }
   return runs.reverse().map(({ last: { table, fields }, more }) => {
-    const before = more === 0
-      ? ""
-      : ` (after ${more.toLocaleString("en-US")} more of ${names.code("device", fields.device)})`;
+    const before = more === 0 ? "" : ` (after ${more.toLocaleString("en-US")} more like it)`;
     return eventLine(table, fields, names) + before;
   });
 }

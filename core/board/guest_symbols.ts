@@ -10,11 +10,13 @@
 import type { Hart } from "../cpu/mod.ts";
 import { codeOf } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
-import { type Ram, walk } from "../vmm/guest_virtual.ts";
+import type { Ram } from "../vmm/guest_virtual.ts";
 import type { Booted, Files } from "./boot.ts";
 import { findKallsyms, type Kallsyms } from "./kallsyms.ts";
+import { KernelMemory, readModules } from "./kernel_modules.ts";
 import type { MachineSpec } from "./spec.ts";
 import {
+  addressOf,
   type GuestSymbol,
   readSymbolFile,
   symbolsOfElf,
@@ -81,23 +83,22 @@ export class GuestSymbols {
     if (kallsyms === null) {
       return { missing: "its memory holds no kallsyms table that we can read" };
     }
-    if (!satps.some((satp) => this.#runs(satp, kallsyms))) {
+    const satp = satps.find((satp) => this.#runs(satp, kallsyms));
+    if (satp === undefined) {
       return { missing: "the kallsyms table in its memory is not that of the running kernel" };
     }
-    return { symbols: symbolsOfKallsyms(kallsyms) };
+    const memory = new KernelMemory(satp, this.#ram);
+    const modules = readModules(memory, (symbol) => addressOf(kallsyms, symbol));
+    return { symbols: symbolsOfKallsyms(kallsyms, modules) };
   }
 
   /** True when a symbol of the table is where the running kernel has it. */
-  #runs(satp: bigint, { names, offsets, base }: Kallsyms): boolean {
+  #runs(satp: bigint, kallsyms: Kallsyms): boolean {
+    const memory = new KernelMemory(satp, this.#ram);
     return PROOFS.some(({ symbol, at, text }) => {
-      const index = names.indexOf(symbol);
-      if (index < 0) return false;
-      const vaddr = BigInt.asUintN(64, base + BigInt(offsets[index] + at));
-      const gpa = walk(satp, this.#ram, vaddr);
-      if (gpa === null) return false;
-      const start = gpa - this.#ram.base;
-      const there = this.#ram.bytes.subarray(start, start + text.length);
-      return String.fromCharCode(...there) === text;
+      const address = addressOf(kallsyms, symbol);
+      const there = address === null ? null : memory.bytes(address + BigInt(at), text.length);
+      return there !== null && String.fromCharCode(...there) === text;
     });
   }
 

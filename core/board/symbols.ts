@@ -7,6 +7,7 @@
  * @module
  */
 import type { Kallsyms } from "./kallsyms.ts";
+import type { ModuleSymbol } from "./kernel_modules.ts";
 import { type ElfSymbol, elfSymbols, isElf, LoadError } from "./loader.ts";
 
 /** Where a name was found: codes of `symbol_source`. */
@@ -71,8 +72,18 @@ export function symbolsOfElf(symbols: readonly ElfSymbol[]): GuestSymbol[] {
   );
 }
 
-export function symbolsOfKallsyms({ names, types, offsets, base }: Kallsyms): GuestSymbol[] {
-  const entries = names.map((name, i) => ({
+/** Address of a kernel's symbol, or null when it has none of that name. */
+export function addressOf({ names, offsets, base }: Kallsyms, symbol: string): bigint | null {
+  const index = names.indexOf(symbol);
+  return index < 0 ? null : BigInt.asUintN(64, base + BigInt(offsets[index]));
+}
+
+/** Names of a kernel's own code, and of that of its modules. */
+export function symbolsOfKallsyms(
+  { names, types, offsets, base }: Kallsyms,
+  modules: readonly ModuleSymbol[],
+): GuestSymbol[] {
+  const own: Entry[] = names.map((name, i) => ({
     addr: BigInt.asUintN(64, base + BigInt(offsets[i])),
     size: 0,
     limit: null,
@@ -81,7 +92,13 @@ export function symbolsOfKallsyms({ names, types, offsets, base }: Kallsyms): Gu
     code: types[i] in CODE_RANK,
     rank: CODE_RANK[types[i]] ?? 0,
   }));
-  return settle(entries, "kallsyms");
+  const loaded = modules.map((s) => ({
+    ...s,
+    limit: null,
+    code: s.type in CODE_RANK,
+    rank: CODE_RANK[s.type] ?? 0,
+  }));
+  return settle([...own, ...loaded], "kallsyms");
 }
 
 const LISTED = /^([0-9a-fA-F]{1,16}) ([A-Za-z?]) (\S+)(?:\s+\[([^\]\s]+)\])?\s*$/;
