@@ -46,39 +46,49 @@ function* backwards(reader: TraceReader, seq: number): Generator<Row> {
 const seqOf = (row: unknown) => (row as { seq: number }).seq;
 
 /** What a row is one more of: a run of these is shown as one. */
-function likeness({ table, fields: r }: Row): string {
-  if (table === "exit") return `exit ${r.device === null ? `reason ${r.reason}` : r.device}`;
-  if (table === "irq") return `irq ${r.event} ${r.path} ${r.line}`;
-  return `${table} ${r.kind} ${r.device}`;
+function likeness({ table, fields: r }: Row, names: Names, console: string | null): string {
+  if (r.device !== null && names.code("device", r.device) === console) return "console";
+  const what = table === "exit"
+    ? [r.reason, r.device, r.register, r.write, r.device === null ? r.value : null]
+    : table === "irq"
+    ? [r.event, r.path, r.line]
+    : [r.kind, r.device];
+  return [table, ...what].join(" ");
 }
 
-/**
- * The last `count` events before `seq`, in their order. Accesses to one device in a row count as one,
- * as do other events of one kind.
- */
+/** Which events to show. */
+export interface Before {
+  /** seq of the first event that is not looked at. */
+  readonly seq: number;
+  /** Device that printed what is shown anyway: its events in a row count as one. */
+  readonly console: string | null;
+  readonly count: number;
+}
+
+/** The last events before a moment, in their order; those alike in a row count as one. */
 export function lastEvents(
   directory: string,
-  seq: number,
-  count: number,
+  { seq, console, count }: Before,
   symbol: Names["symbol"],
 ): string[] {
   const reader = TraceReader.open(directory);
   const names = namesOf(reader, symbol);
-  const runs: { last: Row; more: number }[] = [];
+  const runs: { last: Row; like: string; more: number }[] = [];
   let looked = 0;
   for (const row of backwards(reader, seq)) {
     if (++looked > MAX_ROWS) break;
     const run = runs.at(-1);
-    if (run !== undefined && likeness(row) === likeness(run.last)) {
+    const like = likeness(row, names, console);
+    if (run !== undefined && like === run.like) {
       run.more++;
     } else if (runs.length === count) {
       break;
     } else {
-      runs.push({ last: row, more: 0 });
+      runs.push({ last: row, like, more: 0 });
     }
   }
   return runs.reverse().map(({ last: { table, fields }, more }) => {
-    const before = more === 0 ? "" : ` (after ${more.toLocaleString("en-US")} more like it)`;
+    const before = more === 0 ? "" : ` (after ${more.toLocaleString("en-US")} like it)`;
     return eventLine(table, fields, names) + before;
   });
 }

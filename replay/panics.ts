@@ -46,13 +46,13 @@ interface Line {
 
 /** Puts what devices send together into lines. A device may send byte by byte: a byte costs a store. */
 export class ConsoleLines {
-  readonly #take: (line: string) => void;
+  readonly #take: (line: string, device: string) => void;
   readonly #lines = new Map<string, Line>();
   #device = "";
   #line: Line = { bytes: new Uint8Array(MAX_LINE), length: 0 };
 
   /** `take` gets each line that is complete, without its end and colours. */
-  constructor(take: (line: string) => void) {
+  constructor(take: (line: string, device: string) => void) {
     this.#take = take;
   }
 
@@ -64,7 +64,7 @@ export class ConsoleLines {
       if (byte === NEWLINE) {
         const text = String.fromCharCode(...line.bytes.subarray(0, line.length));
         line.length = 0;
-        this.#take(text.replace(COLOURS, ""));
+        this.#take(text.replace(COLOURS, ""), device);
       } else if (byte !== CARRIAGE_RETURN && line.length < MAX_LINE) {
         line.bytes[line.length++] = byte;
       }
@@ -94,13 +94,13 @@ export interface Moment {
 
 /** Waits for a panic on the console, and for its end. */
 export class PanicWatch {
-  /** The line it began with, and when; null while there is none. */
-  panic: Moment & { readonly line: string } | null = null;
+  /** The line it began with, when, and the device that sent it; null while there is none. */
+  panic: Moment & { readonly line: string; readonly console: string } | null = null;
   /** Instructions executed by all harts at which the run is over. */
   stopAt = Infinity;
   readonly #styles: readonly PanicStyle[];
   readonly #now: () => Moment;
-  readonly #lines = new ConsoleLines((line) => this.#look(line));
+  readonly #lines = new ConsoleLines((line, device) => this.#look(line, device));
   #ends: RegExp | null = null;
 
   /** `own`: another system's line, in place of those known. */
@@ -116,12 +116,12 @@ export class PanicWatch {
     return this.stopAt !== before;
   }
 
-  #look(line: string): void {
+  #look(line: string, console: string): void {
     if (this.panic === null) {
       const style = this.#styles.find((s) => s.begins.test(line));
       if (style === undefined) return;
       const now = this.#now();
-      this.panic = { ...now, line };
+      this.panic = { ...now, line, console };
       this.#ends = style.ends;
       this.stopAt = now.executed + (style.ends === null ? SETTLE : PATIENCE);
     }

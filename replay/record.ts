@@ -11,7 +11,7 @@ import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
-import { lastEvents } from "./last_events.ts";
+import { type Before, lastEvents } from "./last_events.ts";
 import type { EventLog } from "./event_log.ts";
 import { type Files, filesOf } from "./files.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
@@ -345,18 +345,20 @@ class Recording {
     const panic = this.#panics?.panic ?? null;
     const trapping = this.#trapping;
     if (kind === "panic" && panic !== null) {
-      return this.#describe(panic.line, panic.hart, panic.seq);
+      return this.#describe(panic.line, panic.hart, panic);
     }
     if (kind !== "trap-loop" || trapping === null) return null;
-    return this.#describe(describeTrapLoop(this.#board, trapping), trapping, Infinity);
+    const now = { seq: Infinity, console: null };
+    return this.#describe(describeTrapLoop(this.#board, trapping), trapping, now);
   }
 
-  #describe(cause: string, hart: number, seq: number): Aftermath {
+  #describe(cause: string, hart: number, at: Omit<Before, "count">): Aftermath {
     const { directory } = this.#o;
     const symbol = (pc: bigint) => this.#board.symbols.table.describe(pc);
+    const before = { ...at, count: LAST_EVENTS };
     return {
       cause,
-      events: directory === null ? [] : lastEvents(directory, seq, LAST_EVENTS, symbol),
+      events: directory === null ? [] : lastEvents(directory, before, symbol),
       registers: machineInfo(this.#board).registers(hart),
     };
   }
