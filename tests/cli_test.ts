@@ -113,6 +113,23 @@ const BAD_RECORDINGS: readonly Bad[] = [
     args: ["--device", "./mine.ts,addr=0x4010000"],
     says: /mine\.ts.*default export/,
   },
+  {
+    name: "a file without names",
+    files: { "a.map": "nothing\n" },
+    args: ["--kernel", "bundled:serial", "--symbols", "a.map"],
+    says: /a\.map.*System\.map/,
+  },
+  {
+    name: "a log file that exists",
+    files: { "a.log": "mine\n" },
+    args: ["--kernel", "bundled:serial", "--log", "irq", "--log-file", "a.log"],
+    says: /a\.log exists.*--force/,
+  },
+  {
+    name: "a log file for no log",
+    args: ["--kernel", "bundled:serial", "--log-file", "a.log"],
+    says: /--log exits,irq/,
+  },
   { name: "an unknown cost profile", args: ["--costs", "free"], says: /free.*--costs/ },
   {
     name: "firmware under a hypervisor",
@@ -142,6 +159,16 @@ const BAD_USAGE: readonly Bad[] = [
     name: "a table that is none",
     args: ["record", "--trace-tables", "exits"],
     says: /exit, access/,
+  },
+  {
+    name: "a log item that is none",
+    args: ["record", "--log", "exits,virtoi"],
+    says: /exits,virtoi: expected a list.*exits, access, virtio/,
+  },
+  {
+    name: "a panic that is no pattern",
+    args: ["record", "--panic", "("],
+    says: /off, or a regular/,
   },
   { name: "a pattern that is none", args: ["record", "--until-output", "("], says: /regular/ },
   { name: "a choice that is none", args: ["record", "--stage2-page", "1g"], says: /4k/ },
@@ -251,6 +278,33 @@ cliTest(
     assert.equal((await run(folder, [...SMALL, ...output])).code, 0);
   },
 );
+
+cliTest("a panic gives 3, its words, the last events and the registers", async (folder) => {
+  const args = ["record", "--kernel", "bundled:panic", "--append", "how=linux", "-o", "p.trace"];
+  const { code, stdout, stderr } = await run(folder, [
+    ...args,
+    "--log",
+    "irq",
+    "--log-file",
+    "log",
+  ]);
+  assert.equal(code, 3, stderr);
+  assert.match(stdout, /---\[ end Kernel panic/);
+  assert.match(
+    stderr,
+    /^exitscope: \[ {4}0\.000123\] Kernel panic - not syncing: no guest to run$/m,
+  );
+  assert.match(stderr, /^ +\d+ 0 exit +mmio .* \w+\+0x[\da-f]+/m);
+  assert.match(stderr, /^pc is in {2}main\+0x/m);
+  assert.match(stderr, /the guest panicked after/);
+  assert.match(
+    Deno.readTextFileSync(join(folder, "log")),
+    /^ +\d+ 0 irq +raise uart0 line 10 wire$/m,
+  );
+  const replayed = await run(folder, ["replay", "p.trace", "--verify", "--log", "irq"]);
+  assert.equal(replayed.code, 0, replayed.stderr);
+  assert.match(replayed.stderr, /^ +\d+ 0 irq +raise uart0 line 10 wire$/m);
+});
 
 cliTest(
   "record without options records both devices and says what made the difference",

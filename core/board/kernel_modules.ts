@@ -24,6 +24,8 @@ const PAGE = 4096;
 const MAX_BTF = 64 << 20;
 const MAX_MODULES = 4096;
 const MAX_SYMBOLS = 1 << 16;
+/** Of all modules together. */
+const MAX_ALL = 1 << 20;
 const MAX_NAME = 512;
 const SYMBOL_BYTES = 24;
 const STRUCTS = ["module", "mod_kallsyms"];
@@ -129,33 +131,38 @@ export function readModules(
   const symbols: ModuleSymbol[] = [];
   let link = memory.pointer(head);
   for (let n = 0; n < MAX_MODULES && link !== null && link !== head; n++) {
-    symbols.push(...readModule(memory, link - BigInt(offsets.list), offsets));
+    if (symbols.length > MAX_ALL) break;
+    readModule(memory, link - BigInt(offsets.list), offsets, symbols);
     link = memory.pointer(link);
   }
   return symbols;
 }
 
-function readModule(memory: KernelMemory, module: bigint, o: Offsets): ModuleSymbol[] {
+function readModule(
+  memory: KernelMemory,
+  module: bigint,
+  o: Offsets,
+  out: ModuleSymbol[],
+): void {
   const name = memory.name(module + BigInt(o.name));
   const table = memory.pointer(module + BigInt(o.kallsyms));
-  if (name === null || table === null || table === 0n) return [];
+  if (name === null || table === null || table === 0n) return;
   const symtab = memory.pointer(table + BigInt(o.symtab));
   const strtab = memory.pointer(table + BigInt(o.strtab));
   const typetab = memory.pointer(table + BigInt(o.typetab));
   const count = memory.u32(table + BigInt(o.count));
-  if (symtab === null || strtab === null || typetab === null || count === null) return [];
-  if (count > MAX_SYMBOLS) return [];
+  if (symtab === null || strtab === null || typetab === null || count === null) return;
+  if (count > MAX_SYMBOLS) return;
   const entries = memory.bytes(symtab, count * SYMBOL_BYTES);
   const types = memory.bytes(typetab, count);
-  if (entries === null || types === null) return [];
+  if (entries === null || types === null) return;
   const view = new DataView(entries.buffer);
-  const symbols: ModuleSymbol[] = [];
   for (let i = 0; i < count; i++) {
     const at = i * SYMBOL_BYTES;
     if (view.getUint16(at + 6, true) === 0) continue; // Undefined: another's.
     const symbol = memory.name(strtab + BigInt(view.getUint32(at, true)));
     if (symbol === null || symbol.startsWith("$") || symbol.startsWith(".L")) continue;
-    symbols.push({
+    out.push({
       addr: view.getBigUint64(at + 8, true),
       size: Number(view.getBigUint64(at + 16, true)),
       name: symbol,
@@ -163,5 +170,4 @@ function readModule(memory: KernelMemory, module: bigint, o: Offsets): ModuleSym
       module: name,
     });
   }
-  return symbols;
 }
