@@ -163,7 +163,7 @@ const BAD_USAGE: readonly Bad[] = [
   {
     name: "a log item that is none",
     args: ["record", "--log", "exits,virtoi"],
-    says: /exits,virtoi: expected a list.*exits, access, virtio/,
+    says: /"exits,virtoi": expected a list.*exits, access, virtio/,
   },
   {
     name: "a panic that is no pattern",
