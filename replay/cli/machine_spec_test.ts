@@ -5,6 +5,7 @@ import { bundledGuests, machineFor, type RecordArguments } from "./machine_spec.
 
 const NOTHING: RecordArguments = {
   load: [],
+  symbols: [],
   bios: "builtin",
   memory: DEFAULT_SPEC.memoryBytes,
   harts: 1,
