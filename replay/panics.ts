@@ -24,10 +24,12 @@ const STYLES: readonly PanicStyle[] = [
 ];
 
 /**
- * Instructions that a guest may go on for after it has said its last word, and after it has begun to
- * when its last word is not known: time to print the rest and to reach the loop where it stays.
+ * Instructions that a guest may go on for after its last word: time to reach the loop where it stays.
+ * Not more, for harts that wait with an interrupt pending fill a trace with exits.
  */
-const SETTLE = 10_000_000;
+const SETTLE = 200_000;
+/** For what it prints and does when its last word is not known. */
+const REPORT = 5_000_000;
 /** For a last word that never comes: a kernel waits a second for each hart that does not answer. */
 const PATIENCE = 2_000_000_000;
 
@@ -123,7 +125,7 @@ export class PanicWatch {
       const now = this.#now();
       this.panic = { ...now, line, console };
       this.#ends = style.ends;
-      this.stopAt = now.executed + (style.ends === null ? SETTLE : PATIENCE);
+      this.stopAt = now.executed + (style.ends === null ? REPORT : PATIENCE);
     }
     if (!this.#ends?.test(line)) return;
     this.#ends = null;

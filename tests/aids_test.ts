@@ -74,8 +74,8 @@ Deno.test("symbols: an ELF guest's functions are in the trace, and every exit of
 
 /** Ways to give up, and where the run ends. */
 const PANICS = {
-  linux: { line: /not syncing: no guest to run$/, prints: /\]---\n$/, after: 10_000_000 },
-  spin: { line: /^panic: /, prints: /to run\n$/, after: 10_000_000 },
+  linux: { line: /not syncing: no guest to run$/, prints: /\]---\n$/, after: 200_000 },
+  spin: { line: /^panic: /, prints: /to run\n$/, after: 5_000_000 },
   sleep: { line: /^panic: /, prints: /to run\n$/, after: 0 },
   poweroff: { line: /^panic: /, prints: /to run\n$/, after: 0 },
 } as const;
