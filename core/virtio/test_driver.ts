@@ -213,7 +213,6 @@ export class ReferenceDriver {
     const { m, legacy } = this;
     assert.equal(m.read(REG.MagicValue), 0x74726976);
     assert.equal(m.read(REG.Version), legacy ? 1 : 2);
-    if (legacy) m.write(REG.GuestPageSize, PAGE_BYTES);
     m.write(REG.Status, 0);
     m.write(REG.Status, 1);
     m.write(REG.Status, 3);
@@ -265,6 +264,7 @@ export class ReferenceDriver {
     const bytes = legacyAreas(0, q.size, PAGE_BYTES).used + usedBytes(q.size);
     const base = ram.alloc(bytes, PAGE_BYTES);
     Object.assign(q, legacyAreas(base, q.size, PAGE_BYTES));
+    m.write(REG.GuestPageSize, PAGE_BYTES);
     m.write(REG.QueueAlign, PAGE_BYTES);
     m.write(REG.QueuePFN, base / PAGE_BYTES);
   }
