@@ -47,6 +47,14 @@ export function* filesOf(spec: MachineSpec): Generator<[FileRef, string]> {
   for (const file of spec.symbols ?? []) yield [file, "symbols"];
 }
 
+/** What a manifest lists as a machine's files: those above, and images small enough to have a digest. */
+export function* listedFiles(spec: MachineSpec): Generator<FileRef> {
+  for (const [file] of filesOf(spec)) yield file;
+  for (const { path, sha256, sizeBytes } of spec.drives ?? []) {
+    if (path !== null && sha256 !== null) yield { path, sha256, bytes: sizeBytes };
+  }
+}
+
 /** Reads what a recorded machine was built from; a file that changed since is refused. */
 export function readRecorded(spec: MachineSpec): Files {
   const files = new Map<string, Uint8Array>();

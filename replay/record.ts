@@ -13,7 +13,8 @@ import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
 import { type Before, lastEvents } from "./last_events.ts";
 import type { EventLog } from "./event_log.ts";
-import { type Files, filesOf } from "./files.ts";
+import { type Files, listedFiles } from "./files.ts";
+import { HostImages } from "./images.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
 import { PanicWatch } from "./panics.ts";
 import { buildRun, endRun, giveInput, giveStop } from "./run.ts";
@@ -128,7 +129,7 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
   const sink = o.directory === null ? null : new BackgroundDirectory(o.directory, {
     version: VERSION,
     machine: o.spec,
-    files: [...filesOf(o.spec)].map(([file]) => file),
+    files: [...listedFiles(o.spec)],
     batch_rows: batchRows,
     event_tables: tables,
   }, { force: o.force });
@@ -152,6 +153,7 @@ class Recording {
   #host: RecordHost;
   #trace: Trace;
   #board!: Board;
+  readonly #images = new HostImages();
   /** Typed bytes that no device has taken yet. */
   #typed: Uint8Array = new Uint8Array();
   #line = "";
@@ -172,10 +174,17 @@ class Recording {
   }
 
   async run(): Promise<RecordResult> {
+    try {
+      return await this.#run();
+    } finally {
+      this.#images.close();
+    }
+  }
+
+  async #run(): Promise<RecordResult> {
     const { spec, files } = this.#o;
-    this.#board = await buildRun(spec, files, this.#trace, {
-      out: (device, bytes) => this.#out(device, bytes),
-    });
+    const out = (device: string, bytes: Uint8Array) => this.#out(device, bytes);
+    this.#board = await buildRun(spec, files, this.#trace, { out }, this.#images);
     const { machine } = this.#board;
     if (this.#o.panic !== null) {
       const trace = this.#trace;

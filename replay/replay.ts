@@ -12,6 +12,7 @@ import { type Difference, VerifySink } from "../core/trace/verify.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
 import type { EventLog } from "./event_log.ts";
 import { readRecorded } from "./files.ts";
+import { RecordedImages } from "./images.ts";
 import { buildRun, endRun, giveInput, giveStop, INPUT } from "./run.ts";
 
 /** Instructions between two looks at whether the comparison is over. */
@@ -56,12 +57,18 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
     o.log?.flush();
     o.out?.(device, bytes);
   };
-  const board = await buildRun(spec, files, trace, { out });
-  o.log?.attach(board);
-  const end = new Replay(reader, board, trace, sink, o).run();
-  if (end !== null) endRun(board, end.kind);
-  trace.close(end);
-  o.log?.flush();
+  const images = new RecordedImages(reader);
+  let board: Board, end: TraceEnd | null;
+  try {
+    board = await buildRun(spec, files, trace, { out }, images);
+    o.log?.attach(board);
+    end = new Replay(reader, board, trace, sink, o).run();
+    if (end !== null) endRun(board, end.kind);
+    trace.close(end);
+    o.log?.flush();
+  } finally {
+    images.close();
+  }
   const difference = sink?.difference ?? null;
   return {
     ok: difference === null,
@@ -86,6 +93,7 @@ class Replay {
   /** How the run ended: as recorded, or null where a killed recording's rows end. */
   run(): TraceEnd | null {
     for (const row of this.reader.inputs()) {
+      if (row.kind === INPUT.medium) continue; // The machine comes upon it by itself.
       const stopped = this.#runTo(row);
       if (stopped !== null) return this.#endOf(stopped);
       if (this.#over) return null;
