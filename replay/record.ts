@@ -11,6 +11,7 @@ import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
+import { type Answer, Answers } from "./answers.ts";
 import type { Files } from "./files.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
 import { buildRun, giveInput, giveStop } from "./run.ts";
@@ -40,6 +41,8 @@ export interface RecordOptions {
   readonly untilIcount?: number;
   /** Stop once the console's output matches; checked at every byte's arrival, line by line. */
   readonly untilOutput?: RegExp;
+  /** Typed at the console by script, beside what the host hands over. */
+  readonly answers?: readonly Answer[];
   /** Stop after so many seconds of host time. */
   readonly timeoutSeconds?: number;
   /** Instructions per slice; leaves no mark in the trace. */
@@ -91,6 +94,8 @@ export interface RecordResult {
   /** Rows recorded. */
   readonly rows: number;
   readonly bytes: number;
+  /** Answers whose pattern never appeared. */
+  readonly unanswered: readonly Answer[];
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -131,6 +136,7 @@ class Recording {
   #typed: Uint8Array = new Uint8Array();
   #line = "";
   #matched = false;
+  #answers: Answers;
   #outBytes = 0;
   #startMs = performance.now();
   #yieldedMs = this.#startMs;
@@ -140,6 +146,7 @@ class Recording {
     this.#o = o;
     this.#host = host;
     this.#trace = trace;
+    this.#answers = new Answers(o.answers ?? []);
   }
 
   async run(): Promise<RecordResult> {
@@ -163,7 +170,15 @@ class Recording {
       // The pause takes effect after this very access, so that the place is exact.
       if (this.#matched) this.#board.machine.pause();
     }
+    for (const byte of bytes) this.#answer(this.#answers.see(byte));
     this.#host.out(device, bytes);
+  }
+
+  /** As above: what is typed by script arrives right after the access that it answers. */
+  #answer(typed: Uint8Array | null): void {
+    if (typed === null) return;
+    this.#typed = concat(this.#typed, typed);
+    this.#board.machine.pause();
   }
 
   async #untilEnd(): Promise<{ kind: EndKind; code: number }> {
@@ -277,6 +292,7 @@ class Recording {
       exits: p.exits,
       rows: this.#rows(),
       bytes: this.#trace.bytes,
+      unanswered: this.#answers.left,
     };
   }
 }

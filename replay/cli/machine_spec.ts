@@ -12,7 +12,8 @@ import {
 import { extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
-import { readInput } from "../files.ts";
+import type { Answer } from "../answers.ts";
+import { bundledGuests, readInput } from "../files.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
 import type { DeviceArgument, LoadArgument, SerialArgument } from "./values.ts";
@@ -37,6 +38,7 @@ export interface RecordArguments {
   readonly rtc?: number;
   readonly untilIcount?: number;
   readonly untilOutput?: RegExp;
+  readonly answer?: readonly Answer[];
   readonly timeout?: number;
   readonly traceTables?: readonly EventTable[];
   readonly traceLimit?: number;
@@ -49,16 +51,9 @@ export interface Recipe {
   files: Map<string, Uint8Array>;
 }
 
-/** Guests that come with the project, as `bundled:NAME`. */
-export function bundledGuests(): string[] {
-  return [...Deno.readDirSync(new URL("../../fixtures/guests/", import.meta.url))]
-    .flatMap((entry) => entry.name.endsWith(".elf") ? [entry.name.slice(0, -".elf".length)] : [])
-    .sort();
-}
-
 function checkBundled(path: string): void {
   const name = /^bundled:(.*)/.exec(path)?.[1];
-  const known = name === undefined ? [] : bundledGuests();
+  const known = name === undefined ? [] : [...bundledGuests().keys()].sort();
   if (name === undefined || known.includes(name)) return;
   const meant = nearest(name, known);
   throw new UserError(

@@ -35,6 +35,14 @@ export function summary(result: RecordResult, directory: string): string {
   } rows, ${mb} MB, ${(result.hostMs / 1e3).toFixed(1)} s)`;
 }
 
+/** Names the first answer that was never typed: its pattern may be wrong. Null when all were. */
+export function unanswered(result: RecordResult): string | null {
+  const [first, ...more] = result.unanswered;
+  if (first === undefined) return null;
+  const others = more.length === 0 ? "" : `, nor those of ${more.length} more`;
+  return `exitscope: --answer: the output never matched ${first.after.source}${others}`;
+}
+
 /** Records `recipe` into `path`; a failure leaves nothing behind and puts back what was there. */
 export async function recordInto(
   path: string,
@@ -53,6 +61,7 @@ export async function recordInto(
       traceLimitBytes: a.traceLimit,
       untilIcount: a.untilIcount,
       untilOutput: a.untilOutput,
+      answers: a.answer,
       timeoutSeconds: a.timeout,
     }, host);
     output.keep();

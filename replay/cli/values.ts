@@ -8,6 +8,7 @@ import type { NonEmptyString } from "@optique/core/nonempty";
 import type { Suggestion } from "@optique/core/parser";
 import type { ValueParser } from "@optique/core/valueparser";
 import type { SerialKind } from "../../core/board/spec.ts";
+import type { Answer } from "../answers.ts";
 import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
 
 const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -129,6 +130,32 @@ export const regex = value<RegExp>({
   },
   format: (re) => re.source,
   placeholder: /$^/,
+});
+
+const ESCAPED: Record<string, string> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
+
+/** `login: $=>root\n` → what to wait for, and what to type then; null when it is none. */
+export function parseAnswer(text: string): Answer | null {
+  const at = text.lastIndexOf("=>");
+  if (at < 1) return null;
+  const typed = text.slice(at + 2).replace(
+    /\\(?:x([0-9a-f]{2})|([nrt\\]))/gi,
+    (_, hex, letter) =>
+      hex ? String.fromCharCode(parseInt(hex, 16)) : ESCAPED[letter.toLowerCase()],
+  );
+  try {
+    return { after: new RegExp(text.slice(0, at)), type: typed };
+  } catch {
+    return null;
+  }
+}
+
+export const answer = value<Answer>({
+  metavar: "PATTERN=>TEXT",
+  expected: "PATTERN=>TEXT such as 'login: $=>root\\n', PATTERN a regular expression",
+  parse: parseAnswer,
+  format: (a) => a.after.source,
+  placeholder: { after: /$^/, type: "" },
 });
 
 export const file = (metavar: NonEmptyString) =>
