@@ -53,6 +53,10 @@ const recordOptions = object({
     128 * 2 ** 20,
   ),
   harts: withDefault(option("--harts", values.count, doc(say`Harts (virtual CPUs).`)), 1),
+  period: optional(option("--period", values.period, {
+    description: say`Virtual time that an instruction takes. Default: 1ns. A guest that spins until
+      a timer fires, as xv6 does, is through sooner with more.`,
+  })),
   isa: optional(option("--isa", string({ metavar: "ISA" }), {
     description:
       say`What the harts have, such as rv64imac_zba_sstc_sv39; the rest is illegal and not

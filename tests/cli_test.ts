@@ -144,6 +144,7 @@ const BAD_USAGE: readonly Bad[] = [
     says: /exit, access/,
   },
   { name: "a pattern that is none", args: ["record", "--until-output", "("], says: /regular/ },
+  { name: "a period that is none", args: ["record", "--period", "0"], says: /1ns to 1ms/ },
   { name: "an answer that is none", args: ["record", "--answer", "a->b"], says: /PATTERN=>TEXT/ },
   { name: "a choice that is none", args: ["record", "--stage2-page", "1g"], says: /4k/ },
   { name: "a value left out", args: ["record", "--memory"], says: /--memory/ },

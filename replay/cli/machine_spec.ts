@@ -30,6 +30,7 @@ export interface RecordArguments {
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
+  readonly period?: number;
   readonly isa?: string;
   readonly serial?: SerialArgument;
   readonly device: readonly DeviceArgument[];
@@ -131,6 +132,7 @@ export function machineFor(
     ...DEFAULT_SPEC,
     memoryBytes: a.memory,
     harts: a.harts,
+    nsPerInsn: a.period ?? DEFAULT_SPEC.nsPerInsn,
     isa: isaOf(a),
     serial: a.serial?.kind ?? fallback.serial ?? DEFAULT_SPEC.serial,
     serialProps: a.serial?.props ?? {},

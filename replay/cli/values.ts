@@ -111,6 +111,20 @@ export const seconds = value<number>({
   placeholder: 1,
 });
 
+/** Past this, one instruction would be an age. */
+const MAX_PERIOD_NS = 1_000_000;
+
+export const period = value<number>({
+  metavar: "TIME",
+  expected: "a time from 1ns to 1ms, such as 10ns",
+  parse(text) {
+    const ns = atLeast(parseDuration(text), 1);
+    return ns !== null && ns <= MAX_PERIOD_NS ? ns : null;
+  },
+  format: (ns) => `${ns}ns`,
+  placeholder: 1,
+});
+
 /** An instant in ns since 1970; UTC unless the text says otherwise. */
 export function parseInstant(text: string): number | null {
   if (text === "now") return Date.now() * 1e6;
