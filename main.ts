@@ -34,8 +34,9 @@ const recordOptions = object({
       number when that exists.`,
   })),
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
-    description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
-      bench, flops, trap, mmode, panic). Raw bytes are placed with --load.`,
+    description: say`Guest to run: an ELF, a Linux Image, or raw bytes, which start 2 MiB into RAM
+      (with --bios none: at its start); bundled:NAME for one of ours (serial, bench, flops, trap,
+      mmode, panic, legacy_blk).`,
   })),
   load: multiple(option("--load", values.load, {
     description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,
@@ -65,6 +66,10 @@ const recordOptions = object({
     128 * 2 ** 20,
   ),
   harts: withDefault(option("--harts", values.count, doc(say`Harts (virtual CPUs).`)), 1),
+  period: optional(option("--period", values.period, {
+    description: say`Virtual time that an instruction takes. Default: 1ns. A guest that spins until
+      a timer fires, as xv6 does, is through sooner with more.`,
+  })),
   isa: optional(option("--isa", string({ metavar: "ISA" }), {
     description:
       say`What the harts have, such as rv64imac_zba_sstc_sv39; the rest is illegal and not
@@ -109,6 +114,10 @@ const recordOptions = object({
   })),
   untilOutput: optional(option("--until-output", values.regex, {
     description: say`Stop when the console's output matches.`,
+  })),
+  answer: multiple(option("--answer", values.answer, {
+    description: say`Type TEXT once the console's current line matches PATTERN; \n, \r, \t and \xHH
+      are escapes. Repeatable, in order: '--answer' 'login: $=>root\n'.`,
   })),
   timeout: optional(option("--timeout", values.seconds, {
     description: say`Stop after so many seconds of the host's clock, with exit code 3.`,

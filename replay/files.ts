@@ -17,8 +17,18 @@ export class InputError extends Error {
 const BUNDLED = "bundled:";
 const GUESTS = new URL("../fixtures/guests/", import.meta.url);
 
+const GUEST_FILE = /^(.*)\.(?:elf|bin)$/;
+
+/** File names of the guests that come with the project, by what stands behind `bundled:`. */
+export function bundledGuests(): Map<string, string> {
+  const names = [...Deno.readDirSync(GUESTS)].map((entry) => GUEST_FILE.exec(entry.name));
+  return new Map(names.flatMap((m) => m === null ? [] : [[m[1], m[0]]]));
+}
+
 function locate(path: string): string | URL {
-  return path.startsWith(BUNDLED) ? new URL(`${path.slice(BUNDLED.length)}.elf`, GUESTS) : path;
+  if (!path.startsWith(BUNDLED)) return path;
+  const name = path.slice(BUNDLED.length);
+  return new URL(bundledGuests().get(name) ?? name, GUESTS);
 }
 
 /** Files by the path that a MachineSpec names them with. */

@@ -12,6 +12,7 @@ import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
 import { type Before, lastEvents } from "./last_events.ts";
+import { type Answer, Answers } from "./answers.ts";
 import type { EventLog } from "./event_log.ts";
 import { type Files, listedFiles } from "./files.ts";
 import { HostImages } from "./images.ts";
@@ -53,6 +54,8 @@ export interface RecordOptions {
   readonly panic?: RegExp | null;
   /** Told of every event as it happens. */
   readonly log?: EventLog;
+  /** Typed at the console by script, beside what the host hands over. */
+  readonly answers?: readonly Answer[];
   /** Stop after so many seconds of host time. */
   readonly timeoutSeconds?: number;
   /** Instructions per slice; leaves no mark in the trace. */
@@ -120,6 +123,8 @@ export interface RecordResult {
   readonly aftermath: Aftermath | null;
   /** Why a Linux kernel's names could not be read, as the rest of a sentence; else null. */
   readonly unnamed: string | null;
+  /** Answers whose pattern never appeared. */
+  readonly unanswered: readonly Answer[];
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -162,6 +167,7 @@ class Recording {
   #traps!: TrapLoopWatch;
   /** The hart that can never go on. */
   #trapping: number | null = null;
+  #answers: Answers;
   #outBytes = 0;
   #startMs = performance.now();
   #yieldedMs = this.#startMs;
@@ -171,6 +177,7 @@ class Recording {
     this.#o = o;
     this.#host = host;
     this.#trace = trace;
+    this.#answers = new Answers(o.answers ?? []);
   }
 
   async run(): Promise<RecordResult> {
@@ -210,8 +217,16 @@ class Recording {
       // The pause takes effect after this very access, so that the place is exact.
       if (this.#matched) this.#board.machine.pause();
     }
+    for (const byte of bytes) this.#answer(this.#answers.see(byte));
     log?.flush();
     this.#host.out(device, bytes);
+  }
+
+  /** As above: what is typed by script arrives right after the access that it answers. */
+  #answer(typed: Uint8Array | null): void {
+    if (typed === null) return;
+    this.#typed = concat(this.#typed, typed);
+    this.#board.machine.pause();
   }
 
   async #untilEnd(): Promise<{ kind: EndKind; code: number }> {
@@ -347,6 +362,7 @@ class Recording {
       bytes: this.#trace.bytes,
       aftermath: this.#aftermath(kind),
       unnamed,
+      unanswered: this.#answers.left,
     };
   }
 

@@ -64,7 +64,7 @@ const BAD_RECORDINGS: readonly Bad[] = [
     name: "a kernel that is no ELF",
     files: { "a.elf": "#!/bin/sh\n" },
     args: ["--kernel", "a.elf"],
-    says: /a\.elf is neither an ELF.*--load/,
+    says: /a\.elf is text.*ELF/,
   },
   {
     name: "a truncated ELF",
@@ -171,6 +171,8 @@ const BAD_USAGE: readonly Bad[] = [
     says: /off, or a regular/,
   },
   { name: "a pattern that is none", args: ["record", "--until-output", "("], says: /regular/ },
+  { name: "a period that is none", args: ["record", "--period", "0"], says: /1ns to 1ms/ },
+  { name: "an answer that is none", args: ["record", "--answer", "a->b"], says: /PATTERN=>TEXT/ },
   { name: "a choice that is none", args: ["record", "--stage2-page", "1g"], says: /4k/ },
   { name: "a value left out", args: ["record", "--memory"], says: /--memory/ },
   { name: "one trace to compare", args: ["compare", "a.trace"], says: /two traces/ },
@@ -305,6 +307,40 @@ cliTest("a panic gives 3, its words, the last events and the registers", async (
   assert.equal(replayed.code, 0, replayed.stderr);
   assert.match(replayed.stderr, /^ +\d+ 0 irq +raise uart0 line 10 wire$/m);
 });
+
+cliTest("raw bytes start 2 MiB into RAM, and that is said", async (folder) => {
+  // auipc a0, 0; j .: a0 shows where the guest runs.
+  const code = Uint8Array.of(0x17, 0x05, 0, 0, 0x6f, 0, 0, 0);
+  Deno.writeFileSync(join(folder, "raw.bin"), code);
+  const raw = ["record", "--kernel", "raw.bin", "--until-icount", "10"];
+  const ran = await run(folder, [...raw, "-o", "raw.trace"]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stderr, /raw\.bin is neither .*raw bytes, which start at 0x80200000/);
+  const pcs = "SELECT DISTINCT hex(pc) AS pc FROM exit";
+  const asked = await run(folder, ["query", "raw.trace", pcs, "--format", "csv"]);
+  assert.equal(asked.stdout, "pc\n0x80200000\n");
+  const bare = await run(folder, [...raw, "--bios", "none", "-o", "bare.trace"]);
+  assert.match(bare.stderr, /start at 0x80000000/);
+  assert.equal((await run(folder, ["replay", "--verify", "raw.trace"])).code, 0);
+});
+
+cliTest(
+  "what --answer types comes at the byte that it answers, alike each time",
+  async (folder) => {
+    const echo = ["record", "--kernel", "bundled:serial", "--append", "mode=echo"];
+    const answers = ["--answer", "ech(o)$=>hello\\n", "--answer", " hello=>exit 5\\n"];
+    for (const name of ["a.trace", "b.trace"]) {
+      const { code, stdout, stderr } = await run(folder, [...echo, ...answers, "-o", name]);
+      assert.equal(code, 5, stderr);
+      assert.match(stdout, /^echo 5 3610a686 hello$/m);
+    }
+    const [a, b] = ["a", "b"].map((t) => Deno.readFileSync(join(folder, `${t}.trace/input.arrow`)));
+    assert.deepEqual(a, b);
+    assert.equal((await run(folder, ["replay", "--verify", "a.trace"])).code, 0);
+    const wrong = ["--answer", "no such prompt=>x", "--until-icount", "1M", "-o", "c.trace"];
+    assert.match((await run(folder, [...echo, ...wrong])).stderr, /never matched no such prompt/);
+  },
+);
 
 cliTest(
   "record without options records both devices and says what made the difference",

@@ -30,6 +30,13 @@ const PAGE = 4096;
 const FW_DYNAMIC = { magic: 0x4942_534f, version: 2, supervisor: 1, bytes: 48 } as const;
 const A2 = 12;
 
+/** Firmware keeps the start of RAM; a kernel of raw bytes is loaded past it, as QEMU's `virt` does. */
+const FIRMWARE_BYTES = 2 * 1024 * 1024;
+
+/** Where a kernel that says nothing of its place goes, and starts. */
+export const flatKernelAddr = (spec: MachineSpec): number =>
+  RAM_BASE + (spec.bios === "none" ? 0 : FIRMWARE_BYTES);
+
 /** A piece of RAM that was filled at boot, so that the next one does not land on it. */
 interface Extent {
   readonly what: string;
@@ -82,7 +89,7 @@ export function boot(
     return image;
   };
   if (typeof spec.bios === "object") load(spec.bios, RAM_BASE);
-  const kernel = spec.kernel ? load(spec.kernel, null) : null;
+  const kernel = spec.kernel ? load(spec.kernel, flatKernelAddr(spec)) : null;
   for (const { file, addr } of spec.loads) {
     place(`file ${file.path}`, addr, bytesOf(file));
     entries.push(BigInt(addr));

@@ -61,16 +61,19 @@ const AGAIN = "copy or build it again";
 
 const hex = (n: number): string => `0x${n.toString(16)}`;
 
+/** What a file is by its first bytes; whatever is neither of the others is taken as it is. */
+export function imageKind(file: Uint8Array): Image["kind"] {
+  return isElf(file) ? "elf" : isLinuxImage(file) ? "linux" : "flat";
+}
+
+const PARSERS = { elf: parseElf, linux: parseLinuxImage, flat: parseFlat } as const;
+
 /**
  * Finds out a file's format, checks it and says what goes where in RAM; nothing is written.
  * @throws {LoadError} when the file is damaged, for another machine, or does not fit in RAM.
  */
 export function parseImage(file: Uint8Array, at: Placement): Image {
-  const image = isElf(file)
-    ? parseElf(file, at)
-    : isLinuxImage(file)
-    ? parseLinuxImage(file, at)
-    : parseFlat(file, at);
+  const image = PARSERS[imageKind(file)](file, at);
   const { entry, segments } = image;
   for (const segment of segments) checkInRam(segment, at);
   if (segments.reduce((sum, s) => sum + s.memoryBytes, 0) > at.ramBytes) {
@@ -103,10 +106,19 @@ function checkInRam({ addr, memoryBytes }: Segment, at: Placement): void {
 
 // --- Flat binaries and Linux Image -----------------------------------------------------------------
 
+/** Printable to the end, or as far as it is looked at: a script or a source, named by mistake. */
+function isText(file: Uint8Array): boolean {
+  const whitespace = (byte: number) => byte >= 9 && byte <= 13;
+  return file.subarray(0, 256).every((b) => whitespace(b) || (b >= 0x20 && b < 0x7f));
+}
+
 function parseFlat(file: Uint8Array, at: Placement): Image {
   if (file.length === 0) throw new LoadError(`${at.name} is empty`, AGAIN);
   if (file[0] === 0x1f && file[1] === 0x8b) {
     throw new LoadError(`${at.name} is gzip-compressed`, "unpack it first: gunzip");
+  }
+  if (isText(file)) {
+    throw new LoadError(`${at.name} is text, not code for RISC-V`, "give an ELF, Image or binary");
   }
   if (at.flatAddr === null) {
     throw new LoadError(

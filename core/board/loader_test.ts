@@ -126,6 +126,7 @@ Deno.test("flat binary: taken where an address is given, refused elsewhere", () 
   const file = Uint8Array.of(0x13, 0, 0, 0);
   assert.equal(parseImage(file, { ...AT, flatAddr: 0x80200000 }).entry, 0x80200000);
   refused(file, /neither an ELF file nor a Linux Image.*--load FILE@ADDR/);
+  refused(new TextEncoder().encode("#!/bin/sh\n"), /is text/, { flatAddr: 0x80200000 });
   refused(new Uint8Array(0), /empty/, { flatAddr: 0x80200000 });
   refused(Uint8Array.of(0x1f, 0x8b, 8, 0), /gzip.*gunzip/, { flatAddr: 0x80200000 });
 });

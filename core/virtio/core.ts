@@ -167,11 +167,14 @@ export class VirtioCore implements VirtioPort<string> {
     this.#announce();
   }
 
-  /** §2.2: a subset of what is offered; §6.2: a modern device insists on VERSION_1. */
+  /**
+   * §2.2: a subset of what is offered. §6.2: a device MAY insist on VIRTIO_F_VERSION_1; this one does
+   * not, for drivers (xv6's) that read and write one word of features alone. They get the modern
+   * layout all the same: it is the register interface that decides.
+   */
   #featuresAcceptable(): boolean {
     const { driverFeaturesLow: low, driverFeaturesHigh: high } = this.s;
-    return (low & ~this.offered(0)) === 0 && (high & ~this.offered(1)) === 0 &&
-      this.has("VIRTIO_F_VERSION_1");
+    return (low & ~this.offered(0)) === 0 && (high & ~this.offered(1)) === 0;
   }
 
   /** §2.4: at any moment; chains in flight are forgotten. */

@@ -31,7 +31,8 @@ import {
 } from "./virtio.ts";
 
 const MAGIC = 0x74726976; // "virt"
-const VENDOR = 0x50435345; // "ESCP"
+/** "QEMU", as on its `virt` board: xv6 takes a disk of no other vendor. */
+const VENDOR = 0x554d4551;
 const REGION_BYTES = 0x1000;
 const CONFIG = 0x100;
 const NO_REGION = 0xffffffff;

@@ -25,12 +25,20 @@ function queueOne(d: ReferenceDriver, text: string): void {
 Deno.test("virtio-mmio: FEATURES_OK is refused for a bit that was not offered", () => {
   const m = machine({ event_idx: false });
   m.write(REG.Status, ACKNOWLEDGE | DRIVER);
-  for (const [low, high] of [[1 << 29, 1], [1 << 5, 1], [0, 3], [0, 0]]) {
+  for (const [low, high] of [[1 << 29, 1], [1 << 5, 1], [0, 3]]) {
     accept(m, low, high);
     m.write(REG.Status, ACKNOWLEDGE | DRIVER | FEATURES_OK);
     assert.equal(m.read(REG.Status), ACKNOWLEDGE | DRIVER, `features ${high}:${low}`);
   }
   accept(m, 1, 1);
+  m.write(REG.Status, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+  assert.equal(m.read(REG.Status), ACKNOWLEDGE | DRIVER | FEATURES_OK);
+});
+
+Deno.test("virtio-mmio: a driver that knows one word of features, without VERSION_1, is taken", () => {
+  const m = machine();
+  m.write(REG.Status, ACKNOWLEDGE | DRIVER);
+  m.write(REG.DriverFeatures, 0);
   m.write(REG.Status, ACKNOWLEDGE | DRIVER | FEATURES_OK);
   assert.equal(m.read(REG.Status), ACKNOWLEDGE | DRIVER | FEATURES_OK);
 });

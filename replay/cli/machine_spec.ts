@@ -12,7 +12,8 @@ import {
 import { extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
-import { readInput } from "../files.ts";
+import type { Answer } from "../answers.ts";
+import { bundledGuests, readInput } from "../files.ts";
 import { drivesOf } from "./drive.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
@@ -30,6 +31,7 @@ export interface RecordArguments {
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
+  readonly period?: number;
   readonly isa?: string;
   readonly serial?: SerialArgument;
   readonly device: readonly DeviceArgument[];
@@ -40,6 +42,7 @@ export interface RecordArguments {
   readonly rtc?: number;
   readonly untilIcount?: number;
   readonly untilOutput?: RegExp;
+  readonly answer?: readonly Answer[];
   readonly timeout?: number;
   readonly panic?: { readonly begins: RegExp | null };
   readonly log?: readonly EventTable[];
@@ -55,16 +58,9 @@ export interface Recipe {
   files: Map<string, Uint8Array>;
 }
 
-/** Guests that come with the project, as `bundled:NAME`. */
-export function bundledGuests(): string[] {
-  return [...Deno.readDirSync(new URL("../../fixtures/guests/", import.meta.url))]
-    .flatMap((entry) => entry.name.endsWith(".elf") ? [entry.name.slice(0, -".elf".length)] : [])
-    .sort();
-}
-
 function checkBundled(path: string): void {
   const name = /^bundled:(.*)/.exec(path)?.[1];
-  const known = name === undefined ? [] : bundledGuests();
+  const known = name === undefined ? [] : [...bundledGuests().keys()].sort();
   if (name === undefined || known.includes(name)) return;
   const meant = nearest(name, known);
   throw new UserError(
@@ -140,6 +136,7 @@ export function machineFor(
     ...DEFAULT_SPEC,
     memoryBytes: a.memory,
     harts: a.harts,
+    nsPerInsn: a.period ?? DEFAULT_SPEC.nsPerInsn,
     isa: isaOf(a),
     serial: a.serial?.kind ?? fallback.serial ?? DEFAULT_SPEC.serial,
     serialProps: a.serial?.props ?? {},

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { DEFAULT_SPEC } from "../../core/board/spec.ts";
+import { bundledGuests } from "../files.ts";
 import { isDemonstration } from "./demonstration.ts";
-import { bundledGuests, machineFor, type RecordArguments } from "./machine_spec.ts";
+import { machineFor, type RecordArguments } from "./machine_spec.ts";
 
 const NOTHING: RecordArguments = {
   load: [],
@@ -46,8 +47,8 @@ Deno.test("machine: a device is a file when its name is a path", () => {
 });
 
 Deno.test("machine: every bundled guest that the help names is there", () => {
-  for (const name of ["serial", "bench", "trap", "mmode"]) {
-    assert.ok(bundledGuests().includes(name), name);
+  for (const name of ["serial", "bench", "flops", "trap", "mmode", "legacy_blk"]) {
+    assert.ok(bundledGuests().has(name), name);
   }
 });
 

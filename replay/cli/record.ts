@@ -3,10 +3,13 @@
  * @module
  */
 import { basename } from "node:path";
+import { flatKernelAddr } from "../../core/board/boot.ts";
+import { imageKind } from "../../core/board/loader.ts";
+import type { MachineInfo } from "../info.ts";
 import { isDemonstration, runDemonstration } from "./demonstration.ts";
 import { machineFor, type Recipe, type RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
-import { recordInto, remarks, summary, TRACES } from "./recording.ts";
+import { recordInto, remarks, summary, TRACES, unanswered } from "./recording.ts";
 import { processStreams, Terminal, withTerminal } from "./terminal.ts";
 
 /** "linux" of "/boot/linux.elf", "serial" of "bundled:serial". */
@@ -17,13 +20,36 @@ function guestName(recipe: Recipe): string {
   return basename(named.path).replace(/^bundled:/, "").replace(/\.[^.]+$/, "");
 }
 
+/** Raw bytes name no place and no format: what is made of them is said, as it may be a mistake. */
+function aboutRawKernel({ spec, files }: Recipe): string | null {
+  if (spec.kernel === null || spec.kernel.path.startsWith("bundled:")) return null;
+  if (imageKind(files.get(spec.kernel.path)!) !== "flat") return null;
+  const addr = flatKernelAddr(spec).toString(16);
+  return `exitscope: ${spec.kernel.path} is neither ELF nor Linux Image: raw bytes, which start at ` +
+    `0x${addr} (another place: --load FILE@ADDR)`;
+}
+
+/** The console, which says `note` once the machine is built. */
+class NotingTerminal extends Terminal {
+  constructor(readonly note: string | null) {
+    super(processStreams());
+  }
+
+  override machine(m: { info: MachineInfo }): void {
+    super.machine(m);
+    if (this.note !== null) console.error(this.note);
+  }
+}
+
 async function recordOne(a: RecordArguments): Promise<number> {
   const recipe = machineFor(a);
   const name = `${guestName(recipe)}-${recipe.spec.serial}`;
   const path = a.output ?? freeNames(TRACES, [name], a.force)[0];
-  const terminal = new Terminal(processStreams());
+  const terminal = new NotingTerminal(aboutRawKernel(recipe));
   const result = await withTerminal(terminal, (t) => recordInto(path, a, recipe, t));
   console.error((terminal.midLine ? "\n" : "") + remarks(result) + summary(result, path));
+  const missed = unanswered(result);
+  if (missed !== null) console.error(missed);
   return terminal.signalled ?? result.exitCode;
 }
 

@@ -51,6 +51,14 @@ export function remarks({ aftermath, unnamed }: RecordResult): string {
   return lines.map((line) => `${line}\n`).join("");
 }
 
+/** Names the first answer that was never typed: its pattern may be wrong. Null when all were. */
+export function unanswered(result: RecordResult): string | null {
+  const [first, ...more] = result.unanswered;
+  if (first === undefined) return null;
+  const others = more.length === 0 ? "" : `, nor those of ${more.length} more`;
+  return `exitscope: --answer: the output never matched ${first.after.source}${others}`;
+}
+
 /** Records `recipe` into `path`; a failure leaves nothing behind and puts back what was there. */
 export async function recordInto(
   path: string,
@@ -70,6 +78,7 @@ export async function recordInto(
       traceLimitBytes: a.traceLimit,
       untilIcount: a.untilIcount,
       untilOutput: a.untilOutput,
+      answers: a.answer,
       timeoutSeconds: a.timeout,
       panic: a.panic?.begins,
       log: log?.log,

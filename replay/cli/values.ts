@@ -9,6 +9,7 @@ import type { Suggestion } from "@optique/core/parser";
 import type { ValueParser } from "@optique/core/valueparser";
 import type { SerialKind } from "../../core/board/spec.ts";
 import { LOG_ITEMS } from "../log_items.ts";
+import type { Answer } from "../answers.ts";
 import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
 
 const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -111,6 +112,20 @@ export const seconds = value<number>({
   placeholder: 1,
 });
 
+/** Past this, one instruction would be an age. */
+const MAX_PERIOD_NS = 1_000_000;
+
+export const period = value<number>({
+  metavar: "TIME",
+  expected: "a time from 1ns to 1ms, such as 10ns",
+  parse(text) {
+    const ns = atLeast(parseDuration(text), 1);
+    return ns !== null && ns <= MAX_PERIOD_NS ? ns : null;
+  },
+  format: (ns) => `${ns}ns`,
+  placeholder: 1,
+});
+
 /** An instant in ns since 1970; UTC unless the text says otherwise. */
 export function parseInstant(text: string): number | null {
   if (text === "now") return Date.now() * 1e6;
@@ -140,6 +155,32 @@ export const regex = value<RegExp>({
   },
   format: (re) => re.source,
   placeholder: /$^/,
+});
+
+const ESCAPED: Record<string, string> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
+
+/** `login: $=>root\n` → what to wait for, and what to type then; null when it is none. */
+export function parseAnswer(text: string): Answer | null {
+  const at = text.lastIndexOf("=>");
+  if (at < 1) return null;
+  const typed = text.slice(at + 2).replace(
+    /\\(?:x([0-9a-f]{2})|([nrt\\]))/gi,
+    (_, hex, letter) =>
+      hex ? String.fromCharCode(parseInt(hex, 16)) : ESCAPED[letter.toLowerCase()],
+  );
+  try {
+    return { after: new RegExp(text.slice(0, at)), type: typed };
+  } catch {
+    return null;
+  }
+}
+
+export const answer = value<Answer>({
+  metavar: "PATTERN=>TEXT",
+  expected: "PATTERN=>TEXT such as 'login: $=>root\\n', PATTERN a regular expression",
+  parse: parseAnswer,
+  format: (a) => a.after.source,
+  placeholder: { after: /$^/, type: "" },
 });
 
 export const file = (metavar: NonEmptyString) =>

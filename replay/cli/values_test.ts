@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   formatSize,
+  parseAnswer,
   parseCount,
   parseDevice,
   parseInstant,
@@ -52,4 +53,12 @@ Deno.test("suggestions: distance counts edits, nearest refuses what is far", () 
   assert.equal(distance("kitten", "sitting"), 3);
   assert.equal(nearest("--kernal", ["--kernel", "--initrd"]), "--kernel");
   assert.equal(nearest("--zzzzzz", ["--kernel", "--initrd"]), null);
+});
+
+Deno.test("answers: a pattern, the last =>, and text with escapes", () => {
+  const answer = parseAnswer(String.raw`a=>b\$ $=>ls\x20-l\\n\n`);
+  assert.equal(answer?.after.source, String.raw`a=>b\$ $`);
+  assert.equal(answer?.type, "ls -l\\n\n");
+  assert.deepEqual(parseAnswer("a=>"), { after: /a/, type: "" });
+  for (const bad of ["", "a", "=>b", "(=>b"]) assert.equal(parseAnswer(bad), null);
 });
