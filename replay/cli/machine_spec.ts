@@ -6,6 +6,7 @@ import {
   DEFAULT_SPEC,
   type DeviceSpec,
   type FileRef,
+  type GuestRef,
   type MachineSpec,
   type SerialKind,
 } from "../../core/board/spec.ts";
@@ -21,6 +22,8 @@ import type { DeviceArgument, LoadArgument, SerialArgument } from "./values.ts";
 export interface RecordArguments {
   readonly output?: string;
   readonly kernel?: string;
+  readonly guest?: "linux";
+  readonly guestDir?: string;
   readonly load: readonly LoadArgument[];
   readonly bios: string;
   readonly append?: string;
@@ -125,7 +128,7 @@ function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
 /** Reads what `a` names and describes the machine; `serial` and `append` fill in what it left out. */
 export function machineFor(
   a: RecordArguments,
-  fallback: { serial?: SerialKind; append?: string } = {},
+  fallback: { serial?: SerialKind; append?: string; guest?: GuestRef } = {},
 ): Recipe {
   checkCosts(a);
   const files = new Files();
@@ -141,6 +144,7 @@ export function machineFor(
     kernel: files.optional(kernelOf(a), "--kernel"),
     loads: a.load.map((l) => ({ file: files.ref(l.path, "--load"), addr: l.addr })),
     initrd: files.optional(a.initrd, "--initrd"),
+    guest: fallback.guest ?? null,
     append: a.append ?? fallback.append ?? DEFAULT_SPEC.append,
     hypervisor: a.hypervisor ?? (a.bios === "builtin" ? DEFAULT_SPEC.hypervisor : "none"),
     stage2Page: a.stage2Page,

@@ -71,7 +71,8 @@ function builtinOf(path: string | undefined): ReadonlySet<string> | null {
 }
 
 /** What `--guest-dir` must hold. */
-export const WANTED = "a riscv64 kernel (vmlinux-*, vmlinuz-* or Image), busybox (static), and its " +
+export const WANTED =
+  "a riscv64 kernel (vmlinux-*, vmlinuz-* or Image), busybox (static), and its " +
   `modules (${MODULES.join(".ko, ")}.ko, also .ko.xz or .ko.gz)`;
 
 /** Finds the guest's files in a folder, however deep. Throws InputError for what is missing. */
@@ -107,7 +108,10 @@ function xzDecompressed(path: string): Uint8Array {
     if (success) return stdout;
   } catch (e) {
     if (!(e instanceof Deno.errors.NotFound)) throw e;
-    throw new InputError(`${path} is compressed with xz, which is not installed`, "install xz-utils");
+    throw new InputError(
+      `${path} is compressed with xz, which is not installed`,
+      "install xz-utils",
+    );
   }
   throw new InputError(`${path} is damaged: xz cannot read it`, "put a whole one there");
 }
