@@ -3,6 +3,7 @@
  * @module
  */
 import { basename } from "node:path";
+import type { Engine } from "../../analysis/engine.ts";
 import { isDemonstration, runDemonstration } from "./demonstration.ts";
 import { machineFor, type Recipe, type RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
@@ -18,12 +19,36 @@ function guestName(recipe: Recipe): string {
   return basename(named.path).replace(/^bundled:/, "").replace(/\.[^.]+$/, "");
 }
 
-async function recordOne(a: RecordArguments, recipe: Recipe): Promise<number> {
+/** What a guest of ours did between its marks, once it has done it. */
+async function printWork(path: string, engine: Promise<Engine>): Promise<void> {
+  const { runSummary } = await import("../../analysis/summary.ts");
+  console.log();
+  await runSummary({ trace: path, engine });
+}
+
+/** Records a guest that marks its work, and says what that took. */
+async function recordGuest(a: RecordArguments, recipe: Recipe): Promise<number> {
+  const { openEngine } = await import("../../analysis/engine.ts");
+  // DuckDB starts in its worker while the guest runs.
+  const engine = openEngine();
+  try {
+    return await recordOne(a, recipe, (path) => printWork(path, engine));
+  } finally {
+    await engine.then((e) => e.close(), () => {});
+  }
+}
+
+async function recordOne(
+  a: RecordArguments,
+  recipe: Recipe,
+  then: (path: string) => Promise<void> = () => Promise.resolve(),
+): Promise<number> {
   const name = `${guestName(recipe)}-${recipe.spec.serial}`;
   const path = a.output ?? freeNames(TRACES, [name], a.force)[0];
   const terminal = new Terminal(processStreams());
   const result = await withTerminal(terminal, (t) => recordInto(path, a, recipe, t));
   console.error((terminal.midLine ? "\n" : "") + summary(result, path));
+  if (result.end.kind === "poweroff") await then(path);
   return terminal.signalled ?? result.exitCode;
 }
 
@@ -48,5 +73,5 @@ export async function runRecord(a: RecordArguments): Promise<number> {
   if (isDemonstration(a) && a.dumpDtb === undefined) return await runDemonstration(a);
   const recipe = await recipeFor(a);
   if (a.dumpDtb !== undefined) return await dumpDeviceTree(a, recipe, a.dumpDtb);
-  return await recordOne(a, recipe);
+  return recipe.spec.guest ? await recordGuest(a, recipe) : await recordOne(a, recipe);
 }
