@@ -133,7 +133,13 @@ function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
   };
   placed.forEach((p, code) => {
     const controller = p.name === "plic";
-    const port = makePort(portHost, { name: p.name, code, irqs: p.irqs, controller });
+    const port = makePort(portHost, {
+      name: p.name,
+      code,
+      irqs: p.irqs,
+      controller,
+      drives: [],
+    });
     const dev = p.type.create(p.name, port, p.props);
     devices.set(p.name, dev);
     bus.add(dev, p.addr);

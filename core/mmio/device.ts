@@ -31,6 +31,7 @@ export { PlugError } from "./error.ts";
 export type { Props, PropsOf, PropSpec, PropValue } from "./props.ts";
 export type { Reg, RegisterInfo } from "./registers.ts";
 export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
+export type { Drive } from "./medium.ts";
 export type { GuestMemory } from "./memory.ts";
 export type { DeviceTrace, DmaRow, IrqRow, MarkRow, Port, RequestRow, VringRow } from "./port.ts";
 
@@ -69,6 +70,8 @@ export interface DeviceOptions<S extends Fields, P extends Props> {
   readonly node?: string;
   /** Interrupt lines, default 0. */
   readonly irqs?: number;
+  /** Drives that it takes at most, for `port.drive`, default 0. */
+  readonly drives?: number;
   /** Properties beyond compatible, reg, interrupts and interrupt-parent; they may replace those. */
   readonly dt?: (n: DtContext, props: PropsOf<P>) => DtProps;
   /** Nodes beside the device's own, at the root. */
@@ -83,6 +86,7 @@ export interface DeviceType {
   readonly size: number;
   readonly props: Props;
   readonly irqs: number;
+  readonly drives: number;
   readonly compatible: readonly string[];
   /** A powered-off device; `reset` powers it on. `name` is the instance: `uart0`. */
   create(name: string, port: Port, props?: Readonly<Record<string, PropValue>>): DeviceInstance;
@@ -98,7 +102,7 @@ export function device<const S extends Fields, const P extends Props = Record<ne
   build: (s: StateOf<S>, port: Port, props: PropsOf<P>) => Behaviour,
 ): DeviceType {
   checkOptions(name, options);
-  const { doc, source, size, compatible = [], irqs = 0 } = options;
+  const { doc, source, size, compatible = [], irqs = 0, drives = 0 } = options;
   const specs: Props = options.props ?? {};
   type Given = Readonly<Record<string, PropValue>>;
   const resolve = (given?: Given) => resolveProps(name, specs, given) as PropsOf<P>;
@@ -114,6 +118,7 @@ export function device<const S extends Fields, const P extends Props = Record<ne
     size,
     props: specs,
     irqs,
+    drives,
     compatible,
     create,
     node(n, given) {
