@@ -5,8 +5,15 @@
 import { createHash } from "node:crypto";
 import type { DeviceType } from "../core/mmio/device.ts";
 import type { FileRef, MachineSpec } from "../core/board/spec.ts";
-import { InputError } from "./error.ts";
 import { CACHED, cachedPath } from "./guests/cache.ts";
+
+/** Bad input, with what to do about it: shown as one line, exit code 2. */
+export class InputError extends Error {
+  override name = "InputError";
+  constructor(message: string, readonly fix: string) {
+    super(message);
+  }
+}
 
 const BUNDLED = "bundled:";
 const GUESTS = new URL("../fixtures/guests/", import.meta.url);

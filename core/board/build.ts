@@ -5,6 +5,7 @@
 import { RiscvCpu } from "../cpu/mod.ts";
 import { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance, DeviceType } from "../mmio/device.ts";
+import type { Drive } from "../mmio/medium.ts";
 import { RamMemory } from "../mmio/memory.ts";
 import type { Code } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
@@ -15,6 +16,7 @@ import { type DeviceCodes, ExitUnit } from "../vmm/exits.ts";
 import { Machine } from "../vmm/machine.ts";
 import { PROFILES } from "../vmm/profiles.ts";
 import { boot, type Booted, type Files } from "./boot.ts";
+import { makeDrives, type OpenImage } from "./drives.ts";
 import type { MachineSpec } from "./spec.ts";
 import {
   BoardError,
@@ -37,6 +39,8 @@ const MAX_MEMORY = 3 * 1024 ** 3;
 export interface BoardHost {
   /** Bytes from a device, or from `sbi`, to the outside world. */
   out(device: string, bytes: Uint8Array): void;
+  /** For drives that have an image. */
+  open?: OpenImage;
 }
 
 export interface Board {
@@ -46,6 +50,7 @@ export interface Board {
   readonly bus: Bus;
   readonly placed: readonly Placed[];
   readonly devices: ReadonlyMap<string, DeviceInstance>;
+  readonly drives: ReadonlyMap<string, Drive>;
   /** The device that typed bytes go to. */
   readonly serial: DeviceInstance;
   readonly booted: Booted;
@@ -120,7 +125,11 @@ function buildCpu(spec: MachineSpec): RiscvCpu {
 type Wiring = "line" | "deviceOfLine" | "nextRequestId";
 
 /** Creates every device with its port and wires, and puts it on the bus; position = device code. */
-function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
+function plugDevices(
+  placed: readonly Placed[],
+  drives: ReadonlyMap<string, Drive>,
+  host: Omit<PortHost, Wiring>,
+) {
   const bus = new Bus();
   const devices = new Map<string, DeviceInstance>();
   const lineOwner = new Map<number, number>();
@@ -138,7 +147,7 @@ function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
       code,
       irqs: p.irqs,
       controller,
-      drives: [],
+      drives: p.drives.map((id) => drives.get(id)!),
     });
     const dev = p.type.create(p.name, port, p.props);
     devices.set(p.name, dev);
@@ -148,6 +157,10 @@ function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
   const plic = devices.get("plic")!;
   return { devices, bus };
 }
+
+const noImage: OpenImage = ({ id, path }) => {
+  throw new Error(`drive ${id} has the image ${path}, and nobody to open it`);
+};
 
 /** Throws BoardError for a machine that cannot be built, LoadError for a kernel that does not fit. */
 export function buildBoard(
@@ -164,7 +177,8 @@ export function buildBoard(
   const events = new EventQueue();
   const placed = placeDevices(spec, types);
   // Devices reach the machine through their ports, and the machine needs its devices: bound late.
-  const { devices, bus } = plugDevices(placed, {
+  const drives = makeDrives(spec, placed, host.open ?? noImage);
+  const { devices, bus } = plugDevices(placed, drives, {
     trace,
     events,
     mem: new RamMemory(cpu.ram, RAM_BASE, (offset, bytes) => cpu.wroteRam(offset, bytes)),
@@ -211,6 +225,7 @@ export function buildBoard(
     bus,
     placed,
     devices,
+    drives,
     serial: devices.get(SERIAL[spec.serial].name)!,
     booted,
     canInput: (device, channel) =>

@@ -136,9 +136,12 @@ class GranuleStates {
   }
 }
 
-/** Copy on write: `base` is read where nothing was written, and never changed. */
-export function overlayMedium(base: Medium, readOnly = false): SavableMedium {
-  return new Overlay(base, readOnly);
+/**
+ * Copy on write: `base` is read where nothing was written. It is changed only if it is not read-only:
+ * then what is written goes there, too. What was discarded does not, for nobody may rely on it.
+ */
+export function overlayMedium(base: Medium, o: { readOnly?: boolean } = {}): SavableMedium {
+  return new Overlay(base, o.readOnly ?? false);
 }
 
 class Overlay implements SavableMedium {
@@ -198,9 +201,15 @@ class Overlay implements SavableMedium {
     this.#cut(at, data.length, (granule, within, from, length, whole) => {
       this.#hold(granule, whole).set(data.subarray(from, from + length), within);
     });
+    if (!this.base.readOnly) this.base.write(at, data);
   }
 
   zero(at: number, sizeBytes: number): void {
+    this.discard(at, sizeBytes);
+    if (!this.base.readOnly) this.base.zero(at, sizeBytes);
+  }
+
+  discard(at: number, sizeBytes: number): void {
     this.#cut(at, sizeBytes, (granule, within, _from, length, whole) => {
       if (this.#states.get(granule) === STATE.zero) return;
       if (!whole) return void this.#hold(granule, false).fill(0, within, within + length);
@@ -209,11 +218,9 @@ class Overlay implements SavableMedium {
     });
   }
 
-  discard(at: number, sizeBytes: number): void {
-    this.zero(at, sizeBytes);
+  flush(): void {
+    if (!this.base.readOnly) this.base.flush();
   }
-
-  flush(): void {}
 
   save(): Uint8Array {
     const out = new ByteWriter();

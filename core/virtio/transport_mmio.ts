@@ -48,9 +48,12 @@ const transportFields = (queues: number) => ({
   deviceFeaturesSel: u32(),
   driverFeaturesSel: u32(),
   queueSel: u32(),
-  guestPageSize: u32(),
   legacyQueues: records(queues, { queueAlign: u32(), queuePfn: u32() }),
 });
+
+/** What survives the driver's reset: legacy drivers give their page size before it. */
+const KEPT = { configGeneration: u32(), guestPageSize: u32() };
+type KeptState = StateOf<typeof KEPT>;
 
 const driverFields = (queues: readonly QueueDeclaration[]) => ({
   ...coreFields(queues),
@@ -89,7 +92,7 @@ export function virtioMmio<
   const features: Record<string, Feature> = { ...COMMON_FEATURES, ...d.features };
   // What the driver's reset clears and what it does not; each is one record, cleared as a whole.
   const driverRecord = records(1, { ...driverFields(d.queues), own: records(1, d.state) });
-  const keptRecord = records(1, { configGeneration: u32(), own: records(1, d.kept) });
+  const keptRecord = records(1, { ...KEPT, own: records(1, d.kept) });
   return device(d.name, {
     doc: d.doc,
     source: d.source,
@@ -108,7 +111,7 @@ export function virtioMmio<
     state: { driver: driverRecord, kept: keptRecord },
   }, (state, port, props) => {
     const s = state.driver[0] as DriverState & { own: readonly StateOf<S>[] };
-    const kept = state.kept[0] as { configGeneration: number; own: readonly StateOf<K>[] };
+    const kept = state.kept[0] as KeptState & { own: readonly StateOf<K>[] };
     const options = coreOptions(features, props);
     const core = new VirtioCore({
       queues: d.queues.slice(0, d.queueCount?.(props as PropsOf<P>)),
@@ -122,7 +125,7 @@ export function virtioMmio<
     const behaviour = core.behaviour = d.build(s.own[0], kept.own[0], core, props as PropsOf<P>);
     const fields = (behaviour.config ?? []).filter((f) => !f.feature || core.offers(f.feature));
     const regs = options.legacy
-      ? legacyRegs(d.id, core, s)
+      ? legacyRegs(d.id, core, s, kept)
       : modernRegs(d.id, core, s, () => kept.configGeneration);
     return {
       regs: [...regs, ...fields.map(configReg)],
@@ -233,7 +236,7 @@ function modernRegs(id: number, core: VirtioCore, s: DriverState, generation: ()
 const isPowerOf2 = (v: number) => v > 0 && (v & (v - 1)) === 0;
 
 /** §4.2.4 */
-function legacyRegs(id: number, core: VirtioCore, s: DriverState): Reg[] {
+function legacyRegs(id: number, core: VirtioCore, s: DriverState, kept: KeptState): Reg[] {
   const selected = () => s.queueSel < core.queues.length ? s.legacyQueues[s.queueSel] : undefined;
   const ready = () => s.queues[s.queueSel].queueReady;
   function setPfn(v: number): void {
@@ -241,11 +244,11 @@ function legacyRegs(id: number, core: VirtioCore, s: DriverState): Reg[] {
     if (!q || (v !== 0 && ready())) return;
     q.queuePfn = v;
     if (v === 0) return core.stopQueue(s.queueSel);
-    if (!isPowerOf2(s.guestPageSize) || !isPowerOf2(q.queueAlign)) {
+    if (!isPowerOf2(kept.guestPageSize) || !isPowerOf2(q.queueAlign)) {
       return core.fail(s.queueSel, { error: "GuestPageSize or QueueAlign is no power of two" });
     }
     const num = s.queues[s.queueSel].queueNum;
-    const areas = legacyAreas(v * s.guestPageSize, num, q.queueAlign);
+    const areas = legacyAreas(v * kept.guestPageSize, num, q.queueAlign);
     core.queues[s.queueSel].setAreas(areas);
     core.startQueue(s.queueSel);
   }
@@ -253,7 +256,7 @@ function legacyRegs(id: number, core: VirtioCore, s: DriverState): Reg[] {
     ...identityRegs(1, id),
     ...featureRegs(core, s, "Host", "Guest"),
     ...commonRegs(core, s),
-    { at: 0x028, name: "GuestPageSize", set: (v) => s.guestPageSize = v },
+    { at: 0x028, name: "GuestPageSize", set: (v) => kept.guestPageSize = v },
     {
       at: 0x03c,
       name: "QueueAlign",

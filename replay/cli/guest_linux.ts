@@ -87,6 +87,8 @@ function checkChoices(a: RecordArguments): void {
   }
 }
 
+/** The disk that the guest works on when nobody gives one. */
+const SCRATCH = { path: null, options: { size: "16M" } };
 const LEAST_MEMORY = 96 * 2 ** 20;
 
 /** The options of a machine that runs the guest, and what the manifest says of it. */
@@ -96,5 +98,6 @@ export async function linuxGuest(
   checkChoices(a);
   const { files, guest } = await filesFor(a);
   const initrd = cachedInitramfs(files);
-  return { options: { ...a, kernel: files.kernel, initrd, append: commandLine(a) }, guest };
+  const drive = a.drive.length === 0 ? [SCRATCH] : a.drive;
+  return { options: { ...a, kernel: files.kernel, initrd, append: commandLine(a), drive }, guest };
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import { join } from "node:path";
-import { InputError } from "../error.ts";
+import { InputError } from "../files.ts";
 import type { Package } from "./linux.ts";
 
 /** Tools of apt and dpkg that a fetch runs. */

@@ -6,7 +6,7 @@
  * @module
  */
 import { basename, join, relative } from "node:path";
-import { InputError } from "../error.ts";
+import { InputError } from "../files.ts";
 import { Apt, unpack } from "./apt.ts";
 import { CACHED, cacheFolder } from "./cache.ts";
 import { findLinux, type LinuxFiles, type Package, WANTED } from "./linux.ts";

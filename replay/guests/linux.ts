@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { InputError } from "../error.ts";
+import { InputError } from "../files.ts";
 import { CACHED, cachedPath, writeWhole } from "./cache.ts";
 import { cpio, type CpioEntry } from "./cpio.ts";
 import { inOrder, type Module, moduleName } from "./modules.ts";
