@@ -116,13 +116,14 @@ function virtioSlots(spec: MachineSpec, types: ReadonlyMap<string, DeviceType>):
   for (let i = 0; i < VIRTIO.slots; i++) {
     if (!slots[i]) put(i, DEVICES["virtio-mmio"], `virtio-mmio${i}`);
   }
-  return slots as Placed[];
+  // As in QEMU's device tree, so that the first drive is the first that drivers find.
+  return (slots as Placed[]).reverse();
 }
 
 /** A virtio-mmio device of `--device` without a place of its own, or with that of a slot. */
 function slotted(d: DeviceSpec, types: ReadonlyMap<string, DeviceType>): Slotted[] {
   const type = typeOf(d, types);
-  if (!type.compatible.includes("virtio,mmio")) return [];
+  if (!type.compatible.includes("virtio,mmio") || type === DEVICES["virtio-mmio"]) return [];
   const slot = d.addr === null ? null : (d.addr - VIRTIO.base) / VIRTIO.stride;
   const elsewhere = slot !== null && !(Number.isInteger(slot) && slot >= 0 && slot < VIRTIO.slots);
   if (elsewhere || d.irq !== null) return [];

@@ -51,9 +51,9 @@ const transportFields = (queues: number) => ({
   legacyQueues: records(queues, { queueAlign: u32(), queuePfn: u32() }),
 });
 
-/** What survives the driver's reset: legacy drivers give their page size before it. */
-const KEPT = { configGeneration: u32(), guestPageSize: u32() };
-type KeptState = StateOf<typeof KEPT>;
+/** What a reset by the driver leaves: Linux writes GuestPageSize before it. */
+const keptFields = { configGeneration: u32(), guestPageSize: u32() };
+type KeptState = StateOf<typeof keptFields>;
 
 const driverFields = (queues: readonly QueueDeclaration[]) => ({
   ...coreFields(queues),
@@ -92,7 +92,7 @@ export function virtioMmio<
   const features: Record<string, Feature> = { ...COMMON_FEATURES, ...d.features };
   // What the driver's reset clears and what it does not; each is one record, cleared as a whole.
   const driverRecord = records(1, { ...driverFields(d.queues), own: records(1, d.state) });
-  const keptRecord = records(1, { ...KEPT, own: records(1, d.kept) });
+  const keptRecord = records(1, { ...keptFields, own: records(1, d.kept) });
   return device(d.name, {
     doc: d.doc,
     source: d.source,
