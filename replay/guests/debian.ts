@@ -113,9 +113,11 @@ async function fetchInto(staging: string, view: FetchView): Promise<string> {
   await download(apt, packages, debs, view);
   view.say("unpacking");
   await unpack(debs, root);
-  // Manuals and changelogs: nothing that a guest is made of.
-  Deno.removeSync(join(root, "usr/share"), { recursive: true });
   findLinux(root);
+  // Manuals and changelogs: nothing that a guest is made of.
+  if (entries(join(root, "usr/share")).length > 0) {
+    Deno.removeSync(join(root, "usr/share"), { recursive: true });
+  }
   Deno.writeTextFileSync(join(root, PACKAGES), `${JSON.stringify(packages, null, 2)}\n`);
   const versions = packages.map((p) => p.version.replace(/[^\w.+~-]/g, "_"));
   const path = join(linuxFolder(), versions.join("_"));

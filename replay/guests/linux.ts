@@ -29,8 +29,9 @@ export interface LinuxFiles {
   readonly builtin: ReadonlySet<string> | null;
 }
 
-/** Drivers that the guest loads; what they need comes along. */
-export const MODULES = ["virtio_mmio", "virtio_blk", "virtio_rng"] as const;
+/** Drivers that the guest cannot do without, and those that it loads where they are. */
+export const MODULES = ["virtio_mmio", "virtio_blk"];
+const MORE_MODULES = ["virtio_rng"];
 
 /** Programs that `init` starts; a shell gets all of busybox. */
 const APPLETS = ["sh", "busybox", "mount", "insmod", "devmem", "od", "dd", "cat", "head", "cmp"]
@@ -97,7 +98,7 @@ export function findLinux(folder: string): LinuxFiles {
   if (busybox === undefined) missing.unshift("busybox");
   if (kernel === undefined) missing.unshift("a kernel");
   if (missing.length > 0) {
-    throw new InputError(`${folder} has no ${missing.join(", ")}`, `put there ${WANTED}`);
+    throw new InputError(`${folder} lacks ${missing.join(", ")}`, `put there ${WANTED}`);
   }
   return { kernel, busybox, modules, builtin };
 }
@@ -123,7 +124,7 @@ function readModule(path: string): Uint8Array {
 }
 
 /** `wanted` and what they need, in the order in which they can be loaded. */
-export function modulesOf(files: LinuxFiles, wanted: readonly string[] = MODULES): Module[] {
+export function modulesOf(files: LinuxFiles, wanted = [...MODULES, ...MORE_MODULES]): Module[] {
   return inOrder(wanted, (name) => {
     const path = files.modules.get(name);
     return path === undefined ? null : readModule(path);
