@@ -39,11 +39,10 @@ export async function runSummary(
 ): Promise<void> {
   const session = await openTraces([options.trace], output, { engine: options.engine });
   try {
-    const text = await summary(
-      session,
-      Number.isFinite(output.width) ? output.width : DEFAULT_WIDTH,
-    );
-    output.write(text);
+    const width = Number.isFinite(output.width) ? output.width : DEFAULT_WIDTH;
+    const text = await summary(session, width);
+    // It follows what the guest printed.
+    if (text !== "") output.write(`\n${text}`);
   } finally {
     session.close();
   }

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { TraceReader } from "../core/trace/reader.ts";
-import { cachedDebian, fetchDebian } from "../replay/guests/debian.ts";
+import { cachedDebian } from "../replay/guests/debian.ts";
 import { payload, PAYLOAD_BYTES } from "../replay/guests/linux.ts";
 import { replay } from "../replay/replay.ts";
 import { countBoth } from "./accounting.ts";
@@ -25,10 +25,6 @@ const TOLERANCE = 0.01;
 const LIMIT = { untilIcount: 12_000_000_000 };
 
 const guest = linux();
-if (guest.met && cachedDebian() === null) {
-  await fetchDebian({ say: (sentence) => console.log(sentence), fetched: () => {} });
-}
-
 const title = (m: LinuxMachine) =>
   `linux: ${m.bios}, ${m.harts} hart${m.harts === 1 ? "" : "s"}, ${m.serial}`;
 

@@ -22,7 +22,6 @@ function guestName(recipe: Recipe): string {
 /** What a guest of ours did between its marks, once it has done it. */
 async function printWork(path: string, engine: Promise<Engine>): Promise<void> {
   const { runSummary } = await import("../../analysis/summary.ts");
-  console.log();
   await runSummary({ trace: path, engine });
 }
 

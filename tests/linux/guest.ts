@@ -26,7 +26,8 @@ function exists(path: string): boolean {
  * skipped, as in CI, a test fetches them.
  */
 export function linux(): Need {
-  if (Deno.env.get(NO_SKIP) === "1") return needs(TOOLS, { apt: "apt" });
+  const tools = needs([...TOOLS, "xz"], { apt: "xz-utils" });
+  if (Deno.env.get(NO_SKIP) === "1" || !tools.met) return tools;
   return needsThat("the guest linux", cachedDebian() !== null, { command: FETCH });
 }
 
