@@ -16,7 +16,7 @@ import { Stop } from "./state.ts";
 export { disassemble } from "./disassemble.ts";
 export { described, extensionsOf } from "./extensions.ts";
 export { csrName } from "./csr.ts";
-export { Hart, type Privilege } from "./hart.ts";
+export { ACCESS_BYTES, Hart, type Privilege, WORD } from "./hart.ts";
 export { Stop } from "./state.ts";
 
 /** What harts have unless they are asked for something else. */
@@ -111,7 +111,6 @@ export class RiscvCpu {
     for (let left = counts; left > 0;) {
       const slice = Math.min(left, SLICE, h.countsToDeadline());
       const stop: Stop = this.#wasm.run(h.at, slice);
-      if (stop === Stop.Load || stop === Stop.Store) h.describeAccess(stop === Stop.Store);
       if (stop !== Stop.Budget) return stop;
       left -= slice;
     }

@@ -7,7 +7,7 @@
 import { AT, GIVE_UP, PIECES, post, type Shared, type Start, STATE } from "./background.ts";
 import { TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
-import { CHUNK_WORDS } from "./log.ts";
+import { CHUNK_LANES } from "./log.ts";
 import { LogReader } from "./log_reader.ts";
 
 self.onmessage = (event: MessageEvent<Start>) => {
@@ -38,10 +38,10 @@ function take({ control, pieces, written }: Shared, reader: LogReader): boolean 
       post(control, AT.taken, taken + 1);
       return false;
     }
-    const first = piece * CHUNK_WORDS;
+    const first = piece * CHUNK_LANES;
     reader.take(
       pieces.subarray(first, first + length),
-      bytes.subarray(first * 8, (first + length) * 8),
+      bytes.subarray(first * 4, (first + length) * 4),
       length,
     );
     written[0] = reader.bytes;

@@ -5,7 +5,6 @@
 import type { DeviceTrace, IrqRow, Port, RequestRow } from "../mmio/device.ts";
 import type { GuestMemory } from "../mmio/memory.ts";
 import { Wire } from "../mmio/wire.ts";
-import { layoutOf } from "../trace/log.ts";
 import { type Code, CODES } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { EventQueue } from "./events.ts";
@@ -21,9 +20,6 @@ const IRQ = codesOf("irq_event");
 const PATH = codesOf("irq_path");
 const KIND = codesOf("request_kind");
 const STATUS = codesOf("request_status");
-
-const REQUEST = layoutOf("request");
-const AT = REQUEST.at;
 
 /** What ports need of the machine that they all share. */
 export interface PortHost {
@@ -54,12 +50,13 @@ export interface PortOf {
 
 export function makePort(host: PortHost, d: PortOf): Port {
   const { trace } = host;
-  const wires = d.irqs.map((source) =>
-    new Wire(
-      (event) => trace.irq({ event: IRQ[event], device: d.code, line: source, path: PATH.wire }),
-      (level) => host.line(source, level),
-    )
-  );
+  const wires = d.irqs.map((line) => {
+    const irq = irqRows(trace, () => d.code);
+    return new Wire(
+      (event) => irq({ event, line, path: "wire" }),
+      (level) => host.line(line, level),
+    );
+  });
   // Whoever is handed bytes is done with them on return.
   const one = new Uint8Array(1);
   const wire = (line: number) => {
@@ -83,8 +80,27 @@ export function makePort(host: PortHost, d: PortOf): Port {
   };
 }
 
+const EVENTS = CODES.irq_event.length;
+const PATHS = CODES.irq_path.length;
+
+/** Writes `irq` rows, of which there are few different ones. */
+function irqRows(trace: Trace, deviceOf: (row: IrqRow) => number | null): (row: IrqRow) => number {
+  const rows = new Map<number, () => number>();
+  return (row) => {
+    const [event, path] = [IRQ[row.event], PATH[row.path]];
+    const key = (row.line * EVENTS + event) * PATHS + path;
+    let write = rows.get(key);
+    if (write === undefined) {
+      write = trace.alike("irq", { event, device: deviceOf(row), line: row.line, path });
+      rows.set(key, write);
+    }
+    return write();
+  };
+}
+
 function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
   const { trace } = host;
+  const { clock } = trace;
   const device = d.code;
   const request = (row: RequestRow) =>
     void trace.request({
@@ -99,26 +115,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
       kick_exit_seq: row.kick_exit_seq,
       irq_seq: row.irq_seq,
     });
-  const { log, clock } = trace;
-  const rows = log?.rows(REQUEST) ?? 0;
-  /** One for every byte that goes through a UART. */
-  const served = (kind: number, bytes: number) => {
-    const id = host.nextRequestId();
-    const seq = trace.take();
-    if (log === null) return;
-    const at = log.open(REQUEST, seq, rows);
-    const words = log.words;
-    words[at + AT.id] = id;
-    words[at + AT.device] = device;
-    words[at + AT.kind] = kind;
-    words[at + AT.bytes] = bytes;
-    words[at + AT.submit_ns] = clock[0];
-    words[at + AT.submit_icount] = clock[1];
-    words[at + AT.complete_ns] = clock[0];
-    words[at + AT.status] = STATUS.ok;
-    words[at + AT.kick_exit_seq] = trace.exitSeq < 0 ? NaN : trace.exitSeq;
-    words[at + AT.irq_seq] = NaN;
-  };
+  const irq = irqRows(trace, (row) => d.controller ? host.deviceOfLine(row.line) : device);
   const exitSeq = () => trace.exitSeq < 0 ? null : trace.exitSeq;
   return {
     vring: (row) =>
@@ -137,17 +134,16 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         request: row.request ?? null,
       }),
     dma: (row) => void trace.dma({ ...row, device, request: row.request ?? null }),
-    irq: (row: IrqRow) =>
-      trace.irq({
-        event: IRQ[row.event],
-        device: d.controller ? host.deviceOfLine(row.line) : device,
-        line: row.line,
-        path: PATH[row.path],
-      }),
+    irq,
     request,
     mark: (row) => void trace.mark(row),
     nextRequestId: () => host.nextRequestId(),
-    served: (kind, bytes) => served(KIND[kind], bytes),
+    served: (kind, bytes) =>
+      request({
+        ...{ id: host.nextRequestId(), kind, bytes, status: "ok" },
+        ...{ submit_ns: clock[0], submit_icount: clock[1], complete_ns: clock[0] },
+        ...{ kick_exit_seq: exitSeq(), irq_seq: null },
+      }),
     get icount() {
       return host.icount();
     },

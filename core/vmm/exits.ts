@@ -6,11 +6,11 @@
  * known; exits of one machine never nest.
  * @module
  */
-import type { Hart, RiscvCpu } from "../cpu/mod.ts";
+import { ACCESS_BYTES, type Hart, type RiscvCpu, WORD } from "../cpu/mod.ts";
 import type { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance } from "../mmio/device.ts";
 import { layoutOf } from "../trace/log.ts";
-import type { LogWriter } from "../trace/log_writer.ts";
+import { HIGH, type LogWriter } from "../trace/log_writer.ts";
 import type { Trace } from "../trace/trace.ts";
 import { codeOf } from "../trace/schema.ts";
 import { costNs } from "./costs.ts";
@@ -36,16 +36,34 @@ const HANDLER = { kernel: codeOf("handler", "kernel"), user: codeOf("handler", "
 const SPACE_MMIO = codeOf("space", "mmio");
 const PAGE_SHIFT = 12;
 
-/** An exit that is an access, with the access. */
-const ACCESS_EXIT = layoutOf("access_exit");
-const AT = ACCESS_EXIT.at;
+/** Columns of an exit that is an access, and of the access, that are the same for many of them. */
+type AccessConstants =
+  & Record<"reason" | "handler" | "transitions" | "cpu_mode" | "size" | "write" | "device", number>
+  & Record<"hw_reason" | "register", number | null>
+  & Record<"cost_ns" | "space", number>;
+
+/** Of an exit that is an access, with the access, what is not in the template. */
+const ACCESS_EXIT = layoutOf(
+  "access_exit",
+  {
+    ...{ reason: 0, hw_reason: 0, handler: 0, transitions: 0, cpu_mode: 0, size: 0, write: 0 },
+    ...{ device: 0, register: 0, cost_ns: 0, space: 0 },
+  } satisfies AccessConstants,
+);
+const { gpa: GPA, offset: OFFSET, value: VALUE, pc: PC, insns: INSNS } = ACCESS_EXIT.at;
+const LANES = ACCESS_EXIT.lanes;
+
+/** Templates of a register: by what is known of the page, direction, mode and size. */
+const KNOWN_SHIFT = 5;
+const WRITE_SHIFT = 4;
+const MODE_SHIFT = 2;
+const PER_REGISTER = 64;
 
 /** A rule with its codes, transitions and price looked up once. */
 interface Priced {
   readonly reason: number;
   readonly name: Reason;
   readonly hw: number | null;
-  readonly hwOrNaN: number;
   readonly handler: number;
   readonly transitions: number;
   readonly costNs: number;
@@ -79,6 +97,16 @@ export interface DeviceCodes {
   readonly registers: readonly number[];
 }
 
+/** A device's codes, and the kinds of the records of accesses to it that the log knows by now. */
+class Accessed {
+  /** -1 where there is none yet. The first are those of accesses that mean no register. */
+  readonly kinds: Int32Array;
+
+  constructor(readonly codes: DeviceCodes) {
+    this.kinds = new Int32Array((codes.registers.length + 1) * PER_REGISTER).fill(-1);
+  }
+}
+
 export interface ExitUnitOptions {
   readonly profile: Profile;
   readonly costs: string | null;
@@ -99,7 +127,8 @@ export class ExitUnit {
   readonly counts: number[] = new Array(Object.keys(REASON).length + 1).fill(0);
   #o: ExitUnitOptions;
   #lastIcount: number[];
-  #clock = { timeNs: 0, icount: 0, vcpu: 0 };
+  #accessed: ReadonlyMap<DeviceInstance, Accessed>;
+  #unassigned: Accessed;
   #seenPages = new Set<number>();
   #mmio: readonly (readonly Priced[])[];
   #stage2: Readonly<Record<AccessKind, Priced>>;
@@ -112,6 +141,8 @@ export class ExitUnit {
   constructor(o: ExitUnitOptions) {
     this.#o = o;
     const { profile } = o;
+    this.#accessed = new Map(Array.from(o.codes, ([dev, codes]) => [dev, new Accessed(codes)]));
+    this.#unassigned = new Accessed({ device: o.unassigned, registers: [] });
     this.#lastIcount = o.harts.map(() => 0);
     this.#accessRows = o.trace.log?.rows(ACCESS_EXIT) ?? 0;
     const mmio = (write: boolean) =>
@@ -138,7 +169,6 @@ export class ExitUnit {
       reason: REASON[name],
       name,
       hw,
-      hwOrNaN: hw ?? NaN,
       handler: HANDLER[rule.handler],
       transitions: profile.transitions[rule.handler],
       costNs: costs === null ? 0 : costNs(costs, name, rule.handler),
@@ -147,109 +177,122 @@ export class ExitUnit {
 
   /** Sets the clock that rows are written with. */
   setClock(timeNs: number, icount: number, vcpu: number): void {
-    const c = this.#clock;
-    c.timeNs = timeNs;
-    c.icount = icount;
-    c.vcpu = vcpu;
     this.#o.trace.setClock(timeNs, icount, vcpu);
   }
 
   /** Serves the load or store that `vcpu` stopped at. */
   access(vcpu: number, write: boolean): void {
-    const { harts, bus, trace, codes, profile } = this.#o;
+    const { harts, bus, trace, profile } = this.#o;
     const h = harts[vcpu];
-    const { gpa, size, lo, hi } = h.access;
+    const { words } = h;
+    const gpa = words[WORD.accessGpa] + words[WORD.accessGpa + 1] * 2 ** 32;
+    const size = words[WORD.accessMeta] & ACCESS_BYTES;
     const place = bus.find(gpa);
     if (place === null && !profile.virtualized) {
       h.faultAccess();
       return;
     }
-    const page = Math.floor(gpa / 2 ** PAGE_SHIFT);
-    const known = this.#seenPages.has(page);
-    if (!known) this.#seenPages.add(page);
-    const priced = this.#mmio[write ? 1 : 0][known ? 1 : 0];
+    const known = this.#touch(gpa);
     const icount = h.icount;
-    this.setClock(h.clockNs, icount, vcpu);
+    trace.setClock(h.clockNs, icount, vcpu);
     const seq = trace.take();
     trace.take(); // The access's own.
     trace.exitSeq = seq;
-    let valueLo = lo;
-    let valueHi = hi;
-    let device = this.#o.unassigned;
+    let lo = write ? words[WORD.accessValue] : 0;
+    let hi = write ? words[WORD.accessValue + 1] : 0;
+    let accessed = this.#unassigned;
     let register = -1;
     let offset = gpa >>> 0;
     if (place !== null) {
       const instance = place.dev;
-      offset = gpa - place.base;
+      offset = (gpa - place.base) >>> 0;
       if (write) {
         instance.write(offset, size, lo, hi);
       } else {
-        valueLo = instance.read(offset, size);
-        valueHi = size === 8 ? instance.hi : 0;
+        lo = instance.read(offset, size);
+        hi = instance.hi;
       }
-      const code = codes.get(instance)!;
-      device = code.device;
-      if (instance.reg >= 0) register = code.registers[instance.reg];
-    } else if (!write) {
-      valueLo = valueHi = 0;
+      accessed = this.#accessed.get(instance)!;
+      register = instance.reg;
     }
+    const priced = this.#mmio[write ? 1 : 0][known];
     if (trace.log !== null) {
-      const insns = icount - this.#lastIcount[vcpu];
-      this.#log(
-        trace.log,
-        seq,
-        h,
-        priced,
-        insns,
-        write,
-        offset,
-        device,
-        register,
-        valueLo,
-        valueHi,
-      );
+      const how = known << KNOWN_SHIFT | (write ? 1 << WRITE_SHIFT : 0);
+      this.#log(trace.log, h, accessed, register, how, priced, seq, offset | 0, lo | 0, hi | 0);
     }
     this.#ended(vcpu, h, priced, icount);
     if (write) h.completeStore();
-    else h.completeLoad(valueLo, valueHi);
+    else h.completeLoad(lo, hi);
+  }
+
+  /** 1 when the page was accessed before, else 0. */
+  #touch(gpa: number): number {
+    const page = Math.floor(gpa / 2 ** PAGE_SHIFT);
+    if (this.#seenPages.has(page)) return 1;
+    this.#seenPages.add(page);
+    return 0;
   }
 
   /**
-   * Apart from `access`, for the compiler inlines only so much into one function: what is not inlined
-   * hands its numbers over in memory of their own.
+   * Apart from `access`, for the compiler inlines only so much into one function. What it is handed fits
+   * the machine's small integers: other numbers would be handed over in memory of their own.
    */
   #log(
     log: LogWriter,
-    seq: number,
     h: Hart,
-    priced: Priced,
-    insns: number,
-    write: boolean,
-    offset: number,
-    device: number,
+    accessed: Accessed,
     register: number,
+    how: number,
+    priced: Priced,
+    seq: number,
+    offset: number,
     lo: number,
     hi: number,
   ): void {
-    const at = log.open(ACCESS_EXIT, seq, this.#accessRows);
-    const words = log.words;
-    const { access } = h;
-    words[at + AT.gpa] = access.gpa;
-    words[at + AT.offset] = offset;
-    words[at + AT.size] = access.size;
-    words[at + AT.write] = write ? 1 : 0;
-    words[at + AT.value] = lo;
-    words[at + AT.value_hi] = hi;
-    words[at + AT.device] = device;
-    words[at + AT.register] = register < 0 ? NaN : register;
-    words[at + AT.space] = SPACE_MMIO;
-    words[at + AT.reason] = priced.reason;
-    words[at + AT.hw_reason] = priced.hwOrNaN;
-    words[at + AT.handler] = priced.handler;
-    words[at + AT.transitions] = priced.transitions;
-    h.describe(words, at + AT.cpu_mode, at + AT.pc);
-    words[at + AT.insns] = insns;
-    words[at + AT.cost_ns] = priced.costNs;
+    const { words } = h;
+    const size = words[WORD.accessMeta] & ACCESS_BYTES;
+    const form = how | words[WORD.priv] << MODE_SHIFT | 31 - Math.clz32(size);
+    const index = (register + 1) * PER_REGISTER + form;
+    let kind = accessed.kinds[index];
+    if (kind < 0) {
+      kind = this.#template(log, accessed.codes, register, form, priced);
+      accessed.kinds[index] = kind;
+    }
+    const at = log.open(kind, LANES, this.#accessRows, seq);
+    const into = log.lanes;
+    into[at + GPA] = words[WORD.accessGpa];
+    into[at + GPA + 1] = words[WORD.accessGpa + 1];
+    into[at + OFFSET] = offset;
+    into[at + VALUE] = lo;
+    into[at + VALUE + 1] = hi;
+    into[at + PC] = words[WORD.pc];
+    into[at + PC + 1] = words[WORD.pc + 1];
+    const insns = log.clock[1] - this.#lastIcount[log.clock[2]];
+    into[at + INSNS] = insns;
+    into[at + INSNS + 1] = insns * HIGH;
+  }
+
+  #template(
+    log: LogWriter,
+    codes: DeviceCodes,
+    register: number,
+    form: number,
+    priced: Priced,
+  ): number {
+    const constants: AccessConstants = {
+      reason: priced.reason,
+      hw_reason: priced.hw,
+      handler: priced.handler,
+      transitions: priced.transitions,
+      cpu_mode: form >> MODE_SHIFT & 3,
+      size: 1 << (form & 3),
+      write: form >> WRITE_SHIFT & 1,
+      device: codes.device,
+      register: register < 0 ? null : codes.registers[register],
+      cost_ns: priced.costNs,
+      space: SPACE_MMIO,
+    };
+    return log.template("access_exit", constants);
   }
 
   #ended(vcpu: number, h: Hart, priced: Priced, icount: number): void {
@@ -309,7 +352,7 @@ export class ExitUnit {
     const h = this.#o.harts[vcpu];
     const { trace } = this.#o;
     const outer = trace.exitSeq;
-    const { timeNs, icount, vcpu: before } = this.#clock;
+    const [timeNs, icount, before] = trace.clock;
     this.setClock(h.clockNs, h.icount, vcpu);
     this.#row(vcpu, h, this.#interrupt[kind], trace.take(), NO_DETAIL);
     trace.exitSeq = outer;
@@ -324,7 +367,7 @@ export class ExitUnit {
     d: ExitDetail,
     at: { pcLo: number; pcHi: number; priv: number } = h,
   ): void {
-    const { icount } = this.#clock;
+    const icount = this.#o.trace.clock[1];
     this.#o.trace.exit({
       seq,
       reason: priced.reason,
