@@ -39,7 +39,9 @@ export interface HartConfig {
  * stopped, the words pc, priv and icount tell of the instruction that stopped it, and for Stop.Load and
  * Stop.Store accessGpa, accessMeta and, of a store, accessValue tell what it asks for.
  */
-export const WORD = Object.fromEntries(Object.entries(SLOT).map(([s, at]) => [s, at >> 2])) as Record<
+export const WORD = Object.fromEntries(
+  Object.entries(SLOT).map(([s, at]) => [s, at >> 2]),
+) as Record<
   Slot,
   number
 >;
@@ -211,6 +213,14 @@ export class Hart {
     const enabled = this.#lo(W.mie);
     return enabled !== 0 && (Number(this.wasm.mipNow(this.at) & 0xfffn) & enabled) !== 0;
   }
+  /** Instructions from the exit before to `icount`. */
+  insnsSinceExit(icount: number): number {
+    return icount - this.#number(W.lastExit);
+  }
+  /** The exit unit has served an exit that happened at `icount`. */
+  exited(icount: number): void {
+    this.#setNumber(W.lastExit, icount);
+  }
   /** Code of the interrupt just taken, without the top bit. */
   get cause(): number {
     return this.#lo(W.lastCause);
@@ -254,12 +264,13 @@ export class Hart {
       this.#big(W.skewNs),
       this.#big(W.exceptions),
     ];
-    const lines = this.#big(W.irqLines);
+    const [lines, lastExit] = [this.#big(W.irqLines), this.#big(W.lastExit)];
     this.reset();
     this.#setNumber(W.icount, icount);
     this.#setBig(W.skewNs, skewNs);
     this.#setBig(W.exceptions, exceptions);
     this.#setBig(W.irqLines, lines);
+    this.#setBig(W.lastExit, lastExit);
     this.#setBig(W.pc, BigInt(o.pc));
     this.setX(10, BigInt(o.a0));
     this.setX(11, BigInt(o.a1));

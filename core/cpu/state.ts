@@ -90,6 +90,7 @@ const DERIVED = [
   "accessRd",
   "stage2Gpa",
   "stage2Kind", // Access.
+  "lastExit", // icount at the exit before, as the exit unit keeps it.
 ] as const;
 
 export type ArchSlot = typeof ARCHITECTURAL[number];

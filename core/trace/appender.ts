@@ -110,7 +110,11 @@ function valueOf(i: number, name: string, table: TableName, layout: Layout): Val
   if (layout.tables.indexOf(table) > 0) {
     if (name === "exit_seq") return { lo: "w[at + 1]", hi: "w[at + 2]", isNull: "" };
     if (name === "seq") {
-      return { lo: "(w[at + 1] + 1)", hi: "w[at + 2] + (w[at + 1] === 0xffffffff ? 1 : 0)", isNull: "" };
+      return {
+        lo: "(w[at + 1] + 1)",
+        hi: "w[at + 2] + (w[at + 1] === 0xffffffff ? 1 : 0)",
+        isNull: "",
+      };
     }
   }
   const field = layout.fields.find((f) => f.name === name);

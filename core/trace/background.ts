@@ -9,7 +9,7 @@
  */
 import { createTrace } from "./directory.ts";
 import { TraceError } from "./error.ts";
-import { CHUNK_LANES, type LogSink } from "./log.ts";
+import { CHUNK_LANES, logMemory, type LogSink } from "./log.ts";
 import type { Recording } from "./manifest.ts";
 import type { TableName } from "./schema.ts";
 
@@ -30,7 +30,7 @@ export const GIVE_UP = -1;
 /** Memory that both threads see. */
 export interface Shared {
   readonly control: Int32Array;
-  readonly pieces: Uint32Array;
+  readonly memory: WebAssembly.Memory;
   /** One number: bytes written to tables. */
   readonly written: Float64Array;
   /** JSON of the writer's error. */
@@ -48,7 +48,7 @@ export interface Start {
 export function share(): Shared {
   return {
     control: new Int32Array(new SharedArrayBuffer((AT.lengths + PIECES) * 4)),
-    pieces: new Uint32Array(new SharedArrayBuffer(PIECES * CHUNK_LANES * 4)),
+    memory: logMemory(PIECES),
     written: new Float64Array(new SharedArrayBuffer(8)),
     error: new Uint8Array(new SharedArrayBuffer(ERROR_BYTES)),
   };
@@ -75,8 +75,12 @@ export class BackgroundDirectory implements LogSink {
     createTrace(path, o);
     this.#pieces = Array.from(
       { length: PIECES },
-      (_, i) => this.#shared.pieces.subarray(i * CHUNK_LANES, (i + 1) * CHUNK_LANES),
+      (_, i) => new Uint32Array(this.memory.buffer, i * CHUNK_LANES * 4, CHUNK_LANES),
     );
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.#shared.memory;
   }
 
   open(kept: ReadonlySet<TableName>): Uint32Array {

@@ -27,8 +27,9 @@ self.onmessage = (event: MessageEvent<Start>) => {
 };
 
 /** False when the log was given up before its end. */
-function take({ control, pieces, written }: Shared, reader: LogReader): boolean {
-  const bytes = new Uint8Array(pieces.buffer);
+function take({ control, memory, written }: Shared, reader: LogReader): boolean {
+  const lanes = new Uint32Array(memory.buffer);
+  const bytes = new Uint8Array(memory.buffer);
   for (let taken = 0; !reader.closed;) {
     // The notification for a piece that was seen without it comes late: it gives nothing.
     while (Atomics.load(control, AT.given) === taken) Atomics.wait(control, AT.given, taken);
@@ -40,7 +41,7 @@ function take({ control, pieces, written }: Shared, reader: LogReader): boolean 
     }
     const first = piece * CHUNK_LANES;
     reader.take(
-      pieces.subarray(first, first + length),
+      lanes.subarray(first, first + length),
       bytes.subarray(first * 4, (first + length) * 4),
       length,
     );

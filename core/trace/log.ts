@@ -107,7 +107,9 @@ export function layoutOf<R extends RecordName>(
   const last = fields.at(-1)!;
   return {
     tables: tables as (typeof RECORDS)[R][number][],
-    lanes: last.presentAt !== null ? last.presentAt + 1 : last.at + (hasTwoLanes(last.column) ? 2 : 1),
+    lanes: last.presentAt !== null
+      ? last.presentAt + 1
+      : last.at + (hasTwoLanes(last.column) ? 2 : 1),
     fields,
     at: Object.fromEntries(fields.map(({ name, at }) => [name, at])) as Record<
       Names<(typeof RECORDS)[R][number]>,
@@ -122,8 +124,16 @@ export const lanesOf = (bytes: number) => (bytes + 3) >>> 2;
 /** Lanes of a piece of the log that is handed over at once. No record is longer. */
 export const CHUNK_LANES = 64 * 1024;
 
+/** Memory for so many pieces. */
+export function logMemory(pieces: number): WebAssembly.Memory {
+  const pages = pieces * CHUNK_LANES * 4 / 65536;
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
 /** Takes the log, piece by piece. Its errors come back at any call after what caused them. */
 export interface LogSink {
+  /** Pieces lie in it; threads share it. */
+  readonly memory: WebAssembly.Memory;
   /** Event tables whose rows are kept, besides `input`, `name` and `cost`. Returns the first piece. */
   open(tables: ReadonlySet<TableName>): Uint32Array;
   /**

@@ -55,11 +55,14 @@ export class LogWriter {
   /** Of the rows to come, as in RowContext. */
   readonly clock: Float64Array;
 
+  readonly memory: WebAssembly.Memory;
+
   constructor(sink: LogSink, kept: ReadonlySet<TableName>, context: RowContext) {
     this.#sink = sink;
     this.#kept = kept;
     this.#context = context;
     this.clock = context.clock;
+    this.memory = sink.memory;
     this.lanes = sink.open(kept);
   }
 
@@ -84,9 +87,7 @@ export class LogWriter {
    * columns, and returns the lane where it begins; the caller stores every other field.
    */
   open(kind: number, lanes: number, rows: number, seq: number): number {
-    const at = this.#at + lanes > CHUNK_LANES ? this.#turn(lanes) : this.#at;
-    this.#at = at + lanes;
-    this.pending += rows;
+    const at = this.reserve(lanes, rows);
     const into = this.lanes;
     const { clock } = this;
     const timeNs = clock[0];
@@ -108,6 +109,17 @@ export class LogWriter {
     if (lanes > CHUNK_LANES) throw new Error(`a row of ${lanes} lanes, at most ${CHUNK_LANES}`);
     this.lanes = this.#sink.next(this.#at, true);
     return 0;
+  }
+
+  /** As `open`, but all is left to the caller, kind and common columns too. */
+  reserve(lanes: number, rows: number): number {
+    this.pending += rows;
+    return this.#room(lanes);
+  }
+
+  /** Of the lane `at` in `memory`. */
+  address(at: number): number {
+    return this.lanes.byteOffset + at * 4;
   }
 
   #room(lanes: number): number {

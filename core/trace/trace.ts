@@ -4,7 +4,7 @@
  * @module
  */
 import { valueBytes } from "./columns.ts";
-import { CHUNK_LANES, type Constants, layoutOf, type LogSink, NONE } from "./log.ts";
+import { CHUNK_LANES, type Constants, layoutOf, logMemory, type LogSink, NONE } from "./log.ts";
 import { LogReader } from "./log_reader.ts";
 import { type Append, HIGH, LogWriter, type RowContext } from "./log_writer.ts";
 import { columnsOf, type Row } from "./rows.ts";
@@ -66,7 +66,8 @@ const MAX_ROW_BYTES = Math.max(
 
 /** Makes batches of the log at once, on the machine's own thread. */
 class DirectLog implements LogSink {
-  readonly #lanes = new Uint32Array(CHUNK_LANES);
+  readonly memory = logMemory(1);
+  readonly #lanes = new Uint32Array(this.memory.buffer, 0, CHUNK_LANES);
   readonly #bytes = new Uint8Array(this.#lanes.buffer);
   readonly #sink: TraceSink;
   #reader!: LogReader;

@@ -51,11 +51,10 @@ export interface PortOf {
 export function makePort(host: PortHost, d: PortOf): Port {
   const { trace } = host;
   const wires = d.irqs.map((line) => {
-    const irq = irqRows(trace, () => d.code);
-    return new Wire(
-      (event) => irq({ event, line, path: "wire" }),
-      (level) => host.line(line, level),
-    );
+    const row = (event: "raise" | "lower" | "coalesce") =>
+      trace.alike("irq", { event: IRQ[event], device: d.code, line, path: PATH.wire });
+    const rows = { raise: row("raise"), lower: row("lower"), coalesce: row("coalesce") };
+    return new Wire((event) => rows[event](), (level) => host.line(line, level));
   });
   // Whoever is handed bytes is done with them on return.
   const one = new Uint8Array(1);
@@ -85,15 +84,13 @@ const PATHS = CODES.irq_path.length;
 
 /** Writes `irq` rows, of which there are few different ones. */
 function irqRows(trace: Trace, deviceOf: (row: IrqRow) => number | null): (row: IrqRow) => number {
-  const rows = new Map<number, () => number>();
+  const rows: (() => number)[] = [];
   return (row) => {
-    const [event, path] = [IRQ[row.event], PATH[row.path]];
-    const key = (row.line * EVENTS + event) * PATHS + path;
-    let write = rows.get(key);
-    if (write === undefined) {
-      write = trace.alike("irq", { event, device: deviceOf(row), line: row.line, path });
-      rows.set(key, write);
-    }
+    const { line } = row;
+    const event = IRQ[row.event];
+    const path = PATH[row.path];
+    const index = (line * EVENTS + event) * PATHS + path;
+    const write = rows[index] ??= trace.alike("irq", { event, device: deviceOf(row), line, path });
     return write();
   };
 }

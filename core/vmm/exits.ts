@@ -10,9 +10,15 @@ import { ACCESS_BYTES, type Hart, type RiscvCpu, WORD } from "../cpu/mod.ts";
 import type { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance } from "../mmio/device.ts";
 import { layoutOf } from "../trace/log.ts";
-import { HIGH, type LogWriter } from "../trace/log_writer.ts";
+import type { LogWriter } from "../trace/log_writer.ts";
 import type { Trace } from "../trace/trace.ts";
 import { codeOf } from "../trace/schema.ts";
+import {
+  ACCESS_LANES,
+  type AccessConstants,
+  accessWriter,
+  type WriteAccess,
+} from "./access_log.ts";
 import { costNs } from "./costs.ts";
 import {
   type AccessKind,
@@ -36,22 +42,8 @@ const HANDLER = { kernel: codeOf("handler", "kernel"), user: codeOf("handler", "
 const SPACE_MMIO = codeOf("space", "mmio");
 const PAGE_SHIFT = 12;
 
-/** Columns of an exit that is an access, and of the access, that are the same for many of them. */
-type AccessConstants =
-  & Record<"reason" | "handler" | "transitions" | "cpu_mode" | "size" | "write" | "device", number>
-  & Record<"hw_reason" | "register", number | null>
-  & Record<"cost_ns" | "space", number>;
-
-/** Of an exit that is an access, with the access, what is not in the template. */
-const ACCESS_EXIT = layoutOf(
-  "access_exit",
-  {
-    ...{ reason: 0, hw_reason: 0, handler: 0, transitions: 0, cpu_mode: 0, size: 0, write: 0 },
-    ...{ device: 0, register: 0, cost_ns: 0, space: 0 },
-  } satisfies AccessConstants,
-);
-const { gpa: GPA, offset: OFFSET, value: VALUE, pc: PC, insns: INSNS } = ACCESS_EXIT.at;
-const LANES = ACCESS_EXIT.lanes;
+/** Where two rows in one lie in the log. */
+const ACCESS_EXIT = layoutOf("access_exit");
 
 /** Templates of a register: by what is known of the page, direction, mode and size. */
 const KNOWN_SHIFT = 5;
@@ -126,9 +118,10 @@ export class ExitUnit {
   /** Exits by reason code since reset, traced or not. */
   readonly counts: number[] = new Array(Object.keys(REASON).length + 1).fill(0);
   #o: ExitUnitOptions;
-  #lastIcount: number[];
   #accessed: ReadonlyMap<DeviceInstance, Accessed>;
   #unassigned: Accessed;
+  /** Null without a trace. */
+  #writeAccess: WriteAccess | null;
   #seenPages = new Set<number>();
   #mmio: readonly (readonly Priced[])[];
   #stage2: Readonly<Record<AccessKind, Priced>>;
@@ -143,7 +136,8 @@ export class ExitUnit {
     const { profile } = o;
     this.#accessed = new Map(Array.from(o.codes, ([dev, codes]) => [dev, new Accessed(codes)]));
     this.#unassigned = new Accessed({ device: o.unassigned, registers: [] });
-    this.#lastIcount = o.harts.map(() => 0);
+    const { log } = o.trace;
+    this.#writeAccess = log === null ? null : accessWriter(o.cpu.memory, log.memory);
     this.#accessRows = o.trace.log?.rows(ACCESS_EXIT) ?? 0;
     const mmio = (write: boolean) =>
       [false, true].map((known) => this.#price("mmio", profile.mmio(write, known)));
@@ -220,7 +214,7 @@ export class ExitUnit {
       const how = known << KNOWN_SHIFT | (write ? 1 << WRITE_SHIFT : 0);
       this.#log(trace.log, h, accessed, register, how, priced, seq, offset | 0, lo | 0, hi | 0);
     }
-    this.#ended(vcpu, h, priced, icount);
+    this.#ended(h, priced, icount);
     if (write) h.completeStore();
     else h.completeLoad(lo, hi);
   }
@@ -258,18 +252,8 @@ export class ExitUnit {
       kind = this.#template(log, accessed.codes, register, form, priced);
       accessed.kinds[index] = kind;
     }
-    const at = log.open(kind, LANES, this.#accessRows, seq);
-    const into = log.lanes;
-    into[at + GPA] = words[WORD.accessGpa];
-    into[at + GPA + 1] = words[WORD.accessGpa + 1];
-    into[at + OFFSET] = offset;
-    into[at + VALUE] = lo;
-    into[at + VALUE + 1] = hi;
-    into[at + PC] = words[WORD.pc];
-    into[at + PC + 1] = words[WORD.pc + 1];
-    const insns = log.clock[1] - this.#lastIcount[log.clock[2]];
-    into[at + INSNS] = insns;
-    into[at + INSNS + 1] = insns * HIGH;
+    const address = log.address(log.reserve(ACCESS_LANES, this.#accessRows));
+    this.#writeAccess!(h.at, address, kind, h.id, offset, lo, hi, seq);
   }
 
   #template(
@@ -295,9 +279,9 @@ export class ExitUnit {
     return log.template("access_exit", constants);
   }
 
-  #ended(vcpu: number, h: Hart, priced: Priced, icount: number): void {
+  #ended(h: Hart, priced: Priced, icount: number): void {
     this.counts[priced.reason]++;
-    this.#lastIcount[vcpu] = icount;
+    h.exited(icount);
     this.#o.trace.exitSeq = -1;
     if (priced.costNs > 0) h.addNs(priced.costNs);
   }
@@ -308,7 +292,7 @@ export class ExitUnit {
     const h = harts[vcpu];
     const { gpa, kind } = h.stage2Fault;
     this.setClock(h.clockNs, h.icount, vcpu);
-    this.#row(vcpu, h, this.#stage2[kind], trace.take(), {
+    this.#row(h, this.#stage2[kind], trace.take(), {
       ...NO_DETAIL,
       gpa,
       write: kind === "store",
@@ -327,7 +311,7 @@ export class ExitUnit {
     if (!this.#o.profile.virtualized) return;
     const h = this.#o.harts[vcpu];
     this.setClock(h.clockNs, h.icount, vcpu);
-    this.#row(vcpu, h, this.#wfi, this.#o.trace.take(), NO_DETAIL);
+    this.#row(h, this.#wfi, this.#o.trace.take(), NO_DETAIL);
   }
 
   /** An SBI call: `serve` runs inside the exit. */
@@ -340,7 +324,7 @@ export class ExitUnit {
     // The row shows where the call was made, not where a restarted hart went.
     const at = { pcLo: h.pcLo, pcHi: h.pcHi, priv: h.priv };
     serve();
-    this.#row(vcpu, h, this.#hypercall[handler], seq, { ...NO_DETAIL, lo: extension }, at);
+    this.#row(h, this.#hypercall[handler], seq, { ...NO_DETAIL, lo: extension }, at);
   }
 
   /**
@@ -354,13 +338,12 @@ export class ExitUnit {
     const outer = trace.exitSeq;
     const [timeNs, icount, before] = trace.clock;
     this.setClock(h.clockNs, h.icount, vcpu);
-    this.#row(vcpu, h, this.#interrupt[kind], trace.take(), NO_DETAIL);
+    this.#row(h, this.#interrupt[kind], trace.take(), NO_DETAIL);
     trace.exitSeq = outer;
     this.setClock(timeNs, icount, before);
   }
 
   #row(
-    vcpu: number,
     h: Hart,
     priced: Priced,
     seq: number,
@@ -384,9 +367,9 @@ export class ExitUnit {
       value_hi: d.hi,
       device: d.device,
       register: d.register,
-      insns: icount - this.#lastIcount[vcpu],
+      insns: h.insnsSinceExit(icount),
       cost_ns: priced.costNs,
     });
-    this.#ended(vcpu, h, priced, icount);
+    this.#ended(h, priced, icount);
   }
 }
