@@ -48,6 +48,8 @@ export class LogWriter {
   /** Rows since the last commit, those of tables that are not kept left out. */
   pending = 0;
   #at = 0;
+  /** Address of the piece in `memory`. */
+  #base: number;
   #templates = 0;
   readonly #sink: LogSink;
   readonly #kept: ReadonlySet<TableName>;
@@ -64,6 +66,7 @@ export class LogWriter {
     this.clock = context.clock;
     this.memory = sink.memory;
     this.lanes = sink.open(kept);
+    this.#base = this.lanes.byteOffset;
   }
 
   /** Bytes written to tables at the last `drain`, or later. */
@@ -107,7 +110,7 @@ export class LogWriter {
   /** The piece is full: the record begins the next. */
   #turn(lanes: number): number {
     if (lanes > CHUNK_LANES) throw new Error(`a row of ${lanes} lanes, at most ${CHUNK_LANES}`);
-    this.lanes = this.#sink.next(this.#at, true);
+    this.#handOver(true);
     return 0;
   }
 
@@ -119,7 +122,7 @@ export class LogWriter {
 
   /** Of the lane `at` in `memory`. */
   address(at: number): number {
-    return this.lanes.byteOffset + at * 4;
+    return this.#base + at * 4;
   }
 
   #room(lanes: number): number {
@@ -219,8 +222,9 @@ export class LogWriter {
     this.#sink.drain();
   }
 
-  #handOver(): void {
-    this.lanes = this.#sink.next(this.#at);
+  #handOver(later = false): void {
+    this.lanes = this.#sink.next(this.#at, later);
+    this.#base = this.lanes.byteOffset;
     this.#at = 0;
   }
 }

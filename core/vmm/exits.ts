@@ -210,9 +210,14 @@ export class ExitUnit {
       register = instance.reg;
     }
     const priced = this.#mmio[write ? 1 : 0][known];
-    if (trace.log !== null) {
+    const { log } = trace;
+    if (log !== null) {
       const how = known << KNOWN_SHIFT | (write ? 1 << WRITE_SHIFT : 0);
-      this.#log(trace.log, h, accessed, register, how, priced, seq, offset | 0, lo | 0, hi | 0);
+      const form = how | words[WORD.priv] << MODE_SHIFT | 31 - Math.clz32(size);
+      let kind = accessed.kinds[(register + 1) * PER_REGISTER + form];
+      if (kind < 0) kind = this.#template(log, accessed, register, form, priced);
+      const at = log.address(log.reserve(ACCESS_LANES, this.#accessRows));
+      this.#writeAccess!(h.at, at, kind, vcpu, offset | 0, lo | 0, hi | 0, seq);
     }
     this.#ended(h, priced, icount);
     if (write) h.completeStore();
@@ -227,38 +232,10 @@ export class ExitUnit {
     return 0;
   }
 
-  /**
-   * Apart from `access`, for the compiler inlines only so much into one function. What it is handed fits
-   * the machine's small integers: other numbers would be handed over in memory of their own.
-   */
-  #log(
-    log: LogWriter,
-    h: Hart,
-    accessed: Accessed,
-    register: number,
-    how: number,
-    priced: Priced,
-    seq: number,
-    offset: number,
-    lo: number,
-    hi: number,
-  ): void {
-    const { words } = h;
-    const size = words[WORD.accessMeta] & ACCESS_BYTES;
-    const form = how | words[WORD.priv] << MODE_SHIFT | 31 - Math.clz32(size);
-    const index = (register + 1) * PER_REGISTER + form;
-    let kind = accessed.kinds[index];
-    if (kind < 0) {
-      kind = this.#template(log, accessed.codes, register, form, priced);
-      accessed.kinds[index] = kind;
-    }
-    const address = log.address(log.reserve(ACCESS_LANES, this.#accessRows));
-    this.#writeAccess!(h.at, address, kind, h.id, offset, lo, hi, seq);
-  }
-
+  /** A kind for such accesses, which the log is told of. */
   #template(
     log: LogWriter,
-    codes: DeviceCodes,
+    { codes, kinds }: Accessed,
     register: number,
     form: number,
     priced: Priced,
@@ -276,7 +253,9 @@ export class ExitUnit {
       cost_ns: priced.costNs,
       space: SPACE_MMIO,
     };
-    return log.template("access_exit", constants);
+    const kind = log.template("access_exit", constants);
+    kinds[(register + 1) * PER_REGISTER + form] = kind;
+    return kind;
   }
 
   #ended(h: Hart, priced: Priced, icount: number): void {
