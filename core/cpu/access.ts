@@ -14,7 +14,7 @@ import {
   type RoutineSet,
   setSlot,
 } from "./emit.ts";
-import { tlbEntry } from "./handler.ts";
+import { META_STORE, tlbEntry } from "./handler.ts";
 import {
   BANK,
   CODE_PAGE,
@@ -192,7 +192,9 @@ export class AccessPaths {
     }, () => {
       const pa = this.#translate(f, Access.Store, va, bytes, bail);
       f.if(i32.eqz(inRam(this.#layout, pa)), () => {
-        f.emit(setSlot("accessValue", value));
+        const unused = i64.sub(i64.const(64), i64.extendU(i32.shl(bytes, i32.const(3))));
+        const used = i64.shrU(i64.const(-1), unused);
+        f.emit(setSlot("accessValue", i64.and(value, used)));
         this.#leaveRam(f, pa, bytes, meta, CAUSE.StoreMisaligned, Stop.Store);
         bail();
       });
@@ -258,7 +260,8 @@ export class AccessPaths {
     });
     f.emit(setSlot("accessGpa", pa));
     f.emit(setSlot("accessVa", va));
-    f.emit(setSlot("accessMeta", i64.extendU(meta)));
+    const store = i32.const(stop === Stop.Store ? META_STORE : 0);
+    f.emit(setSlot("accessMeta", i64.extendU(i32.or(meta, store))));
     f.emit(setSlot("status", i64.const(STATUS_STOP + stop)));
   }
 

@@ -16,8 +16,8 @@ import { Stop } from "./state.ts";
 export { disassemble } from "./disassemble.ts";
 export { described, extensionsOf } from "./extensions.ts";
 export { csrName } from "./csr.ts";
-export { Hart, type Privilege } from "./hart.ts";
-export { Stop } from "./state.ts";
+export { ACCESS_BYTES, Hart, type Privilege, WORD } from "./hart.ts";
+export { SLOT, Stop } from "./state.ts";
 
 /** What harts have unless they are asked for something else. */
 export const ISA = "rv64imafdc_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
@@ -69,6 +69,8 @@ function validate(o: CpuOptions): void {
 }
 
 export class RiscvCpu {
+  /** Everything lies in it: harts where `Hart.at` says. */
+  readonly memory: WebAssembly.Memory;
   /** Guest RAM; tell `wroteRam` of writes. */
   readonly ram: Uint8Array<ArrayBuffer>;
   readonly ramView: DataView<ArrayBuffer>;
@@ -91,6 +93,7 @@ export class RiscvCpu {
     const exports: unknown = new WebAssembly.Instance(module, { env: imports }).exports;
     this.#wasm = exports as InterpreterExports;
     this.#layout = l;
+    this.memory = memory;
     this.ram = new Uint8Array(buffer, l.ram, l.ramBytes);
     this.ramView = new DataView(buffer, l.ram, l.ramBytes);
     this.stage2 = new Uint8Array(buffer, l.stage2, l.ramBytes / PAGE);
@@ -111,7 +114,6 @@ export class RiscvCpu {
     for (let left = counts; left > 0;) {
       const slice = Math.min(left, SLICE, h.countsToDeadline());
       const stop: Stop = this.#wasm.run(h.at, slice);
-      if (stop === Stop.Load || stop === Stop.Store) h.describeAccess(stop === Stop.Store);
       if (stop !== Stop.Budget) return stop;
       left -= slice;
     }

@@ -6,7 +6,6 @@ import type { DeviceTrace, IrqRow, Port, RequestRow } from "../mmio/device.ts";
 import type { Drive } from "../mmio/medium.ts";
 import type { GuestMemory } from "../mmio/memory.ts";
 import { Wire } from "../mmio/wire.ts";
-import { layoutOf } from "../trace/log.ts";
 import { type Code, CODES } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { EventQueue } from "./events.ts";
@@ -22,9 +21,6 @@ const IRQ = codesOf("irq_event");
 const PATH = codesOf("irq_path");
 const KIND = codesOf("request_kind");
 const STATUS = codesOf("request_status");
-
-const REQUEST = layoutOf("request");
-const AT = REQUEST.at;
 
 /** What ports need of the machine that they all share. */
 export interface PortHost {
@@ -57,12 +53,12 @@ export interface PortOf {
 
 export function makePort(host: PortHost, d: PortOf): Port {
   const { trace } = host;
-  const wires = d.irqs.map((source) =>
-    new Wire(
-      (event) => trace.irq({ event: IRQ[event], device: d.code, line: source, path: PATH.wire }),
-      (level) => host.line(source, level),
-    )
-  );
+  const wires = d.irqs.map((line) => {
+    const row = (event: "raise" | "lower" | "coalesce") =>
+      trace.alike("irq", { event: IRQ[event], device: d.code, line, path: PATH.wire });
+    const rows = { raise: row("raise"), lower: row("lower"), coalesce: row("coalesce") };
+    return new Wire((event) => rows[event](), (level) => host.line(line, level));
+  });
   // Whoever is handed bytes is done with them on return.
   const one = new Uint8Array(1);
   const wire = (line: number) => {
@@ -87,8 +83,25 @@ export function makePort(host: PortHost, d: PortOf): Port {
   };
 }
 
+const EVENTS = CODES.irq_event.length;
+const PATHS = CODES.irq_path.length;
+
+/** Writes `irq` rows, of which there are few different ones. */
+function irqRows(trace: Trace, deviceOf: (row: IrqRow) => number | null): (row: IrqRow) => number {
+  const rows: (() => number)[] = [];
+  return (row) => {
+    const { line } = row;
+    const event = IRQ[row.event];
+    const path = PATH[row.path];
+    const index = (line * EVENTS + event) * PATHS + path;
+    const write = rows[index] ??= trace.alike("irq", { event, device: deviceOf(row), line, path });
+    return write();
+  };
+}
+
 function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
   const { trace } = host;
+  const { clock } = trace;
   const device = d.code;
   const request = (row: RequestRow) =>
     void trace.request({
@@ -103,26 +116,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
       kick_exit_seq: row.kick_exit_seq,
       irq_seq: row.irq_seq,
     });
-  const { log, clock } = trace;
-  const rows = log?.rows(REQUEST) ?? 0;
-  /** One for every byte that goes through a UART. */
-  const served = (kind: number, bytes: number) => {
-    const id = host.nextRequestId();
-    const seq = trace.take();
-    if (log === null) return;
-    const at = log.open(REQUEST, seq, rows);
-    const words = log.words;
-    words[at + AT.id] = id;
-    words[at + AT.device] = device;
-    words[at + AT.kind] = kind;
-    words[at + AT.bytes] = bytes;
-    words[at + AT.submit_ns] = clock[0];
-    words[at + AT.submit_icount] = clock[1];
-    words[at + AT.complete_ns] = clock[0];
-    words[at + AT.status] = STATUS.ok;
-    words[at + AT.kick_exit_seq] = trace.exitSeq < 0 ? NaN : trace.exitSeq;
-    words[at + AT.irq_seq] = NaN;
-  };
+  const irq = irqRows(trace, (row) => d.controller ? host.deviceOfLine(row.line) : device);
   const exitSeq = () => trace.exitSeq < 0 ? null : trace.exitSeq;
   return {
     vring: (row) =>
@@ -147,17 +141,16 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         framing: row.framing ?? false,
         request: row.request ?? null,
       }),
-    irq: (row: IrqRow) =>
-      trace.irq({
-        event: IRQ[row.event],
-        device: d.controller ? host.deviceOfLine(row.line) : device,
-        line: row.line,
-        path: PATH[row.path],
-      }),
+    irq,
     request,
     mark: (row) => void trace.mark(row),
     nextRequestId: () => host.nextRequestId(),
-    served: (kind, bytes) => served(KIND[kind], bytes),
+    served: (kind, bytes) =>
+      request({
+        ...{ id: host.nextRequestId(), kind, bytes, status: "ok" },
+        ...{ submit_ns: clock[0], submit_icount: clock[1], complete_ns: clock[0] },
+        ...{ kick_exit_seq: exitSeq(), irq_seq: null },
+      }),
     get icount() {
       return host.icount();
     },

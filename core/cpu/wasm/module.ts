@@ -9,6 +9,8 @@ import { type Code, uleb, type ValueType } from "./code.ts";
 
 const TYPE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 const VOID = 0x40;
+/** Of a memory with 32-bit addresses. */
+const MAX_PAGES = 65536;
 
 /** Index of a local variable. */
 export type Local = number;
@@ -154,8 +156,14 @@ export class Module {
   readonly #funcs: Func[] = [];
   readonly #exports: { name: string; index: number }[] = [];
 
-  /** `memory` is imported as `env.memory`, functions as `env.NAME`. */
-  constructor(readonly memoryPages: number) {}
+  /**
+   * `memory` is imported as `env.memory`, of so many pages or at least so many; functions as `env.NAME`,
+   * and as `env.SHARED` a second memory, which threads share.
+   */
+  constructor(
+    readonly memoryPages: number | { readonly min: number },
+    readonly shared: string | null = null,
+  ) {}
 
   #type(params: readonly ValueType[], results: readonly ValueType[]): number {
     const key = `${params}>${results}`;
@@ -194,7 +202,10 @@ export class Module {
     section(
       2,
       vector([
-        [...text("env"), ...text("memory"), 2, 1, ...this.#memoryLimits()],
+        [...text("env"), ...text("memory"), 2, ...this.#memoryLimits()],
+        ...(this.shared === null ? [] : [
+          [...text("env"), ...text(this.shared), 2, 3, ...uleb(1), ...uleb(MAX_PAGES)],
+        ]),
         ...this.#imports.map((i) => [...text("env"), ...text(i.name), 0, ...uleb(i.type)]),
       ]),
     );
@@ -205,7 +216,10 @@ export class Module {
     return new Uint8Array(out);
   }
   #memoryLimits(): number[] {
-    return [...uleb(this.memoryPages), ...uleb(this.memoryPages)];
+    const pages = this.memoryPages;
+    return typeof pages === "number"
+      ? [1, ...uleb(pages), ...uleb(pages)]
+      : [0, ...uleb(pages.min)];
   }
   #hints(vector: (items: number[][]) => number[]): number[] {
     const hinted = this.#funcs.filter((f) => f.hints.length > 0);
