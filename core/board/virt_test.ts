@@ -89,7 +89,7 @@ Deno.test("a slot that is taken, not there, or one too many is refused", () => {
   const refused: [DriveSpec[], Partial<MachineSpec>, RegExp][] = [
     [[disk("a", { slot: 8 })], {}, /no virtio-mmio slot 8/],
     [[disk("a", { slot: 3 }), disk("b", { slot: 3 })], {}, /slot 3 is taken by virtio-blk0/],
-    [[disk("a", { slot: 0 })], { serial: "virtio" }, /slot 0 is taken by virtio-console0/],
+    [[disk("a", { slot: 7 })], { serial: "virtio" }, /slot 7 is taken by virtio-console0/],
     [[...eight, disk("more")], {}, /no virtio-mmio slot is free/],
   ];
   for (const [drives, o, message] of refused) {
