@@ -58,6 +58,8 @@ export class Region {
   readonly #codes: readonly number[];
   readonly #rawCodes: Int16Array;
   readonly #settled: () => void;
+  /** Names in its raw space. */
+  readonly names: readonly RawName[];
 
   constructor(
     device: string,
@@ -71,7 +73,7 @@ export class Region {
     this.#map = new RegisterMap(device, regs, sizeBytes);
     this.#codes = regs.map((r) => names.code(r.name, r));
     this.#raw = space.raw ?? null;
-    const raw = space.raw?.names ?? [];
+    const raw = this.names = space.raw?.names ?? [];
     this.#rawCodes = new Int16Array(Math.max(0, ...raw.map((n) => n.at + n.size))).fill(-1);
     for (const n of raw) this.#rawCodes.fill(names.code(n.name, raw), n.at, n.at + n.size);
     this.#settled = settled;
