@@ -16,7 +16,7 @@ import type { DeviceType, PropValue } from "./device.ts";
 import { goldfishRtc } from "./goldfish_rtc.ts";
 import { plic } from "./plic.ts";
 import { TestMachine } from "./test_machine.ts";
-import { type Access, askQemu } from "./test_qemu.ts";
+import { type Access, askQemu } from "../../tests/qtest.ts";
 import { Random, seeds } from "./test_random.ts";
 import { uart16550 } from "./uart16550.ts";
 

@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import { qemu } from "../../../tests/needs.ts";
 import { edu } from "../edu.ts";
-import { type Access, askQemu } from "../test_qemu.ts";
+import { type Access, askQemu } from "../../../tests/qtest.ts";
 import { Random, seeds } from "../test_random.ts";
 import { ECAM, MEM32, MEM64, PORTS, TestBus } from "./test_bus.ts";
 

@@ -171,9 +171,10 @@ Deno.test(NAME, () => {
       step(i);
       const slot = 1 + rng.below(3);
       const bar = rng.pick(BAR_NAMES);
-      if (rng.chance(0.3)) t.setConfig(slot, "COMMAND", rng.below(8));
+      const dice = rng.below(10);
+      if (dice < 3) t.setConfig(slot, "COMMAND", rng.below(8));
       else if (bar === "BAR3") t.setConfig(slot, bar, rng.pick([0, 4, 4, 7, ONES]));
-      else if (rng.chance(0.3)) t.setConfig(slot, bar, rng.pick([0, ONES, rng.below(256) * 16]));
+      else if (dice < 5) t.setConfig(slot, bar, rng.pick([0, ONES, rng.below(256) * 16]));
       else t.setConfig(slot, bar, near() >>> 0);
       if (rng.chance(0.1)) {
         const m = t.machines[slot - 1];
