@@ -28,6 +28,15 @@ const recordOptions = object({
     description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
       bench, flops, trap, mmode, pci, edu). Raw bytes are placed with --load.`,
   })),
+  guest: optional(option("--guest", choice(["linux"], { metavar: "NAME" }), {
+    description:
+      say`Guest that is fetched and kept in the cache, instead of --kernel. linux: Debian's
+      kernel for riscv64, which writes and reads a disk, checks the data and powers off.`,
+  })),
+  guestDir: optional(option("--guest-dir", values.file("DIR"), {
+    description: say`Folder with the guest's files, where apt cannot fetch them: kernel, static
+      busybox, modules.`,
+  })),
   load: multiple(option("--load", values.load, {
     description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,
   })),
@@ -64,6 +73,12 @@ const recordOptions = object({
   device: multiple(option("--device", values.device, {
     description: say`Plug in a device: a type, or a file that declares one, then
       ,addr=0x…,irq=N,PROPERTY=VALUE, or ,slot=N for one of PCI. Repeatable.`,
+  })),
+  drive: multiple(option("--drive", values.drive, {
+    description:
+      say`Attach a disk: a raw image, which is never changed, or size=64M for a blank one; then
+      ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
+      PROPERTY=VALUE. Repeatable.`,
   })),
   hypervisor: optional(
     option("--hypervisor", choice(["kvm-riscv", "kvm-x86", "none"], { metavar: "PROFILE" }), {

@@ -2,7 +2,9 @@
  * Every device type. A device in this list is held to every law of laws_test.ts.
  * @module
  */
+import { virtioBlk } from "../virtio/blk.ts";
 import { virtioConsole } from "../virtio/console.ts";
+import { virtioRng } from "../virtio/rng.ts";
 import { virtioMmioEmpty } from "../virtio/transport_mmio.ts";
 import { aclint } from "./aclint.ts";
 import type { DeviceType } from "./device.ts";
@@ -25,8 +27,10 @@ const ALL: readonly DeviceType[] = [
   plic,
   sifiveUart,
   uart16550,
+  virtioBlk,
   virtioConsole,
   virtioMmioEmpty,
+  virtioRng,
 ];
 
 export const DEVICES: Readonly<Record<string, DeviceType>> = Object.fromEntries(

@@ -6,6 +6,7 @@ import {
   DEFAULT_SPEC,
   type DeviceSpec,
   type FileRef,
+  type GuestRef,
   type MachineSpec,
   type SerialKind,
 } from "../../core/board/spec.ts";
@@ -13,14 +14,17 @@ import { extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
 import { readInput } from "../files.ts";
+import { drivesOf } from "./drive.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
-import type { DeviceArgument, LoadArgument, SerialArgument } from "./values.ts";
+import type { DeviceArgument, DriveArgument, LoadArgument, SerialArgument } from "./values.ts";
 
 /** What `record` was asked for, as parsed. */
 export interface RecordArguments {
   readonly output?: string;
   readonly kernel?: string;
+  readonly guest?: "linux";
+  readonly guestDir?: string;
   readonly load: readonly LoadArgument[];
   readonly bios: string;
   readonly append?: string;
@@ -31,6 +35,7 @@ export interface RecordArguments {
   readonly isa?: string;
   readonly serial?: SerialArgument;
   readonly device: readonly DeviceArgument[];
+  readonly drive: readonly DriveArgument[];
   readonly hypervisor?: MachineSpec["hypervisor"];
   readonly stage2Page: MachineSpec["stage2Page"];
   readonly costs?: string;
@@ -125,7 +130,7 @@ function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
 /** Reads what `a` names and describes the machine; `serial` and `append` fill in what it left out. */
 export function machineFor(
   a: RecordArguments,
-  fallback: { serial?: SerialKind; append?: string } = {},
+  fallback: { serial?: SerialKind; append?: string; guest?: GuestRef } = {},
 ): Recipe {
   checkCosts(a);
   const files = new Files();
@@ -141,11 +146,13 @@ export function machineFor(
     kernel: files.optional(kernelOf(a), "--kernel"),
     loads: a.load.map((l) => ({ file: files.ref(l.path, "--load"), addr: l.addr })),
     initrd: files.optional(a.initrd, "--initrd"),
+    guest: fallback.guest ?? null,
     append: a.append ?? fallback.append ?? DEFAULT_SPEC.append,
     hypervisor: a.hypervisor ?? (a.bios === "builtin" ? DEFAULT_SPEC.hypervisor : "none"),
     stage2Page: a.stage2Page,
     costs: a.costs ?? null,
     devices: a.device.map((d) => deviceOf(files, d)),
+    drives: drivesOf(a.drive),
     rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
   };
   return { spec, files: files.bytes };
