@@ -41,6 +41,8 @@ export interface LinuxMachine {
   readonly append?: string;
   readonly legacy?: boolean;
   readonly costs?: string;
+  /** PCI devices by type, one in each slot that follows. */
+  readonly pci?: readonly string[];
 }
 
 export const DISK_BYTES = 16 * 2 ** 20;
@@ -54,7 +56,7 @@ export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
     harts: m.harts,
     serial: { kind: m.serial, props: {} },
     append: m.append,
-    device: [],
+    device: (m.pci ?? []).map((use) => ({ use, addr: null, irq: null, slot: null, props: {} })),
     drive: [{
       path: null,
       options: { size: String(DISK_BYTES), legacy: m.legacy ? "on" : "off" },
