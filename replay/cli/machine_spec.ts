@@ -119,7 +119,8 @@ export const usesBundledGuest = (a: RecordArguments) =>
 
 function kernelOf(a: RecordArguments): string | undefined {
   if (!usesBundledGuest(a)) return a.kernel;
-  return a.bios === "none" ? "bundled:mmode" : "bundled:serial";
+  if (a.bios === "none") return "bundled:mmode";
+  return a.drive.length > 0 ? "bundled:block" : "bundled:serial";
 }
 
 function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
@@ -146,7 +147,7 @@ export function machineFor(
     kernel: files.optional(kernelOf(a), "--kernel"),
     loads: a.load.map((l) => ({ file: files.ref(l.path, "--load"), addr: l.addr })),
     initrd: files.optional(a.initrd, "--initrd"),
-    guest: fallback.guest ?? null,
+    ...(fallback.guest && { guest: fallback.guest }),
     append: a.append ?? fallback.append ?? DEFAULT_SPEC.append,
     hypervisor: a.hypervisor ?? (a.bios === "builtin" ? DEFAULT_SPEC.hypervisor : "none"),
     stage2Page: a.stage2Page,

@@ -40,11 +40,13 @@ export interface LinuxMachine {
   readonly serial: SerialKind;
   readonly append?: string;
   readonly legacy?: boolean;
+  readonly readOnly?: boolean;
   readonly costs?: string;
   /** PCI devices by type, one in each slot that follows. */
   readonly pci?: readonly string[];
 }
 
+const flag = (on = false) => on ? "on" : "off";
 export const DISK_BYTES = 16 * 2 ** 20;
 
 export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
@@ -59,7 +61,7 @@ export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
     device: (m.pci ?? []).map((use) => ({ use, addr: null, irq: null, slot: null, props: {} })),
     drive: [{
       path: null,
-      options: { size: String(DISK_BYTES), legacy: m.legacy ? "on" : "off" },
+      options: { size: String(DISK_BYTES), legacy: flag(m.legacy), readonly: flag(m.readOnly) },
     }],
     stage2Page: "4k",
     costs: m.costs,
