@@ -36,7 +36,7 @@ const recordOptions = object({
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
     description: say`Guest to run: an ELF, a Linux Image, or raw bytes, which start 2 MiB into RAM
       (with --bios none: at its start); bundled:NAME for one of ours (serial, block, bench,
-      flops, trap, mmode, panic, legacy_blk).`,
+      flops, pci, edu, trap, mmode, panic, legacy_blk).`,
   })),
   guest: optional(option("--guest", choice(["linux"], { metavar: "NAME" }), {
     description:
@@ -90,7 +90,7 @@ const recordOptions = object({
   })),
   device: multiple(option("--device", values.device, {
     description: say`Plug in a device: a type, or a file that declares one, then
-      ,addr=0x…,irq=N,PROPERTY=VALUE. Repeatable.`,
+      ,addr=0x…,irq=N,PROPERTY=VALUE, or ,slot=N for one of PCI. Repeatable.`,
   })),
   drive: multiple(option("--drive", values.drive, {
     description: say`Attach a disk: a raw image, which is never changed, or size=64M for a blank
