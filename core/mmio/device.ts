@@ -42,6 +42,11 @@ export interface Behaviour {
     read(at: number, size: number): number;
     write(at: number, size: number, v: number): void;
   };
+  /**
+   * Byte lanes: an access of 2 or 4 bytes that no register answers as a whole means its halves, the
+   * lower one first. The trace names it after the register of its first byte.
+   */
+  readonly lanes?: boolean;
   /** Channels for data from outside. What does not fit is dropped: `canInput` is asked first. */
   readonly input?: Readonly<Record<string, (data: Uint8Array) => void>>;
   /** Bytes that fit now, per channel; a channel without one takes any number. */
@@ -199,19 +204,34 @@ export class DeviceInstance {
 
   /** Lower 32 bits of the value, `hi` holds the rest. Nothing declared there: 0. */
   read(at: number, size: number): number {
-    const b = this.#map.find(at, size, false);
-    let value: number;
-    this.hi = 0;
-    if (b === null) {
-      this.reg = -1;
-      value = this.#behaviour.raw ? mask(this.#behaviour.raw.read(at, size), size) : 0;
-    } else {
-      this.reg = b.code;
-      value = this.#value(b, at, size);
-      if (b.onRead !== null) b.onRead(b.i);
-    }
+    const value = this.#read(at, size);
     this.#settled();
     return value;
+  }
+
+  #read(at: number, size: number): number {
+    const b = this.#map.find(at, size, false);
+    this.hi = 0;
+    if (b === null && this.#halves(size)) {
+      const half = size >> 1;
+      const low = this.#read(at, half);
+      const first = this.reg;
+      const high = this.#read(at + half, half);
+      this.reg = first;
+      return (low | high << half * 8) >>> 0;
+    }
+    if (b === null) {
+      this.reg = -1;
+      return this.#behaviour.raw ? mask(this.#behaviour.raw.read(at, size), size) : 0;
+    }
+    this.reg = b.code;
+    const value = this.#value(b, at, size);
+    if (b.onRead !== null) b.onRead(b.i);
+    return value;
+  }
+
+  #halves(size: number): boolean {
+    return this.#behaviour.lanes === true && (size === 2 || size === 4);
   }
 
   #value(b: Binding, at: number, size: number): number {
@@ -231,25 +251,42 @@ export class DeviceInstance {
   }
 
   write(at: number, size: number, lo: number, hi = 0): void {
+    this.#write(at, size, lo, hi);
+    this.#settled();
+  }
+
+  #write(at: number, size: number, lo: number, hi: number): void {
     const b = this.#map.find(at, size, true);
     const v = mask(lo, size);
-    if (b === null) {
+    if (b === null && this.#halves(size)) {
+      const half = size >> 1;
+      this.#write(at, half, v, 0);
+      const first = this.reg;
+      this.#write(at + half, half, v >>> half * 8, 0);
+      this.reg = first;
+    } else if (b === null) {
       this.reg = -1;
       if (this.#behaviour.raw && size < 8) this.#behaviour.raw.write(at, size, v);
     } else {
       this.reg = b.code;
       if (b.set !== null) {
-        b.set(size === b.size ? v : merge(b.get!(b.i), v, (at - b.start) * 8, size), b.i);
+        const part = at - b.start;
+        b.set(size === b.size ? v : merge(b.get!(b.i), v, part * 8, size), b.i, part + size);
       } else if (b.setWide !== null) {
         b.setWide(wideValue(b, at, size, v, hi), b.i);
       }
     }
-    this.#settled();
   }
 
   /** What a read would return, without its effects; undefined where nothing is declared. */
   peek(at: number, size: number): bigint | undefined {
     const b = this.#map.find(at, size, false);
+    if (b === null && this.#halves(size)) {
+      const half = size >> 1;
+      const low = this.peek(at, half), high = this.peek(at + half, half);
+      if (low === undefined && high === undefined) return undefined;
+      return (low ?? 0n) | (high ?? 0n) << BigInt(half * 8);
+    }
     const hi = this.hi;
     this.hi = 0;
     const lo = b !== null
@@ -262,7 +299,8 @@ export class DeviceInstance {
 
   /** Code of the register that such an access would mean now, -1 for none. */
   regAt(at: number, size: number, write: boolean): number {
-    return this.#map.find(at, size, write)?.code ?? -1;
+    const b = this.#map.find(at, size, write);
+    return b !== null || !this.#halves(size) ? b?.code ?? -1 : this.regAt(at, size >> 1, write);
   }
 
   /** Power on, or a reset of the whole machine: its pending events are gone. */
