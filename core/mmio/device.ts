@@ -32,7 +32,16 @@ export type { Props, PropsOf, PropSpec, PropValue } from "./props.ts";
 export type { Reg, RegisterInfo } from "./registers.ts";
 export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
 export type { GuestMemory } from "./memory.ts";
-export type { DeviceTrace, DmaRow, IrqRow, MarkRow, Port, RequestRow, VringRow } from "./port.ts";
+export type {
+  DeviceTrace,
+  DmaRow,
+  IrqRow,
+  MarkRow,
+  Port,
+  RequestRow,
+  StepRow,
+  VringRow,
+} from "./port.ts";
 
 /** What a device does, given its state. */
 export interface Behaviour {

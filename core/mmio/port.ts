@@ -35,6 +35,18 @@ export interface DmaRow {
   request?: number | null;
 }
 
+/** A row of `step`. */
+export interface StepRow {
+  kind: CodeName<"step_kind">;
+  op: CodeName<"step_op">;
+  gpa: number;
+  word: number;
+  operand: number;
+  bytes: number;
+  own_memory: boolean;
+  request?: number | null;
+}
+
 /** A row of `irq`; for a controller, `device` is found from the line. */
 export interface IrqRow {
   event: CodeName<"irq_event">;
@@ -66,6 +78,7 @@ export interface MarkRow {
 export interface DeviceTrace {
   vring(row: VringRow): void;
   dma(row: DmaRow): void;
+  step(row: StepRow): void;
   /** seq of the row. */
   irq(row: IrqRow): number;
   request(row: RequestRow): void;

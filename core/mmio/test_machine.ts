@@ -79,6 +79,7 @@ export class TestMachine {
     return {
       vring: row("vring"),
       dma: row("dma"),
+      step: row("step"),
       request: row("request"),
       mark: row("mark"),
       irq: (r) => this.#row("irq", r),

@@ -19,6 +19,8 @@ function codesOf<K extends keyof typeof CODES>(kind: K): Readonly<Record<string,
 const VRING = codesOf("vring_event");
 const IRQ = codesOf("irq_event");
 const PATH = codesOf("irq_path");
+const STEP = codesOf("step_kind");
+const OP = codesOf("step_op");
 const KIND = codesOf("request_kind");
 const STATUS = codesOf("request_status");
 
@@ -137,6 +139,18 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         request: row.request ?? null,
       }),
     dma: (row) => void trace.dma({ ...row, device, request: row.request ?? null }),
+    step: (row) =>
+      void trace.step({
+        device,
+        kind: STEP[row.kind],
+        op: OP[row.op],
+        gpa: row.gpa,
+        word: row.word,
+        operand: row.operand,
+        bytes: row.bytes,
+        own_memory: row.own_memory,
+        request: row.request ?? null,
+      }),
     irq: (row: IrqRow) =>
       trace.irq({
         event: IRQ[row.event],
