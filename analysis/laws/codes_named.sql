@@ -29,6 +29,7 @@ WITH used AS (
   UNION ALL SELECT run, 'irq_path' AS kind, path AS code, min(seq) AS seq FROM raw.irq GROUP BY ALL
   UNION ALL SELECT run, 'device' AS kind, device AS code, min(seq) AS seq FROM raw.request GROUP BY ALL
   UNION ALL SELECT run, 'request_kind' AS kind, kind AS code, min(seq) AS seq FROM raw.request GROUP BY ALL
+  UNION ALL SELECT run, 'scsi_command' AS kind, command AS code, min(seq) AS seq FROM raw.request GROUP BY ALL
   UNION ALL SELECT run, 'request_status' AS kind, status AS code, min(seq) AS seq FROM raw.request GROUP BY ALL
   UNION ALL SELECT run, 'input_kind' AS kind, kind AS code, min(seq) AS seq FROM raw.input GROUP BY ALL
 )

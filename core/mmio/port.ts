@@ -63,6 +63,8 @@ export interface RequestRow {
   submit_icount: number;
   complete_ns: number;
   status: CodeName<"request_status">;
+  /** Null for what is no SCSI command. */
+  command?: CodeName<"scsi_command"> | null;
   kick_exit_seq: number | null;
   irq_seq: number | null;
 }

@@ -22,6 +22,7 @@ const PATH = codesOf("irq_path");
 const STEP = codesOf("step_kind");
 const OP = codesOf("step_op");
 const KIND = codesOf("request_kind");
+const COMMAND = codesOf("scsi_command");
 const STATUS = codesOf("request_status");
 
 const REQUEST = layoutOf("request");
@@ -98,6 +99,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
       submit_icount: row.submit_icount,
       complete_ns: row.complete_ns,
       status: STATUS[row.status],
+      command: row.command ? COMMAND[row.command] : null,
       kick_exit_seq: row.kick_exit_seq,
       irq_seq: row.irq_seq,
     });
@@ -118,6 +120,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
     words[at + AT.submit_icount] = clock[1];
     words[at + AT.complete_ns] = clock[0];
     words[at + AT.status] = STATUS.ok;
+    words[at + AT.command] = NaN;
     words[at + AT.kick_exit_seq] = trace.exitSeq < 0 ? NaN : trace.exitSeq;
     words[at + AT.irq_seq] = NaN;
   };
