@@ -63,7 +63,7 @@ const recordOptions = object({
   })),
   device: multiple(option("--device", values.device, {
     description: say`Plug in a device: a type, or a file that declares one, then
-      ,addr=0x…,irq=N,PROPERTY=VALUE. Repeatable.`,
+      ,addr=0x…,irq=N,PROPERTY=VALUE, or ,slot=N for one of PCI. Repeatable.`,
   })),
   hypervisor: optional(
     option("--hypervisor", choice(["kvm-riscv", "kvm-x86", "none"], { metavar: "PROFILE" }), {

@@ -6,6 +6,8 @@ import { RiscvCpu } from "../cpu/mod.ts";
 import { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance, DeviceType } from "../mmio/device.ts";
 import { RamMemory } from "../mmio/memory.ts";
+import { PciRoot } from "../mmio/pci/root.ts";
+import type { Wire } from "../mmio/wire.ts";
 import type { Code } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
 import { COSTS } from "../vmm/costs.ts";
@@ -117,18 +119,42 @@ function buildCpu(spec: MachineSpec): RiscvCpu {
 }
 
 /** What `plugDevices` adds to a port's host itself. */
-type Wiring = "line" | "deviceOfLine" | "nextRequestId";
+type Wiring = "join" | "line" | "deviceOfLine" | "nextRequestId";
 
-/** Creates every device with its port and wires, and puts it on the bus; position = device code. */
+/** Who drives which line of the controller; functions of a PCI bus share theirs. */
+class Lines {
+  readonly #of = new Map<number, { code: number; wire: Wire }[]>();
+
+  join(source: number, code: number, wire: Wire): void {
+    const joined = this.#of.get(source) ?? [];
+    joined.push({ code, wire });
+    this.#of.set(source, joined);
+  }
+
+  /** A shared line is up while anybody holds it up. */
+  level(source: number): boolean {
+    return this.#of.get(source)!.some(({ wire }) => wire.level);
+  }
+
+  /** Code of the one device that drives the line; null when none does, or several may. */
+  owner(source: number): number | null {
+    const joined = this.#of.get(source);
+    return joined?.length === 1 ? joined[0].code : null;
+  }
+}
+
+/** Creates every device with its port and wires, and puts it on its bus; position = device code. */
 function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
   const bus = new Bus();
   const devices = new Map<string, DeviceInstance>();
-  const lineOwner = new Map<number, number>();
+  const lines = new Lines();
+  let pci: PciRoot | null = null;
   let requests = 0;
   const portHost: PortHost = {
     ...host,
-    line: (source, level) => plic.line(source, level),
-    deviceOfLine: (source) => lineOwner.get(source) ?? null,
+    join: (source, code, wire) => lines.join(source, code, wire),
+    line: (source) => plic.line(source, lines.level(source)),
+    deviceOfLine: (source) => lines.owner(source),
     nextRequestId: () => ++requests,
   };
   placed.forEach((p, code) => {
@@ -136,8 +162,9 @@ function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
     const port = makePort(portHost, { name: p.name, code, irqs: p.irqs, controller });
     const dev = p.type.create(p.name, port, p.props);
     devices.set(p.name, dev);
-    bus.add(dev, p.addr);
-    for (const source of p.irqs) lineOwner.set(source, code);
+    if (p.bridge !== undefined) pci = new PciRoot(dev, bus, p.bridge.windows);
+    if (p.slot === undefined) bus.add(dev, p.addr);
+    else pci!.plug(p.slot, dev);
   });
   const plic = devices.get("plic")!;
   return { devices, bus };

@@ -24,6 +24,8 @@ export interface DeviceSpec {
   readonly addr: number | null;
   /** Interrupt source at the PLIC; null: the next free one. */
   readonly irq: number | null;
+  /** Slot on the PCI bus; null, or absent as in old manifests: the next free one. */
+  readonly slot?: number | null;
   readonly props: Readonly<Record<string, string>>;
 }
 

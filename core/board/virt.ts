@@ -6,7 +6,9 @@
  */
 import { DEVICES } from "../mmio/devices.ts";
 import type { DeviceType, PropValue } from "../mmio/device.ts";
-import type { MachineSpec, SerialKind } from "./spec.ts";
+import type { Bridge } from "../mmio/dt.ts";
+import { lineOfSlot, type PciWindow, SLOTS } from "../mmio/pci/root.ts";
+import type { DeviceSpec, MachineSpec, SerialKind } from "./spec.ts";
 
 export const RAM_BASE = 0x8000_0000;
 export const TIMEBASE_HZ = 10_000_000;
@@ -14,6 +16,19 @@ export const MAX_HARTS = 8;
 
 const VIRTIO = { base: 0x1000_1000, stride: 0x1000, slots: 8, irq: 1 } as const;
 const PLATFORM_BUS = { base: 0x0401_0000, stride: 0x1000, irq: 64 } as const;
+const PCI_LINES = [32, 33, 34, 35];
+/** A window shows the addresses of its kind on the PCI bus as they are; ports begin at 0. */
+const PCI_WINDOWS: readonly PciWindow[] = [
+  { kind: "config", addr: 0x3000_0000, pciAddr: 0, sizeBytes: 0x1000_0000 },
+  { kind: "io", addr: 0x0300_0000, pciAddr: 0, sizeBytes: 0x1_0000 },
+  { kind: "mem32", addr: 0x4000_0000, pciAddr: 0x4000_0000, sizeBytes: 0x4000_0000 },
+  {
+    kind: "mem64",
+    addr: 0x4_0000_0000,
+    pciAddr: 0x4_0000_0000,
+    sizeBytes: 0x4_0000_0000,
+  },
+];
 const MAX_ACCESS_BYTES = 8;
 /** Sources of the PLIC, as on QEMU's board. */
 export const PLIC_SOURCES = 95;
@@ -26,6 +41,10 @@ export interface Placed {
   readonly addr: number;
   readonly irqs: readonly number[];
   readonly props: Readonly<Record<string, PropValue>>;
+  /** Of a PCI function: its slot. */
+  readonly slot?: number;
+  /** Of the PCI host bridge: what lies behind it. */
+  readonly bridge?: Bridge;
 }
 
 /** A machine that cannot be built as asked: shown as one line. */
@@ -96,6 +115,7 @@ export function placeDevices(
     placed("finisher", "finisher", 0x0010_0000),
     placed("goldfish_rtc", "rtc", 0x0010_1000, [11], { start_ns: String(spec.rtcStartNs) }),
     placed("marker", "marker", 0x0400_0000),
+    pciHost(),
     ...serial(spec),
     ...virtioSlots(spec),
   ];
@@ -120,17 +140,95 @@ function checkAddr(use: string, addr: number, sizeBytes: number, memoryBytes: nu
   }
 }
 
-/** Devices of `--device`: where no place was asked for, the next free one of the platform bus. */
+/** The bridge is itself function 0 of slot 0, as on QEMU's board. */
+function pciHost(): Placed {
+  return {
+    ...placed("pci-host", "pcie", configAddr(0)),
+    slot: 0,
+    bridge: { windows: PCI_WINDOWS, lines: PCI_LINES },
+  };
+}
+
+/** Where ECAM shows the configuration space of a slot's function 0. */
+const configAddr = (slot: number) => PCI_WINDOWS[0].addr + slot * 0x8000;
+
+/** Places and lines that are taken, and the next free ones. */
+class Places {
+  #addr: number = PLATFORM_BUS.base;
+  #irq: number = PLATFORM_BUS.irq;
+  readonly #lines: Set<number>;
+  readonly #names: Set<string>;
+  readonly #slots: Set<number>;
+
+  constructor(private readonly memoryBytes: number, fixed: readonly Placed[]) {
+    this.#lines = new Set([...fixed.flatMap((p) => p.irqs), ...PCI_LINES]);
+    this.#names = new Set(fixed.map((p) => p.name));
+    this.#slots = new Set(fixed.flatMap((p) => p.slot ?? []));
+  }
+
+  name(type: DeviceType): string {
+    let n = 0;
+    while (this.#names.has(`${type.name}${n}`)) n++;
+    const name = `${type.name}${n}`;
+    this.#names.add(name);
+    return name;
+  }
+
+  onPlatform(d: DeviceSpec, type: DeviceType): Placed {
+    if (d.slot != null) {
+      throw new BoardError(
+        `${d.use} is no PCI device, and has no slot`,
+        "use addr= or leave it out",
+      );
+    }
+    const addr = d.addr ?? this.#addr;
+    checkAddr(d.use, addr, type.size, this.memoryBytes);
+    const { stride } = PLATFORM_BUS;
+    this.#addr = Math.max(this.#addr, addr + Math.ceil(type.size / stride) * stride);
+    const irqs = Array.from({ length: type.irqs }, (_, i) => (d.irq ?? this.#irq) + i);
+    this.#irq = Math.max(this.#irq, ...irqs.map((i) => i + 1));
+    for (const source of irqs) {
+      if (source < 1 || source > PLIC_SOURCES || this.#lines.has(source)) {
+        throw new BoardError(
+          `${d.use}: interrupt source ${source} is taken or not one of 1 to ${PLIC_SOURCES}`,
+          "choose another irq=",
+        );
+      }
+      this.#lines.add(source);
+    }
+    return { type, name: this.name(type), addr, irqs, props: d.props };
+  }
+
+  onPci(d: DeviceSpec, type: DeviceType): Placed {
+    if (d.addr !== null || d.irq !== null) {
+      throw new BoardError(
+        `${d.use} is a PCI device: the guest gives it its addresses, its slot decides its line`,
+        "use slot= or leave it out",
+      );
+    }
+    let slot = d.slot ?? 0;
+    while (d.slot == null && this.#slots.has(slot)) slot++;
+    if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS || this.#slots.has(slot)) {
+      throw new BoardError(
+        `${d.use}: slot ${slot} of the PCI bus is taken or not one of 1 to ${SLOTS - 1}`,
+        "choose another slot=",
+      );
+    }
+    this.#slots.add(slot);
+    const irqs = type.irqs === 0 ? [] : [PCI_LINES[lineOfSlot(slot)]];
+    const addr = configAddr(slot);
+    return { type, name: this.name(type), addr, irqs, props: d.props, slot };
+  }
+}
+
+/** Devices of `--device`: where no place was asked for, the next free one of their bus. */
 function users(
   spec: MachineSpec,
   types: ReadonlyMap<string, DeviceType>,
   fixed: readonly Placed[],
 ): Placed[] {
-  let addr: number = PLATFORM_BUS.base;
-  let irq: number = PLATFORM_BUS.irq;
-  const taken = new Set(fixed.flatMap((p) => p.irqs));
-  const names = new Set(fixed.map((p) => p.name));
-  return spec.devices.map((d) => {
+  const places = new Places(spec.memoryBytes, fixed);
+  const found = spec.devices.map((d) => {
     const type = types.get(d.use) ?? DEVICES[d.use];
     if (type === undefined) {
       throw new BoardError(
@@ -138,24 +236,9 @@ function users(
         `use one of ${Object.keys(DEVICES).join(", ")}, or the path of a device file`,
       );
     }
-    const at = d.addr ?? addr;
-    checkAddr(d.use, at, type.size, spec.memoryBytes);
-    addr = Math.max(addr, at + Math.ceil(type.size / PLATFORM_BUS.stride) * PLATFORM_BUS.stride);
-    const irqs = Array.from({ length: type.irqs }, (_, i) => (d.irq ?? irq) + i);
-    irq = Math.max(irq, ...irqs.map((i) => i + 1));
-    for (const source of irqs) {
-      if (source < 1 || source > PLIC_SOURCES || taken.has(source)) {
-        throw new BoardError(
-          `${d.use}: interrupt source ${source} is taken or not one of 1 to ${PLIC_SOURCES}`,
-          "choose another irq=",
-        );
-      }
-      taken.add(source);
-    }
-    let n = 0;
-    while (names.has(`${type.name}${n}`)) n++;
-    const name = `${type.name}${n}`;
-    names.add(name);
-    return { type, name, addr: at, irqs, props: d.props };
+    return { d, type };
   });
+  return found.map(({ d, type }) =>
+    type.bus === "pci" ? places.onPci(d, type) : places.onPlatform(d, type)
+  );
 }

@@ -6,18 +6,22 @@ import { virtioConsole } from "../virtio/console.ts";
 import { virtioMmioEmpty } from "../virtio/transport_mmio.ts";
 import { aclint } from "./aclint.ts";
 import type { DeviceType } from "./device.ts";
+import { edu } from "./edu.ts";
 import { finisher } from "./finisher.ts";
 import { goldfishRtc } from "./goldfish_rtc.ts";
 import { marker } from "./marker.ts";
+import { pciHost } from "./pci/host.ts";
 import { plic } from "./plic.ts";
 import { sifiveUart } from "./sifive_uart.ts";
 import { uart16550 } from "./uart16550.ts";
 
 const ALL: readonly DeviceType[] = [
   aclint,
+  edu,
   finisher,
   goldfishRtc,
   marker,
+  pciHost,
   plic,
   sifiveUart,
   uart16550,

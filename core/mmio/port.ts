@@ -109,6 +109,15 @@ export interface Port {
    * pending. Returns the seq of that `irq` row. `settle` must then keep the line up.
    */
   signal(line?: number): number;
+  /** PCI functions only: does the driver take messages (MSI or MSI-X) instead of the line? */
+  messages(): boolean;
+  /**
+   * PCI functions only: sends message `vector`, or holds it back while it is masked. Returns the seq of
+   * its `irq` row, -1 when none was sent. In `signal` it is message 0 that takes the line's place.
+   */
+  message(vector: number): number;
+  /** PCI functions only: bus address of base address register `bar`, null while it decodes nothing. */
+  bar(bar: number): number | null;
   /** Virtual ns on the clock of the hart whose access is served, or of the event. */
   now(): number;
   /**

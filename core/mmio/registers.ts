@@ -193,7 +193,8 @@ export class RegisterMap {
           : other.writable && binding.writable
           ? "writes"
           : null;
-        if (both !== null && !(other.when && binding.when)) {
+        const toldBySize = other.start === binding.start && (other.sizes & binding.sizes) === 0;
+        if (both !== null && !toldBySize && !(other.when && binding.when)) {
           const name = (b: Binding) => this.registers[b.code].name;
           const pair = `registers ${name(other)} and ${name(binding)}`;
           throw new Error(

@@ -238,6 +238,7 @@ function lawsOfDeclaration(type: DeviceType, law: Law): void {
       phandle: 7,
       plic: 3,
       harts: 2,
+      bridge: { windows: [], lines: [32, 33, 34, 35] },
       cpuIntc: (hart: number) => 1 + hart,
     };
     const node = type.node(context);

@@ -97,6 +97,9 @@ export class TestMachine {
     return {
       irq: (level, line = 0) => this.wires[line].set(level),
       signal: (line = 0) => this.wires[line].signal(),
+      messages: () => false,
+      message: () => -1,
+      bar: () => null,
       now: () => this.nowNs,
       timer: (name, atNs, arg = 0) => {
         say("timer", name, atNs, arg);

@@ -106,6 +106,7 @@ export const CODES = {
     { name: "inject", spec: "the hart took the interrupt trap" },
     { name: "acknowledge", spec: "the driver claimed the interrupt at its controller" },
     { name: "complete", spec: "the driver completed the interrupt at its controller" },
+    { name: "message", spec: "the device sent a message instead of driving a line" },
   ],
   irq_path: [
     { name: "wire", spec: "a device's wire into the interrupt controller" },
@@ -113,6 +114,8 @@ export const CODES = {
     { name: "aclint", spec: "machine-level timer and software interrupts" },
     { name: "sstc", spec: "supervisor timer compare (Sstc)" },
     { name: "sbi", spec: "software interrupt through SBI" },
+    { name: "msi", spec: "PCI message signalled interrupt (MSI)" },
+    { name: "msix", spec: "PCI message signalled interrupt of the device's table (MSI-X)" },
   ],
   request_kind: [
     { name: "console_write", spec: "bytes from the guest to a serial device" },
@@ -125,6 +128,9 @@ export const CODES = {
     { name: "disk_get_id", spec: "the disk's serial number" },
     { name: "disk_unknown", spec: "a command that the disk does not know" },
     { name: "scsi_control", spec: "a SCSI command that neither reads nor changes the medium" },
+    { name: "factorial", spec: "edu: the factorial of a number" },
+    { name: "increment", spec: "edu: the successor of a number" },
+    { name: "dma_copy", spec: "edu: bytes copied between RAM and the device's buffer" },
   ],
   request_status: [
     { name: "ok", spec: "done" },
@@ -320,7 +326,10 @@ export const TABLES = {
       ...COMMON,
       event: code("u8", "irq_event", "Which step."),
       device: nullableCode("u8", "device", "Device whose interrupt it is; null when not known."),
-      line: column("u16", "Line at the controller, or the interrupt cause for inject."),
+      line: column(
+        "u16",
+        "Line at the controller; the interrupt cause for inject, the vector for message.",
+      ),
       path: code("u8", "irq_path", "What carried it."),
       exit_seq: exitSeq("it happened"),
     },

@@ -38,8 +38,10 @@ export interface PortHost {
   out(device: string, bytes: Uint8Array): void;
   stop(kind: GuestStop["kind"], code: number): void;
   hartIrq(hart: number, bit: number, level: boolean): void;
-  /** A line of the interrupt controller changes. */
-  line(source: number, level: boolean): void;
+  /** The device with this code has a wire into a line of the interrupt controller. */
+  join(source: number, code: number, wire: Wire): void;
+  /** A wire into that line changed its level. */
+  line(source: number): void;
   /** Code of the device that drives a line of the controller; null for none. */
   deviceOfLine(source: number): number | null;
   nextRequestId(): number;
@@ -57,12 +59,14 @@ export interface PortOf {
 
 export function makePort(host: PortHost, d: PortOf): Port {
   const { trace } = host;
-  const wires = d.irqs.map((source) =>
-    new Wire(
+  const wires = d.irqs.map((source) => {
+    const wire = new Wire(
       (event) => trace.irq({ event: IRQ[event], device: d.code, line: source, path: PATH.wire }),
-      (level) => host.line(source, level),
-    )
-  );
+      () => host.line(source),
+    );
+    host.join(source, d.code, wire);
+    return wire;
+  });
   // Whoever is handed bytes is done with them on return.
   const one = new Uint8Array(1);
   const wire = (line: number) => {
@@ -75,6 +79,9 @@ export function makePort(host: PortHost, d: PortOf): Port {
   return {
     irq: (level, line = 0) => wire(line).set(level),
     signal: (line = 0) => wire(line).signal(),
+    messages: () => false,
+    message: () => -1,
+    bar: () => null,
     now: () => host.nowNs(),
     timer: (name, atNs, arg = 0) => host.events.set(d.name, name, atNs, arg),
     out: (bytes) => host.out(d.name, typeof bytes === "number" ? (one[0] = bytes, one) : bytes),

@@ -25,6 +25,7 @@ import {
 
 const REASON = {
   mmio: codeOf("reason", "mmio"),
+  pio: codeOf("reason", "pio"),
   stage2_fault: codeOf("reason", "stage2_fault"),
   hypercall: codeOf("reason", "hypercall"),
   wfi: codeOf("reason", "wfi"),
@@ -34,6 +35,7 @@ type Reason = keyof typeof REASON;
 
 const HANDLER = { kernel: codeOf("handler", "kernel"), user: codeOf("handler", "user") } as const;
 const SPACE_MMIO = codeOf("space", "mmio");
+const SPACE_PIO = codeOf("space", "pio");
 const PAGE_SHIFT = 12;
 
 /** An exit that is an access, with the access. */
@@ -102,6 +104,7 @@ export class ExitUnit {
   #clock = { timeNs: 0, icount: 0, vcpu: 0 };
   #seenPages = new Set<number>();
   #mmio: readonly (readonly Priced[])[];
+  #pio: readonly Priced[];
   #stage2: Readonly<Record<AccessKind, Priced>>;
   #wfi: Priced;
   /** Rows of an access that are kept. */
@@ -117,6 +120,7 @@ export class ExitUnit {
     const mmio = (write: boolean) =>
       [false, true].map((known) => this.#price("mmio", profile.mmio(write, known)));
     this.#mmio = [mmio(false), mmio(true)];
+    this.#pio = [false, true].map((write) => this.#price("pio", profile.pio(write)));
     const stage2 = (kind: AccessKind) => this.#price("stage2_fault", profile.stage2(kind));
     this.#stage2 = { fetch: stage2("fetch"), load: stage2("load"), store: stage2("store") };
     this.#wfi = this.#price("wfi", profile.wfi);
@@ -164,10 +168,8 @@ export class ExitUnit {
       h.faultAccess();
       return;
     }
-    const page = Math.floor(gpa / 2 ** PAGE_SHIFT);
-    const known = this.#seenPages.has(page);
-    if (!known) this.#seenPages.add(page);
-    const priced = this.#mmio[write ? 1 : 0][known ? 1 : 0];
+    const space = place === null ? SPACE_MMIO : place.space;
+    const priced = space === SPACE_PIO ? this.#pio[write ? 1 : 0] : this.#mmioAt(gpa, write);
     const icount = h.icount;
     this.setClock(h.clockNs, icount, vcpu);
     const seq = trace.take();
@@ -179,17 +181,17 @@ export class ExitUnit {
     let register = -1;
     let offset = gpa >>> 0;
     if (place !== null) {
-      const instance = place.dev;
+      const region = place.region;
       offset = gpa - place.base;
       if (write) {
-        instance.write(offset, size, lo, hi);
+        region.write(offset, size, lo, hi);
       } else {
-        valueLo = instance.read(offset, size);
-        valueHi = size === 8 ? instance.hi : 0;
+        valueLo = region.read(offset, size);
+        valueHi = size === 8 ? region.hi : 0;
       }
-      const code = codes.get(instance)!;
+      const code = codes.get(place.dev)!;
       device = code.device;
-      if (instance.reg >= 0) register = code.registers[instance.reg];
+      if (region.reg >= 0) register = code.registers[region.reg];
     } else if (!write) {
       valueLo = valueHi = 0;
     }
@@ -202,6 +204,7 @@ export class ExitUnit {
         priced,
         insns,
         write,
+        space,
         offset,
         device,
         register,
@@ -212,6 +215,14 @@ export class ExitUnit {
     this.#ended(vcpu, h, priced, icount);
     if (write) h.completeStore();
     else h.completeLoad(valueLo, valueHi);
+  }
+
+  /** Marks belong to pages, whatever answers there: a BAR that moves takes none with it. */
+  #mmioAt(gpa: number, write: boolean): Priced {
+    const page = Math.floor(gpa / 2 ** PAGE_SHIFT);
+    const known = this.#seenPages.has(page);
+    if (!known) this.#seenPages.add(page);
+    return this.#mmio[write ? 1 : 0][known ? 1 : 0];
   }
 
   /**
@@ -225,6 +236,7 @@ export class ExitUnit {
     priced: Priced,
     insns: number,
     write: boolean,
+    space: number,
     offset: number,
     device: number,
     register: number,
@@ -242,7 +254,7 @@ export class ExitUnit {
     words[at + AT.value_hi] = hi;
     words[at + AT.device] = device;
     words[at + AT.register] = register < 0 ? NaN : register;
-    words[at + AT.space] = SPACE_MMIO;
+    words[at + AT.space] = space;
     words[at + AT.reason] = priced.reason;
     words[at + AT.hw_reason] = priced.hwOrNaN;
     words[at + AT.handler] = priced.handler;

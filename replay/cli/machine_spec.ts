@@ -119,7 +119,7 @@ function kernelOf(a: RecordArguments): string | undefined {
 
 function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
   const file = isFile(d.use) ? files.ref(d.use, "--device") : null;
-  return { use: d.use, file, addr: d.addr, irq: d.irq, props: d.props };
+  return { use: d.use, file, addr: d.addr, irq: d.irq, slot: d.slot, props: d.props };
 }
 
 /** Reads what `a` names and describes the machine; `serial` and `append` fill in what it left out. */
