@@ -18,7 +18,7 @@ import type { Drive } from "../medium.ts";
 import type { RequestRow } from "../port.ts";
 import { records, type StateOf } from "../state.ts";
 import { type CommandName, commandOf, COMMANDS, fieldOf } from "./cdb.ts";
-import { check, Disk, reply, unitFields, type UnitState } from "./disk.ts";
+import { check, Disk, reply, unitFields } from "./disk.ts";
 import { absentInquiryData, be } from "./pages.ts";
 import { encodeSense, packSense, SENSE, STATUS } from "./sense.ts";
 import { DIRECTION, type Task } from "./task.ts";
@@ -51,7 +51,6 @@ export interface Described {
 
 export class Targets {
   readonly #units = new Map<number, Disk>();
-  readonly #states: readonly UnitState[];
 
   /** `places[i]` is where the drive in bay `i` answers. */
   constructor(
@@ -60,7 +59,6 @@ export class Targets {
     drive: (bay: number) => Drive | null,
     naming: Naming,
   ) {
-    this.#states = state.units;
     places.forEach(({ target, lun }, bay) => {
       const found = drive(bay);
       if (found === null) return;
@@ -109,7 +107,6 @@ export class Targets {
     else if (unit === undefined) absent(task, command);
     else if (command === null) check(task, SENSE.INVALID_COMMAND);
     else unit.begin(task, command);
-    this.#remember(task);
   }
 
   /** Sense data stays to be asked for, where the transport does not hand it over with the status. */
