@@ -64,6 +64,8 @@ export class Region {
   readonly #rawCodes: Int16Array;
   readonly #lanes: boolean;
   readonly #settled: () => void;
+  /** Names in its raw space. */
+  readonly names: readonly RawName[];
 
   constructor(
     device: string,
@@ -77,7 +79,7 @@ export class Region {
     this.#map = new RegisterMap(device, regs, sizeBytes);
     this.#codes = regs.map((r) => names.code(r.name, r));
     this.#raw = space.raw ?? null;
-    const raw = space.raw?.names ?? [];
+    const raw = this.names = space.raw?.names ?? [];
     this.#rawCodes = new Int16Array(Math.max(0, ...raw.map((n) => n.at + n.size))).fill(-1);
     for (const n of raw) this.#rawCodes.fill(names.code(n.name, raw), n.at, n.at + n.size);
     this.#lanes = space.lanes ?? false;

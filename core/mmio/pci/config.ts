@@ -39,6 +39,8 @@ export class ConfigSpace implements RawSpace {
   readonly #writable = new Uint8Array(CONFIG_BYTES);
   /** Differences from reset: what is saved, all 0 when new. */
   #changed = new Uint8Array(CONFIG_BYTES);
+  /** Called when COMMAND or a BAR was written. */
+  onDecode: () => void = () => {};
   /** The level of the function's interrupt, whether its line may show it or not. */
   interrupt = false;
 
@@ -153,6 +155,7 @@ export class ConfigSpace implements RawSpace {
       const kept = (this.#reset[at + i] ^ this.#changed[at + i]) & ~writable;
       this.#changed[at + i] = (kept | byte & writable) ^ this.#reset[at + i];
     }
+    if (at < HEADER.BAR5.at + 4 && at + size > HEADER.COMMAND.at) this.onDecode();
   }
 
   /** Sets four bytes as the function itself does, whatever the guest may write. */

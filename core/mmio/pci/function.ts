@@ -43,6 +43,7 @@ export class PciFunction {
     } catch (e) {
       throw new Error(`${device}: pci: ${(e as Error).message}`);
     }
+    this.config.onDecode = () => this.remapped();
     this.bars = d.bars ?? [];
     this.#base = port;
     this.#msix = d.msix ?? null;
