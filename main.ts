@@ -65,6 +65,12 @@ const recordOptions = object({
     description: say`Plug in a device: a type, or a file that declares one, then
       ,addr=0x…,irq=N,PROPERTY=VALUE, or ,slot=N for one of PCI. Repeatable.`,
   })),
+  drive: multiple(option("--drive", values.drive, {
+    description:
+      say`Attach a disk: a raw image, which is never changed, or size=64M for a blank one; then
+      ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
+      PROPERTY=VALUE. Repeatable.`,
+  })),
   hypervisor: optional(
     option("--hypervisor", choice(["kvm-riscv", "kvm-x86", "none"], { metavar: "PROFILE" }), {
       description: say`Whose names, rules and prices the exits get: a model, not a measurement.

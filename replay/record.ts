@@ -12,6 +12,7 @@ import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
 import type { Files } from "./files.ts";
+import { HostImages } from "./images.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
 import { buildRun, giveInput, giveStop } from "./run.ts";
 import { VERSION } from "./version.ts";
@@ -120,6 +121,9 @@ function* filesOf(spec: MachineSpec) {
   if (spec.initrd) yield spec.initrd;
   for (const { file } of spec.loads) yield file;
   for (const { file } of spec.devices) if (file) yield file;
+  for (const { path, sha256, sizeBytes } of spec.drives ?? []) {
+    if (path !== null && sha256 !== null) yield { path, sha256, bytes: sizeBytes };
+  }
 }
 
 class Recording {
@@ -127,6 +131,7 @@ class Recording {
   #host: RecordHost;
   #trace: Trace;
   #board!: Board;
+  readonly #images = new HostImages();
   /** Typed bytes that no device has taken yet. */
   #typed: Uint8Array = new Uint8Array();
   #line = "";
@@ -143,10 +148,17 @@ class Recording {
   }
 
   async run(): Promise<RecordResult> {
+    try {
+      return await this.#run();
+    } finally {
+      this.#images.close();
+    }
+  }
+
+  async #run(): Promise<RecordResult> {
     const { spec, files } = this.#o;
-    this.#board = await buildRun(spec, files, this.#trace, {
-      out: (device, bytes) => this.#out(device, bytes),
-    });
+    const out = (device: string, bytes: Uint8Array) => this.#out(device, bytes);
+    this.#board = await buildRun(spec, files, this.#trace, { out }, this.#images);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
     return this.#finish(end.kind, end.code);

@@ -11,6 +11,7 @@ import { Trace, type TraceEnd } from "../core/trace/trace.ts";
 import { type Difference, VerifySink } from "../core/trace/verify.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
 import { readRecorded } from "./files.ts";
+import { RecordedImages } from "./images.ts";
 import { buildRun, giveInput, giveStop, INPUT } from "./run.ts";
 
 /** Instructions between two looks at whether the comparison is over. */
@@ -48,9 +49,15 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
     tables: reader.manifest.event_tables as EventTable[],
     batchRows: o.batchRows ?? reader.manifest.batch_rows,
   });
-  const board = await buildRun(spec, files, trace, { out: o.out ?? (() => {}) });
-  const end = new Replay(reader, board, trace, sink, o).run();
-  trace.close(end);
+  const images = new RecordedImages(reader);
+  let board: Board, end: TraceEnd | null;
+  try {
+    board = await buildRun(spec, files, trace, { out: o.out ?? (() => {}) }, images);
+    end = new Replay(reader, board, trace, sink, o).run();
+    trace.close(end);
+  } finally {
+    images.close();
+  }
   const difference = sink?.difference ?? null;
   return {
     ok: difference === null,
@@ -75,6 +82,7 @@ class Replay {
   /** How the run ended: as recorded, or null where a killed recording's rows end. */
   run(): TraceEnd | null {
     for (const row of this.reader.inputs()) {
+      if (row.kind === INPUT.medium) continue; // The machine comes upon it by itself.
       const stopped = this.#runTo(row);
       if (stopped !== null) return this.#endOf(stopped);
       if (this.#over) return null;

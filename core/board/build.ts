@@ -5,6 +5,7 @@
 import { RiscvCpu } from "../cpu/mod.ts";
 import { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance, DeviceType } from "../mmio/device.ts";
+import type { Drive } from "../mmio/medium.ts";
 import { RamMemory } from "../mmio/memory.ts";
 import { PciRoot } from "../mmio/pci/root.ts";
 import type { Wire } from "../mmio/wire.ts";
@@ -17,6 +18,7 @@ import { type DeviceCodes, ExitUnit } from "../vmm/exits.ts";
 import { Machine } from "../vmm/machine.ts";
 import { PROFILES } from "../vmm/profiles.ts";
 import { boot, type Booted, type Files } from "./boot.ts";
+import { makeDrives, type OpenImage } from "./drives.ts";
 import type { MachineSpec } from "./spec.ts";
 import {
   BoardError,
@@ -39,6 +41,8 @@ const MAX_MEMORY = 3 * 1024 ** 3;
 export interface BoardHost {
   /** Bytes from a device, or from `sbi`, to the outside world. */
   out(device: string, bytes: Uint8Array): void;
+  /** For drives that have an image. */
+  open?: OpenImage;
 }
 
 export interface Board {
@@ -48,6 +52,7 @@ export interface Board {
   readonly bus: Bus;
   readonly placed: readonly Placed[];
   readonly devices: ReadonlyMap<string, DeviceInstance>;
+  readonly drives: ReadonlyMap<string, Drive>;
   /** The device that typed bytes go to. */
   readonly serial: DeviceInstance;
   readonly booted: Booted;
@@ -144,7 +149,11 @@ class Lines {
 }
 
 /** Creates every device with its port and wires, and puts it on its bus; position = device code. */
-function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
+function plugDevices(
+  placed: readonly Placed[],
+  drives: ReadonlyMap<string, Drive>,
+  host: Omit<PortHost, Wiring>,
+) {
   const bus = new Bus();
   const devices = new Map<string, DeviceInstance>();
   const lines = new Lines();
@@ -159,7 +168,13 @@ function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
   };
   placed.forEach((p, code) => {
     const controller = p.name === "plic";
-    const port = makePort(portHost, { name: p.name, code, irqs: p.irqs, controller });
+    const port = makePort(portHost, {
+      name: p.name,
+      code,
+      irqs: p.irqs,
+      controller,
+      drives: p.drives.map((id) => drives.get(id)!),
+    });
     const dev = p.type.create(p.name, port, p.props);
     devices.set(p.name, dev);
     if (p.bridge !== undefined) pci = new PciRoot(dev, bus, p.bridge.windows);
@@ -169,6 +184,10 @@ function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
   const plic = devices.get("plic")!;
   return { devices, bus };
 }
+
+const noImage: OpenImage = ({ id, path }) => {
+  throw new Error(`drive ${id} has the image ${path}, and nobody to open it`);
+};
 
 /** Throws BoardError for a machine that cannot be built, LoadError for a kernel that does not fit. */
 export function buildBoard(
@@ -185,7 +204,8 @@ export function buildBoard(
   const events = new EventQueue();
   const placed = placeDevices(spec, types);
   // Devices reach the machine through their ports, and the machine needs its devices: bound late.
-  const { devices, bus } = plugDevices(placed, {
+  const drives = makeDrives(spec, placed, host.open ?? noImage);
+  const { devices, bus } = plugDevices(placed, drives, {
     trace,
     events,
     mem: new RamMemory(cpu.ram, RAM_BASE, (offset, bytes) => cpu.wroteRam(offset, bytes)),
@@ -232,6 +252,7 @@ export function buildBoard(
     bus,
     placed,
     devices,
+    drives,
     serial: devices.get(SERIAL[spec.serial].name)!,
     booted,
     canInput: (device, channel) =>

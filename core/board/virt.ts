@@ -29,6 +29,8 @@ const PCI_WINDOWS: readonly PciWindow[] = [
     sizeBytes: 0x4_0000_0000,
   },
 ];
+/** Device types that drives of `if=scsi` go to; the first is made where none was asked for. */
+const SCSI_CONTROLLERS: readonly string[] = ["lsi53c895a"];
 const MAX_ACCESS_BYTES = 8;
 /** Sources of the PLIC, as on QEMU's board. */
 export const PLIC_SOURCES = 95;
@@ -45,6 +47,8 @@ export interface Placed {
   readonly slot?: number;
   /** Of the PCI host bridge: what lies behind it. */
   readonly bridge?: Bridge;
+  /** Drives in its bays, by id. */
+  readonly drives: readonly string[];
 }
 
 /** A machine that cannot be built as asked: shown as one line. */
@@ -62,7 +66,7 @@ function placed(
   irqs: readonly number[] = [],
   props: Placed["props"] = {},
 ): Placed {
-  return { type: DEVICES[use], name, addr, irqs, props };
+  return { type: DEVICES[use], name, addr, irqs, props, drives: [] };
 }
 
 /** The serial device that the machine is asked for, and which becomes its console. */
@@ -87,25 +91,122 @@ function serial(spec: MachineSpec): Placed[] {
   }
 }
 
-/** Slot 0 holds the virtio console when it is asked for; QEMU shows the other slots empty. */
-function virtioSlots(spec: MachineSpec): Placed[] {
-  return Array.from({ length: VIRTIO.slots }, (_, i) => {
-    const console = spec.serial === "virtio" && i === 0;
-    return placed(
-      console ? SERIAL.virtio.use : "virtio-mmio",
-      console ? SERIAL.virtio.name : `virtio-mmio${i}`,
-      VIRTIO.base + i * VIRTIO.stride,
-      [VIRTIO.irq + i],
-      console ? spec.serialProps : {},
+/** A device for a virtio-mmio slot. */
+interface Slotted {
+  readonly use: string;
+  readonly type: DeviceType;
+  readonly props: Placed["props"];
+  readonly drives: readonly string[];
+  /** null: the last one that is free, as QEMU hands them out. */
+  readonly slot: number | null;
+}
+
+const slotAddr = (slot: number) => VIRTIO.base + slot * VIRTIO.stride;
+
+function noSlot(use: string, why: string): BoardError {
+  return new BoardError(`${use}: ${why}`, `use slots 0 to ${VIRTIO.slots - 1}, each once`);
+}
+
+/** The virtio console takes slot 0 when it is asked for; QEMU shows the slots left over empty. */
+function virtioSlots(spec: MachineSpec, types: ReadonlyMap<string, DeviceType>): Placed[] {
+  const slots: (Placed | undefined)[] = Array.from({ length: VIRTIO.slots });
+  const put = (slot: number, type: DeviceType, name: string, of?: Partial<Placed>) => {
+    const irqs = [VIRTIO.irq + slot];
+    slots[slot] = { type, name, addr: slotAddr(slot), irqs, props: {}, drives: [], ...of };
+  };
+  if (spec.serial === "virtio") {
+    put(0, DEVICES[SERIAL.virtio.use], SERIAL.virtio.name, { props: spec.serialProps });
+  }
+  const asked = [
+    ...(spec.drives ?? []).filter((d) => d.interface === "virtio").map((d): Slotted => {
+      const use = "virtio-blk";
+      return { use, type: DEVICES[use], props: d.props, drives: [d.id], slot: d.slot };
+    }),
+    ...spec.devices.flatMap((d) => slotted(d, types)),
+  ];
+  // Those that name their slot first, so that nobody else is there.
+  for (const d of asked.toSorted((a, b) => Number(a.slot === null) - Number(b.slot === null))) {
+    const slot = d.slot ?? slots.findLastIndex((s) => s === undefined);
+    if (slot < 0) throw noSlot(d.use, "no virtio-mmio slot is free");
+    if (slot >= VIRTIO.slots) throw noSlot(d.use, `there is no virtio-mmio slot ${slot}`);
+    const before = slots[slot];
+    if (before) throw noSlot(d.use, `virtio-mmio slot ${slot} is taken by ${before.name}`);
+    const name = nextName(d.type.name, new Set(slots.flatMap((s) => s ? [s.name] : [])));
+    put(slot, d.type, name, { props: d.props, drives: d.drives });
+  }
+  for (let i = 0; i < VIRTIO.slots; i++) {
+    if (!slots[i]) put(i, DEVICES["virtio-mmio"], `virtio-mmio${i}`);
+  }
+  // As in QEMU's device tree, so that the first drive is the first that drivers find.
+  return (slots as Placed[]).reverse();
+}
+
+/** A virtio-mmio device of `--device` without a place of its own, or with that of a slot. */
+function slotted(d: DeviceSpec, types: ReadonlyMap<string, DeviceType>): Slotted[] {
+  const type = typeOf(d, types);
+  if (!type.compatible.includes("virtio,mmio") || type === DEVICES["virtio-mmio"]) return [];
+  const slot = d.addr === null ? null : (d.addr - VIRTIO.base) / VIRTIO.stride;
+  const elsewhere = slot !== null && !(Number.isInteger(slot) && slot >= 0 && slot < VIRTIO.slots);
+  if (elsewhere || d.irq !== null) return [];
+  return [{ use: d.use, type, ...bays(d, type), slot }];
+}
+
+function typeOf(d: DeviceSpec, types: ReadonlyMap<string, DeviceType>): DeviceType {
+  const type = types.get(d.use) ?? DEVICES[d.use];
+  if (type !== undefined) return type;
+  throw new BoardError(
+    `there is no device type ${d.use}`,
+    `use one of ${Object.keys(DEVICES).join(", ")}, or the path of a device file`,
+  );
+}
+
+/** `drive=ID+ID…` names what is in the bays of a device that has some; the rest are its properties. */
+function bays(d: DeviceSpec, type: DeviceType): Pick<Placed, "props" | "drives"> {
+  const { drive, ...props } = d.props;
+  if (type.drives === 0) return { props: d.props, drives: [] };
+  const drives = drive === undefined ? [] : drive.split("+");
+  if (drives.length > type.drives) {
+    throw new BoardError(
+      `${d.use} has ${drives.length} drives`,
+      `give it at most ${type.drives}, and the rest to another --device`,
     );
-  });
+  }
+  return { props, drives };
+}
+
+/** Drives of `if=scsi` are in the bays of the first SCSI controller; without one, of one made for them. */
+function withScsi(spec: MachineSpec): MachineSpec {
+  const ids = (spec.drives ?? []).filter((d) => d.interface === "scsi").map((d) => d.id);
+  if (ids.length === 0) return spec;
+  const found = spec.devices.find((d) => SCSI_CONTROLLERS.includes(d.use));
+  const made = {
+    use: SCSI_CONTROLLERS[0],
+    file: null,
+    addr: null,
+    irq: null,
+    slot: null,
+    props: {},
+  };
+  const controller = found ?? made;
+  const { drive } = controller.props as { drive?: string };
+  const props = { ...controller.props, drive: [...drive ? [drive] : [], ...ids].join("+") };
+  const devices = found ? spec.devices : [...spec.devices, made];
+  return { ...spec, devices: devices.map((d) => d === controller ? { ...d, props } : d) };
+}
+
+/** `type0`, or the first number that is free. */
+function nextName(type: string, taken: ReadonlySet<string>): string {
+  let n = 0;
+  while (taken.has(`${type}${n}`)) n++;
+  return `${type}${n}`;
 }
 
 /** Every device of the machine, the interrupt controller first. `types` holds users' own, by path. */
 export function placeDevices(
-  spec: MachineSpec,
+  asked: MachineSpec,
   types: ReadonlyMap<string, DeviceType>,
 ): Placed[] {
+  const spec = withScsi(asked);
   const aclint = hasMachineMode(spec)
     ? [placed("aclint", "aclint", 0x0200_0000, [], { harts: spec.harts, timebase_hz: TIMEBASE_HZ })]
     : [];
@@ -117,7 +218,7 @@ export function placeDevices(
     placed("marker", "marker", 0x0400_0000),
     pciHost(),
     ...serial(spec),
-    ...virtioSlots(spec),
+    ...virtioSlots(spec, types),
   ];
   return [...fixed, ...users(spec, types, fixed)];
 }
@@ -167,9 +268,7 @@ class Places {
   }
 
   name(type: DeviceType): string {
-    let n = 0;
-    while (this.#names.has(`${type.name}${n}`)) n++;
-    const name = `${type.name}${n}`;
+    const name = nextName(type.name, this.#names);
     this.#names.add(name);
     return name;
   }
@@ -196,7 +295,7 @@ class Places {
       }
       this.#lines.add(source);
     }
-    return { type, name: this.name(type), addr, irqs, props: d.props };
+    return { type, name: this.name(type), addr, irqs, ...bays(d, type) };
   }
 
   onPci(d: DeviceSpec, type: DeviceType): Placed {
@@ -217,7 +316,7 @@ class Places {
     this.#slots.add(slot);
     const irqs = type.irqs === 0 ? [] : [PCI_LINES[lineOfSlot(slot)]];
     const addr = configAddr(slot);
-    return { type, name: this.name(type), addr, irqs, props: d.props, slot };
+    return { type, name: this.name(type), addr, irqs, ...bays(d, type), slot };
   }
 }
 
@@ -228,17 +327,8 @@ function users(
   fixed: readonly Placed[],
 ): Placed[] {
   const places = new Places(spec.memoryBytes, fixed);
-  const found = spec.devices.map((d) => {
-    const type = types.get(d.use) ?? DEVICES[d.use];
-    if (type === undefined) {
-      throw new BoardError(
-        `there is no device type ${d.use}`,
-        `use one of ${Object.keys(DEVICES).join(", ")}, or the path of a device file`,
-      );
-    }
-    return { d, type };
+  return spec.devices.filter((d) => slotted(d, types).length === 0).map((d) => {
+    const type = typeOf(d, types);
+    return type.bus === "pci" ? places.onPci(d, type) : places.onPlatform(d, type);
   });
-  return found.map(({ d, type }) =>
-    type.bus === "pci" ? places.onPci(d, type) : places.onPlatform(d, type)
-  );
 }

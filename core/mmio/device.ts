@@ -37,6 +37,7 @@ export type { RawName, RawSpace, Space } from "./region.ts";
 export type { Reg, RegisterInfo } from "./registers.ts";
 export type { PciBar, PciCapability, PciDeclaration } from "./pci/declaration.ts";
 export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
+export type { Drive } from "./medium.ts";
 export type { GuestMemory } from "./memory.ts";
 export type {
   DeviceTrace,
@@ -87,6 +88,8 @@ export interface DeviceOptions<S extends Fields, P extends Props> {
   readonly node?: string;
   /** Interrupt lines, default 0. */
   readonly irqs?: number;
+  /** Drives that it takes at most, for `port.drive`, default 0. */
+  readonly drives?: number;
   /** Properties beyond compatible, reg, interrupts and interrupt-parent; they may replace those. */
   readonly dt?: (n: DtContext, props: PropsOf<P>) => DtProps;
   /** Nodes beside the device's own, at the root. */
@@ -101,6 +104,7 @@ export interface DeviceType {
   readonly size: number;
   readonly props: Props;
   readonly irqs: number;
+  readonly drives: number;
   readonly compatible: readonly string[];
   /** Where it is plugged in. */
   readonly bus: "mmio" | "pci";
@@ -118,7 +122,7 @@ export function device<const S extends Fields, const P extends Props = Record<ne
   build: (s: StateOf<S>, port: Port, props: PropsOf<P>) => Behaviour,
 ): DeviceType {
   checkOptions(name, options);
-  const { doc, source, compatible = [], irqs = 0 } = options;
+  const { doc, source, compatible = [], irqs = 0, drives = 0 } = options;
   const specs: Props = options.props ?? {};
   type Given = Readonly<Record<string, PropValue>>;
   const resolve = (given?: Given) => resolveProps(name, specs, given) as PropsOf<P>;
@@ -143,6 +147,7 @@ export function device<const S extends Fields, const P extends Props = Record<ne
     size,
     props: specs,
     irqs,
+    drives,
     compatible,
     bus: options.pci === undefined ? "mmio" : "pci",
     create,

@@ -7,6 +7,7 @@
  * @module
  */
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import { noise } from "./noise.ts";
 
 /** What a disk keeps its bytes in. Offsets and lengths are bytes, within `sizeBytes`: callers check. */
 export interface Medium {
@@ -88,22 +89,9 @@ function constantMedium(sizeBytes: number, read: Medium["read"]): Medium {
 export const blankMedium = (sizeBytes: number): Medium =>
   constantMedium(sizeBytes, (_at, into) => void into.fill(0));
 
-/** Bytes that follow from `seed` and their offset, none repeated soon. */
-export function seededMedium(sizeBytes: number, seed: number): Medium {
-  /** Finalizer of MurmurHash3 over seed and position: each 32-bit word on its own. */
-  const word = (index: number) => {
-    let h = (seed ^ Math.imul(Math.floor(index / 2 ** 32) + 1, 0x9e3779b1) ^ index) >>> 0;
-    h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
-    h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
-    return (h ^ h >>> 16) >>> 0;
-  };
-  return constantMedium(sizeBytes, (at, into) => {
-    for (let i = 0; i < into.length; i++) {
-      const byte = at + i;
-      into[i] = word(Math.floor(byte / 4)) >>> 8 * (byte % 4);
-    }
-  });
-}
+/** Bytes that follow from `seed` and their offset. */
+export const seededMedium = (sizeBytes: number, seed: number): Medium =>
+  constantMedium(sizeBytes, (at, into) => noise(seed, at, into));
 
 /** What is known of a granule. */
 const STATE = { base: 0, zero: 1, held: 2 } as const;
@@ -148,9 +136,12 @@ class GranuleStates {
   }
 }
 
-/** Copy on write: `base` is read where nothing was written, and never changed. */
-export function overlayMedium(base: Medium, readOnly = false): SavableMedium {
-  return new Overlay(base, readOnly);
+/**
+ * Copy on write: `base` is read where nothing was written. It is changed only if it is not read-only:
+ * then what is written goes there, too. What was discarded does not, for nobody may rely on it.
+ */
+export function overlayMedium(base: Medium, o: { readOnly?: boolean } = {}): SavableMedium {
+  return new Overlay(base, o.readOnly ?? false);
 }
 
 class Overlay implements SavableMedium {
@@ -210,9 +201,15 @@ class Overlay implements SavableMedium {
     this.#cut(at, data.length, (granule, within, from, length, whole) => {
       this.#hold(granule, whole).set(data.subarray(from, from + length), within);
     });
+    if (!this.base.readOnly) this.base.write(at, data);
   }
 
   zero(at: number, sizeBytes: number): void {
+    this.discard(at, sizeBytes);
+    if (!this.base.readOnly) this.base.zero(at, sizeBytes);
+  }
+
+  discard(at: number, sizeBytes: number): void {
     this.#cut(at, sizeBytes, (granule, within, _from, length, whole) => {
       if (this.#states.get(granule) === STATE.zero) return;
       if (!whole) return void this.#hold(granule, false).fill(0, within, within + length);
@@ -221,11 +218,9 @@ class Overlay implements SavableMedium {
     });
   }
 
-  discard(at: number, sizeBytes: number): void {
-    this.zero(at, sizeBytes);
+  flush(): void {
+    if (!this.base.readOnly) this.base.flush();
   }
-
-  flush(): void {}
 
   save(): Uint8Array {
     const out = new ByteWriter();

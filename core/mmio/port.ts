@@ -6,6 +6,7 @@
  * @module
  */
 import type { CODES } from "../trace/schema.ts";
+import type { Drive } from "./medium.ts";
 import type { GuestMemory } from "./memory.ts";
 
 type CodeName<K extends keyof typeof CODES> = (typeof CODES)[K][number]["name"];
@@ -32,6 +33,8 @@ export interface DmaRow {
   bytes: number;
   /** True when the device wrote guest memory. */
   write: boolean;
+  /** Header or status of the request, rather than what it carries; false unless said. */
+  framing?: boolean;
   request?: number | null;
 }
 
@@ -133,6 +136,8 @@ export interface Port {
   hartIrq(hart: number, bit: number, level: boolean): void;
   /** The device can take more input than it could before. */
   inputSpace(): void;
+  /** The drive in the device's bay `index`, null for an empty one. */
+  drive(index: number): Drive | null;
   /** Guest RAM, and nothing but RAM: a device cannot reach registers, its own or another's. */
   readonly mem: GuestMemory;
   readonly trace: DeviceTrace;

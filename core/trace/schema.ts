@@ -131,6 +131,7 @@ export const CODES = {
     { name: "factorial", spec: "edu: the factorial of a number" },
     { name: "increment", spec: "edu: the successor of a number" },
     { name: "dma_copy", spec: "edu: bytes copied between RAM and the device's buffer" },
+    { name: "rng_read", spec: "random bytes to the guest" },
   ],
   request_status: [
     { name: "ok", spec: "done" },
@@ -198,6 +199,7 @@ export const CODES = {
   input_kind: [
     { name: "device", spec: "bytes or a signal handed to a device by the outside world" },
     { name: "stop", spec: "the recording was asked to stop here" },
+    { name: "medium", spec: "a piece of a drive's file was read for the first time" },
   ],
 } as const satisfies Record<string, readonly Code[]>;
 
@@ -290,13 +292,14 @@ export const TABLES = {
     },
   },
   dma: {
-    doc: "One row per access of a device to guest memory (payload, not ring bookkeeping).",
+    doc: "One row per access of a device to guest memory for a request (no ring bookkeeping).",
     columns: {
       ...COMMON,
       device: device("Device that accessed memory."),
       gpa: column("u64", "First guest-physical address accessed."),
       bytes: column("u32", "Bytes accessed."),
       write: column("bool", "True when the device wrote guest memory."),
+      framing: column("bool", "True for a request's header or status, false for its payload."),
       request: nullable("u64", "Id of the request served; null when none."),
       exit_seq: exitSeq("it was made"),
     },

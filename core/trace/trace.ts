@@ -173,6 +173,14 @@ export class Trace implements RowContext {
     return seq;
   }
 
+  /**
+   * Records what the machine found in a host file while it was serving something. What follows from it
+   * comes later in the order, and so stands in no prefix of the trace without it.
+   */
+  found(row: Row<"input">): number {
+    return this.#appendInput(row);
+  }
+
   /** True when it is time to flush, which the machine does at its next point between exits. */
   get full(): boolean {
     return this.log !== null && this.log.pending >= this.batchRows;

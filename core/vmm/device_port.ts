@@ -3,6 +3,7 @@
  * @module
  */
 import type { DeviceTrace, IrqRow, Port, RequestRow } from "../mmio/device.ts";
+import type { Drive } from "../mmio/medium.ts";
 import type { GuestMemory } from "../mmio/memory.ts";
 import { Wire } from "../mmio/wire.ts";
 import { layoutOf } from "../trace/log.ts";
@@ -55,6 +56,8 @@ export interface PortOf {
   readonly irqs: readonly number[];
   /** True for the controller itself: its `irq` rows tell of other devices' lines. */
   readonly controller: boolean;
+  /** The drives in its bays. */
+  readonly drives: readonly Drive[];
 }
 
 export function makePort(host: PortHost, d: PortOf): Port {
@@ -88,6 +91,7 @@ export function makePort(host: PortHost, d: PortOf): Port {
     stop: (kind, code) => host.stop(kind, code),
     hartIrq: (hart, bit, level) => host.hartIrq(hart, bit, level),
     inputSpace: () => {},
+    drive: (index) => d.drives.at(index) ?? null,
     mem: host.mem,
     trace: deviceTrace(host, d),
   };
@@ -148,7 +152,13 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         used_idx: row.used_idx ?? null,
         request: row.request ?? null,
       }),
-    dma: (row) => void trace.dma({ ...row, device, request: row.request ?? null }),
+    dma: (row) =>
+      void trace.dma({
+        ...row,
+        device,
+        framing: row.framing ?? false,
+        request: row.request ?? null,
+      }),
     step: (row) =>
       void trace.step({
         device,

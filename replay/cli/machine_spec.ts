@@ -13,9 +13,10 @@ import { extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
 import { readInput } from "../files.ts";
+import { drivesOf } from "./drive.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
-import type { DeviceArgument, LoadArgument, SerialArgument } from "./values.ts";
+import type { DeviceArgument, DriveArgument, LoadArgument, SerialArgument } from "./values.ts";
 
 /** What `record` was asked for, as parsed. */
 export interface RecordArguments {
@@ -31,6 +32,7 @@ export interface RecordArguments {
   readonly isa?: string;
   readonly serial?: SerialArgument;
   readonly device: readonly DeviceArgument[];
+  readonly drive: readonly DriveArgument[];
   readonly hypervisor?: MachineSpec["hypervisor"];
   readonly stage2Page: MachineSpec["stage2Page"];
   readonly costs?: string;
@@ -146,6 +148,7 @@ export function machineFor(
     stage2Page: a.stage2Page,
     costs: a.costs ?? null,
     devices: a.device.map((d) => deviceOf(files, d)),
+    drives: drivesOf(a.drive),
     rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
   };
   return { spec, files: files.bytes };

@@ -9,6 +9,7 @@ const NOTHING: RecordArguments = {
   memory: DEFAULT_SPEC.memoryBytes,
   harts: 1,
   device: [],
+  drive: [],
   stage2Page: "4k",
   force: false,
 };

@@ -33,6 +33,16 @@ export function parseNumber(text: string): number | null {
   return Number.isSafeInteger(n) ? n : null;
 }
 
+const TIME_UNIT: Record<string, number> = { "": 1, ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
+
+/** "20us" → 20000 ns; null when it is no time. */
+export function parseDuration(text: string): number | null {
+  const found = /^(\d+(?:\.\d+)?)(ns|us|ms|s)?$/.exec(text);
+  if (found === null) return null;
+  const ns = Number(found[1]) * TIME_UNIT[found[2] ?? ""];
+  return Number.isSafeInteger(ns) ? ns : null;
+}
+
 const COUNT_UNIT: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };
 
 /** "2500000", "2.5M" or "2_500_000" → count; units are powers of 1000. */
@@ -190,6 +200,37 @@ export const device = value<DeviceArgument>({
   format: (d) => d.use,
   files: true,
   placeholder: { use: "", addr: null, irq: null, slot: null, props: {} },
+});
+
+/** An image, or none, and what was said about it. */
+export interface DriveArgument {
+  path: string | null;
+  options: Record<string, string>;
+}
+
+/** "disk.img,latency=20us"; "size=64M" needs no image. A word without a value is switched on. */
+export function parseDrive(text: string): DriveArgument | null {
+  const made: DriveArgument = { path: null, options: {} };
+  const [first, ...rest] = text.split(",");
+  const words = first.includes("=") ? [first, ...rest] : rest;
+  if (!first.includes("=")) made.path = first;
+  for (const word of words) {
+    const [name, ...values] = word.split("=");
+    if (name === "") return null;
+    const given = values.length === 0 ? "on" : values.join("=");
+    if (name === "file" && made.path === null) made.path = given;
+    else made.options[name] = given;
+  }
+  return made.path === "" ? null : made;
+}
+
+export const drive = value<DriveArgument>({
+  metavar: "FILE",
+  expected: "FILE,PROPERTY=VALUE… or size=64M,PROPERTY=VALUE…",
+  parse: parseDrive,
+  format: (d) => d.path ?? `size=${d.options.size}`,
+  files: true,
+  placeholder: { path: null, options: {} },
 });
 
 /** The console's device and its properties. */

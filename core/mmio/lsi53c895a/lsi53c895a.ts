@@ -71,7 +71,10 @@ const PROPS = {
     200,
     "Virtual ns that a SCRIPTS instruction takes: about 7 clocks of the PCI bus.",
   ),
-  units: prop.text("", "Where the drives answer, as TARGET:LUN with + between; default 0:0+1:0+…"),
+  units: prop.text(
+    "",
+    "Where the drives answer, as TARGET:LUN with + between; default 0:0+1:0+… on.",
+  ),
   product: prop.text("VIRTUAL DISK", "Product identification of the disks, at most 16 characters."),
   serial: prop.text(
     "",

@@ -76,7 +76,7 @@ export const scriptsFields = {
   /** Exit of the CPU's access that started the processor or woke it, -1 for none. */
   kickExitSeq: num(-1),
 };
-type State = StateOf<typeof scriptsFields & typeof registerFields> & MoveState;
+type State = StateOf<typeof scriptsFields & typeof registerFields> & Pick<MoveState, "scratch">;
 
 export interface ScriptsParts {
   readonly port: Port;
