@@ -220,16 +220,13 @@ export class Scripts {
     const { s, p: { bus } } = this;
     if (s.SCNTL0 & TRG) return this.#illegal();
     if (!s.resumed && !this.#beginMove()) return;
-    if (!bus.requesting) return this.#await(WAIT.phase);
     const phase = s.word >>> 24 & 7;
-    if (bus.phase !== phase) return this.#mismatch(phase);
-    if (!this.#moveBytes(phase)) return;
-    if (this.#count === 0) {
-      if (phase === PHASE.MESSAGE_OUT) bus.messageSent();
-      return;
+    while (this.#count > 0) {
+      if (!bus.requesting) return this.#await(WAIT.phase);
+      if (bus.phase !== phase) return this.#mismatch(phase);
+      if (!this.#moveBytes(phase)) return;
     }
-    if (bus.requesting && bus.phase !== phase) this.#mismatch(phase);
-    else this.#await(WAIT.phase);
+    if (phase === PHASE.MESSAGE_OUT) bus.messageSent();
   }
 
   /** Finds address and count; false when the instruction ends here. */
@@ -259,7 +256,7 @@ export class Scripts {
   #moveBytes(phase: number): boolean {
     const { s, p: { bus, memory } } = this;
     const bytes = Math.min(this.#count, bus.wanted(phase));
-    if (bytes === 0) return bus.abandon(), true; // A message without end.
+    if (bytes === 0) return bus.abandon(), false; // A message without end.
     const at = upperOf(s.DNAD64, s.DNAD);
     if (!memory.ok(at, bytes)) return this.#busFault(), false;
     const { request } = bus;
