@@ -26,7 +26,7 @@ const recordOptions = object({
   })),
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
     description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
-      bench, flops, trap, mmode). Raw bytes are placed with --load.`,
+      bench, flops, trap, mmode, pci, edu). Raw bytes are placed with --load.`,
   })),
   load: multiple(option("--load", values.load, {
     description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,
