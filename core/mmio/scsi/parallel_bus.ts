@@ -1,6 +1,6 @@
 /**
  * The target side of a parallel SCSI bus: phases, messages, disconnection and reselection, for all
- * targets of the bus. § = SPI-3 (messages) and SCSI-2 (phases).
+ * targets of the bus. Source: SCSI-2 (phases), SPI-3 (messages), SAM-5 (tasks).
  *
  * The initiator's chip looks at `phase` and `requesting` (REQ), moves bytes, and clears ACK behind the
  * last byte of each message, as its own rules say; nothing else goes between the two.
@@ -15,6 +15,7 @@ import type { RequestRow } from "../port.ts";
 import { bytes, flag, list, num, type RecordOf, type StateOf, u16, u8 } from "../state.ts";
 import { cdbBytes } from "./cdb.ts";
 import { check } from "./disk.ts";
+import { IDENTIFY, IGNORED, MESSAGE } from "./messages.ts";
 import { SENSE, STATUS } from "./sense.ts";
 import type { Targets } from "./target.ts";
 import { DIRECTION, newTask, taskFields } from "./task.ts";
@@ -28,33 +29,6 @@ export const PHASE = {
   MESSAGE_OUT: 6,
   MESSAGE_IN: 7,
 } as const;
-
-/** SPI-3 §16.3. */
-const MESSAGE = {
-  COMMAND_COMPLETE: 0x00,
-  EXTENDED: 0x01,
-  SAVE_DATA_POINTER: 0x02,
-  DISCONNECT: 0x04,
-  INITIATOR_DETECTED_ERROR: 0x05,
-  ABORT: 0x06,
-  MESSAGE_REJECT: 0x07,
-  NO_OPERATION: 0x08,
-  MESSAGE_PARITY_ERROR: 0x09,
-  BUS_DEVICE_RESET: 0x0c,
-  ABORT_TAG: 0x0d,
-  CLEAR_QUEUE: 0x0e,
-  SIMPLE_QUEUE_TAG: 0x20,
-  ORDERED_QUEUE_TAG: 0x22,
-  IDENTIFY: 0x80,
-} as const;
-const IDENTIFY = { disconnect: 0x40, lun: 0x3f } as const;
-/** Messages that need no answer: the target goes on as it would have. */
-const IGNORED: readonly number[] = [
-  MESSAGE.NO_OPERATION,
-  MESSAGE.MESSAGE_REJECT,
-  MESSAGE.INITIATOR_DETECTED_ERROR,
-  MESSAGE.MESSAGE_PARITY_ERROR,
-];
 
 /** What a target does once the initiator has taken its messages. */
 const AFTER = { goOn: 0, disconnect: 1, complete: 2 } as const;
@@ -227,8 +201,11 @@ export class ParallelBus {
     return data;
   }
 
+  /** A target that waits for its medium looks at once; another one as it changes its phase. */
   setAttention(on: boolean): void {
-    this.s.attention = on && this.s.connected;
+    const { s } = this;
+    s.attention = on && s.connected;
+    if (s.attention && !s.requesting && !s.acknowledging) this.#enter(PHASE.MESSAGE_OUT);
   }
 
   /** ACK goes down: the target goes on behind the message byte that was taken last. */
@@ -326,6 +303,7 @@ export class ParallelBus {
   /** The connection's task goes on, or waits. */
   #continue(task: ParallelTask): void {
     const { s } = this;
+    if (s.attention) return this.#enter(PHASE.MESSAGE_OUT);
     if (task.stage === STAGE.command) return this.#enter(PHASE.COMMAND);
     if (task.busy) {
       s.requesting = false;
@@ -412,7 +390,7 @@ export class ParallelBus {
     if (task !== undefined) task.mayDisconnect = this.s.mayDisconnect;
   }
 
-  /** Messages that end tasks and free the bus (SPI-3 §16.5); false for any other. */
+  /** Messages that end tasks and free the bus; false for any other. */
   #abort(m: number): boolean {
     const { target, lun, tag } = this.s;
     const ends: Record<number, (t: ParallelTask) => boolean> = {
