@@ -26,7 +26,7 @@ const recordOptions = object({
   })),
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
     description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
-      bench, flops, trap, mmode, pci, edu). Raw bytes are placed with --load.`,
+      block, bench, flops, trap, mmode, pci, edu). Raw bytes are placed with --load.`,
   })),
   load: multiple(option("--load", values.load, {
     description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,
@@ -66,10 +66,9 @@ const recordOptions = object({
       ,addr=0x…,irq=N,PROPERTY=VALUE, or ,slot=N for one of PCI. Repeatable.`,
   })),
   drive: multiple(option("--drive", values.drive, {
-    description:
-      say`Attach a disk: a raw image, which is never changed, or size=64M for a blank one; then
-      ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
-      PROPERTY=VALUE. Repeatable.`,
+    description: say`Attach a disk: a raw image, which is never changed, or size=64M for a blank
+      one; then ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
+      num_queues=N,legacy=on and others of virtio-blk's. Repeatable.`,
   })),
   hypervisor: optional(
     option("--hypervisor", choice(["kvm-riscv", "kvm-x86", "none"], { metavar: "PROFILE" }), {

@@ -107,7 +107,7 @@ function noSlot(use: string, why: string): BoardError {
   return new BoardError(`${use}: ${why}`, `use slots 0 to ${VIRTIO.slots - 1}, each once`);
 }
 
-/** The virtio console takes slot 0 when it is asked for; QEMU shows the slots left over empty. */
+/** The virtio console is the first to get a slot; QEMU shows the slots left over empty. */
 function virtioSlots(spec: MachineSpec, types: ReadonlyMap<string, DeviceType>): Placed[] {
   const slots: (Placed | undefined)[] = Array.from({ length: VIRTIO.slots });
   const put = (slot: number, type: DeviceType, name: string, of?: Partial<Placed>) => {
@@ -115,7 +115,8 @@ function virtioSlots(spec: MachineSpec, types: ReadonlyMap<string, DeviceType>):
     slots[slot] = { type, name, addr: slotAddr(slot), irqs, props: {}, drives: [], ...of };
   };
   if (spec.serial === "virtio") {
-    put(0, DEVICES[SERIAL.virtio.use], SERIAL.virtio.name, { props: spec.serialProps });
+    const { use, name } = SERIAL.virtio;
+    put(VIRTIO.slots - 1, DEVICES[use], name, { props: spec.serialProps });
   }
   const asked = [
     ...(spec.drives ?? []).filter((d) => d.interface === "virtio").map((d): Slotted => {

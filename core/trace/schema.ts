@@ -292,7 +292,7 @@ export const TABLES = {
     },
   },
   dma: {
-    doc: "One row per access of a device to guest memory for a request (no ring bookkeeping).",
+    doc: "One row per access of a device to guest memory (requests, no ring bookkeeping).",
     columns: {
       ...COMMON,
       device: device("Device that accessed memory."),

@@ -116,7 +116,8 @@ export const usesBundledGuest = (a: RecordArguments) =>
 
 function kernelOf(a: RecordArguments): string | undefined {
   if (!usesBundledGuest(a)) return a.kernel;
-  return a.bios === "none" ? "bundled:mmode" : "bundled:serial";
+  if (a.bios === "none") return "bundled:mmode";
+  return a.drive.length > 0 ? "bundled:block" : "bundled:serial";
 }
 
 function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {

@@ -28,6 +28,14 @@ Deno.test("machine: firmware in M-mode means no hypervisor, and its own bundled 
   assert.equal(spec.kernel?.path, "bundled:mmode");
 });
 
+Deno.test("machine: with a drive, the bundled guest is the one that uses it", () => {
+  const a = given({ drive: [{ path: null, options: { size: "1M" } }] });
+  const { spec } = machineFor(a);
+  assert.equal(spec.kernel?.path, "bundled:block");
+  assert.equal(spec.drives?.[0].sizeBytes, 2 ** 20);
+  assert.equal(isDemonstration(a), false);
+});
+
 Deno.test("machine: what the caller prefers gives way to what the user said", () => {
   const prefers = { serial: "virtio", append: "theirs" } as const;
   assert.equal(machineFor(NOTHING, prefers).spec.serial, "virtio");
@@ -45,7 +53,7 @@ Deno.test("machine: a device is a file when its name is a path", () => {
 });
 
 Deno.test("machine: every bundled guest that the help names is there", () => {
-  for (const name of ["serial", "bench", "trap", "mmode"]) {
+  for (const name of ["serial", "block", "bench", "trap", "mmode"]) {
     assert.ok(bundledGuests().includes(name), name);
   }
 });
