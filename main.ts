@@ -28,6 +28,15 @@ const recordOptions = object({
     description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
       block, bench, flops, trap, mmode, pci, edu). Raw bytes are placed with --load.`,
   })),
+  guest: optional(option("--guest", choice(["linux"], { metavar: "NAME" }), {
+    description:
+      say`Guest that is fetched and kept in the cache, instead of --kernel. linux: Debian's
+      kernel for riscv64, which writes and reads a disk, checks the data and powers off.`,
+  })),
+  guestDir: optional(option("--guest-dir", values.file("DIR"), {
+    description: say`Folder with the guest's files, where apt cannot fetch them: kernel, static
+      busybox, modules.`,
+  })),
   load: multiple(option("--load", values.load, {
     description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,
   })),

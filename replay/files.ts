@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import type { DeviceType } from "../core/mmio/device.ts";
 import type { FileRef, MachineSpec } from "../core/board/spec.ts";
+import { CACHED, cachedPath } from "./guests/cache.ts";
 
 /** Bad input, with what to do about it: shown as one line, exit code 2. */
 export class InputError extends Error {
@@ -18,6 +19,7 @@ const BUNDLED = "bundled:";
 const GUESTS = new URL("../fixtures/guests/", import.meta.url);
 
 function locate(path: string): string | URL {
+  if (path.startsWith(CACHED)) return cachedPath(path);
   return path.startsWith(BUNDLED) ? new URL(`${path.slice(BUNDLED.length)}.elf`, GUESTS) : path;
 }
 
@@ -31,7 +33,10 @@ export function readInput(path: string, what: string): { ref: FileRef; bytes: Ui
     bytes = Deno.readFileSync(locate(path));
   } catch (e) {
     const why = e instanceof Deno.errors.NotFound ? "there is no such file" : (e as Error).message;
-    throw new InputError(`cannot read ${what} ${path}: ${why}`, "check the path");
+    const fix = path.startsWith(CACHED)
+      ? "`record --guest linux` fetches it; EXITSCOPE_CACHE names the folder it was kept in"
+      : "check the path";
+    throw new InputError(`cannot read ${what} ${path}: ${why}`, fix);
   }
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return { ref: { path, sha256, bytes: bytes.length }, bytes };

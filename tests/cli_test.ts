@@ -95,6 +95,26 @@ const BAD_RECORDINGS: readonly Bad[] = [
     args: ["--kernel", "bundled:serail"],
     says: /bundled:serial\?/,
   },
+  {
+    name: "a guest with another kernel",
+    args: ["--guest", "linux", "--kernel", "bundled:serial"],
+    says: /--guest linux brings its own kernel.*Leave out --kernel/,
+  },
+  {
+    name: "a folder without the guest's files",
+    args: ["--guest-dir", "."],
+    says: /lacks a kernel, busybox, virtio_mmio\.ko, virtio_blk\.ko.*put there a riscv64 kernel/i,
+  },
+  {
+    name: "a guest without the firmware it needs",
+    args: ["--guest", "linux", "--bios", "none"],
+    says: /needs firmware below it.*builtin/,
+  },
+  {
+    name: "a guest with too little memory",
+    args: ["--guest", "linux", "-m", "64M"],
+    says: /more than 64M of RAM.*--memory 96M/,
+  },
   { name: "too little memory", args: ["--memory", "1K"], says: /--memory/ },
   { name: "too many harts", args: ["--harts", "999"], says: /--harts/ },
   {
@@ -317,6 +337,21 @@ cliTest("--help, --version and completion answer without loading the machine", a
   const offered = await run(folder, ["completion", "bash", "record", "--ser"]);
   assert.match(offered.stdout, /--serial/);
 });
+
+cliTest(
+  "a guest that cannot be fetched: what to put where, and nothing is left",
+  async (folder) => {
+    Deno.mkdirSync(join(folder, "empty"));
+    const env = { PATH: join(folder, "empty"), EXITSCOPE_CACHE: join(folder, "cache") };
+    const { code, stderr } = await run(folder, ["record", "--guest", "linux"], { env });
+    assert.equal(code, 2, stderr);
+    assert.match(
+      stderr.trim().split("\n").at(-1)!,
+      /^exitscope: cannot fetch .*no apt-get on this machine.*--guest-dir DIR .*kernel.*busybox.*\.ko/,
+    );
+    assert.deepEqual(tree(folder), ["cache/", "cache/linux/", "empty/"]);
+  },
+);
 
 cliTest("--dump-dtb writes the tree and records nothing", async (folder) => {
   const { code, stderr } = await run(folder, ["record", "--dump-dtb", "virt.dtb"]);

@@ -29,6 +29,18 @@ export interface DeviceSpec {
   readonly props: Readonly<Record<string, string>>;
 }
 
+/** A guest whose files come from packages, so that its versions are known. */
+export interface GuestRef {
+  readonly name: string;
+  /** None when the user gave the files. */
+  readonly packages: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly sha256: string;
+    readonly bytes: number;
+  }[];
+}
+
 /** A disk's medium and where it is attached, as `--drive` gives it. */
 export interface DriveSpec {
   /** As people name it: `drive0`. */
@@ -73,6 +85,8 @@ export interface MachineSpec {
   readonly kernel: FileRef | null;
   readonly loads: readonly { readonly file: FileRef; readonly addr: number }[];
   readonly initrd: FileRef | null;
+  /** Absent or null: nobody knows what the kernel is. */
+  readonly guest?: GuestRef | null;
   /** Kernel command line. */
   readonly append: string;
   readonly hypervisor: ProfileName;

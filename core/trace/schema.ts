@@ -127,11 +127,11 @@ export const CODES = {
     { name: "disk_write_zeroes", spec: "sectors become zero; the bytes are those of the list" },
     { name: "disk_get_id", spec: "the disk's serial number" },
     { name: "disk_unknown", spec: "a command that the disk does not know" },
-    { name: "scsi_control", spec: "a SCSI command that neither reads nor changes the medium" },
+    { name: "rng_read", spec: "random bytes to the guest" },
     { name: "factorial", spec: "edu: the factorial of a number" },
     { name: "increment", spec: "edu: the successor of a number" },
     { name: "dma_copy", spec: "edu: bytes copied between RAM and the device's buffer" },
-    { name: "rng_read", spec: "random bytes to the guest" },
+    { name: "scsi_control", spec: "a SCSI command that neither reads nor changes the medium" },
   ],
   request_status: [
     { name: "ok", spec: "done" },

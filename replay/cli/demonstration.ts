@@ -46,7 +46,8 @@ const count = (n: number) => n.toLocaleString("en-US");
 
 /** True when `record` is to do the pairs: nothing says which guest, what it does, or where it goes. */
 export function isDemonstration(a: RecordArguments): boolean {
-  return usesBundledGuest(a) && a.bios === "builtin" && a.drive.length === 0 &&
+  return usesBundledGuest(a) && a.guest === undefined && a.guestDir === undefined &&
+    a.bios === "builtin" && a.drive.length === 0 &&
     [a.serial, a.append, a.output].every((choice) => choice === undefined);
 }
 

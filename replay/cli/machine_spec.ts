@@ -6,6 +6,7 @@ import {
   DEFAULT_SPEC,
   type DeviceSpec,
   type FileRef,
+  type GuestRef,
   type MachineSpec,
   type SerialKind,
 } from "../../core/board/spec.ts";
@@ -22,6 +23,8 @@ import type { DeviceArgument, DriveArgument, LoadArgument, SerialArgument } from
 export interface RecordArguments {
   readonly output?: string;
   readonly kernel?: string;
+  readonly guest?: "linux";
+  readonly guestDir?: string;
   readonly load: readonly LoadArgument[];
   readonly bios: string;
   readonly append?: string;
@@ -128,7 +131,7 @@ function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
 /** Reads what `a` names and describes the machine; `serial` and `append` fill in what it left out. */
 export function machineFor(
   a: RecordArguments,
-  fallback: { serial?: SerialKind; append?: string } = {},
+  fallback: { serial?: SerialKind; append?: string; guest?: GuestRef } = {},
 ): Recipe {
   checkCosts(a);
   const files = new Files();
@@ -144,6 +147,7 @@ export function machineFor(
     kernel: files.optional(kernelOf(a), "--kernel"),
     loads: a.load.map((l) => ({ file: files.ref(l.path, "--load"), addr: l.addr })),
     initrd: files.optional(a.initrd, "--initrd"),
+    guest: fallback.guest ?? null,
     append: a.append ?? fallback.append ?? DEFAULT_SPEC.append,
     hypervisor: a.hypervisor ?? (a.bios === "builtin" ? DEFAULT_SPEC.hypervisor : "none"),
     stage2Page: a.stage2Page,
