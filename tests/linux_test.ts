@@ -84,6 +84,18 @@ for (const m of BOOTS) {
 }
 
 linuxTest(
+  { bios: "builtin", harts: 1, serial: "16550" },
+  "a disk that refuses to be written ends it with a failure",
+  async (folder) => {
+    const m: LinuxMachine = { bios: "builtin", harts: 1, serial: "16550", readOnly: true };
+    const { spec } = await linuxMachine(m);
+    const { result, text } = await recordInto(folder, spec, LIMIT);
+    assert.deepEqual(result.end, { kind: "fail", code: 1 }, text.slice(-3000));
+    assert.match(text, /^exitscope: cannot write \/dev\/vda/m);
+  },
+);
+
+linuxTest(
   { bios: "builtin", harts: 1, serial: "virtio" },
   "the command shows what the work took, and the manifest says which packages",
   async (folder) => {

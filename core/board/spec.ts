@@ -85,8 +85,8 @@ export interface MachineSpec {
   readonly kernel: FileRef | null;
   readonly loads: readonly { readonly file: FileRef; readonly addr: number }[];
   readonly initrd: FileRef | null;
-  /** Absent or null: nobody knows what the kernel is. */
-  readonly guest?: GuestRef | null;
+  /** Absent: nobody knows what the kernel is. */
+  readonly guest?: GuestRef;
   /** Kernel command line. */
   readonly append: string;
   readonly hypervisor: ProfileName;

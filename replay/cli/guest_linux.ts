@@ -22,13 +22,19 @@ const CONSOLE: Readonly<Record<SerialKind, string>> = {
   virtio: "hvc0",
 };
 
+/**
+ * The kernel's tests of its own cryptography, 1.1 G instructions in a thread of its own, would go on beside
+ * the work. `--append cryptomgr.notests=0` lets them.
+ */
+const NO_SELF_TESTS = "cryptomgr.notests";
+
 /** The command line before what the user appends. */
 function commandLine(a: RecordArguments): string {
   const kind = a.serial?.kind ?? "16550";
   // virtio_mmio is a module: until it is loaded, the hypervisor's SBI prints what the kernel says.
   const early = kind === "virtio" && a.bios === "builtin" ? ["earlycon=sbi"] : [];
   const own = a.append === undefined ? [] : [a.append];
-  return [...early, `console=${CONSOLE[kind]}`, ...own].join(" ");
+  return [...early, `console=${CONSOLE[kind]}`, NO_SELF_TESTS, ...own].join(" ");
 }
 
 /** A line that is drawn again on a terminal; elsewhere one line at each quarter. */

@@ -147,7 +147,7 @@ export function machineFor(
     kernel: files.optional(kernelOf(a), "--kernel"),
     loads: a.load.map((l) => ({ file: files.ref(l.path, "--load"), addr: l.addr })),
     initrd: files.optional(a.initrd, "--initrd"),
-    guest: fallback.guest ?? null,
+    ...(fallback.guest && { guest: fallback.guest }),
     append: a.append ?? fallback.append ?? DEFAULT_SPEC.append,
     hypervisor: a.hypervisor ?? (a.bios === "builtin" ? DEFAULT_SPEC.hypervisor : "none"),
     stage2Page: a.stage2Page,

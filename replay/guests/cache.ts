@@ -3,7 +3,7 @@
  * not part of the project. Source: XDG Base Directory Specification 0.8 (XDG_CACHE_HOME).
  * @module
  */
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 
 export const CACHE_VARIABLE = "EXITSCOPE_CACHE";
 /** Begins the name of a cached file in a manifest, which then holds wherever the folder is. */
@@ -13,7 +13,7 @@ export function cacheFolder(env: (name: string) => string | undefined = Deno.env
   const own = env(CACHE_VARIABLE);
   if (own) return own;
   const xdg = env("XDG_CACHE_HOME");
-  if (xdg) return join(xdg, "exitscope");
+  if (xdg && isAbsolute(xdg)) return join(xdg, "exitscope"); // A relative one is to be ignored.
   return join(env("HOME") ?? env("USERPROFILE") ?? ".", ".cache", "exitscope");
 }
 

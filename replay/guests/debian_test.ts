@@ -28,6 +28,7 @@ Deno.test("apt: Debian's archive is told by its name or its release, once, and n
 Deno.test("cache: its folder follows the environment", () => {
   const folder = (env: Record<string, string>) => cacheFolder((name) => env[name]);
   assert.equal(folder({ HOME: "/h" }), join("/h", ".cache", "exitscope"));
+  assert.equal(folder({ HOME: "/h", XDG_CACHE_HOME: "x" }), join("/h", ".cache", "exitscope"));
   assert.equal(folder({ HOME: "/h", XDG_CACHE_HOME: "/x" }), join("/x", "exitscope"));
   assert.equal(folder({ HOME: "/h", XDG_CACHE_HOME: "/x", [CACHE_VARIABLE]: "/own" }), "/own");
 });

@@ -40,9 +40,11 @@ export interface LinuxMachine {
   readonly serial: SerialKind;
   readonly append?: string;
   readonly legacy?: boolean;
+  readonly readOnly?: boolean;
   readonly costs?: string;
 }
 
+const flag = (on = false) => on ? "on" : "off";
 export const DISK_BYTES = 16 * 2 ** 20;
 
 export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
@@ -57,7 +59,7 @@ export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
     device: [],
     drive: [{
       path: null,
-      options: { size: String(DISK_BYTES), legacy: m.legacy ? "on" : "off" },
+      options: { size: String(DISK_BYTES), legacy: flag(m.legacy), readonly: flag(m.readOnly) },
     }],
     stage2Page: "4k",
     costs: m.costs,
