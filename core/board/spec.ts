@@ -53,7 +53,7 @@ export interface DriveSpec {
   /** Without a file: what the first contents follow from; null: zeros. */
   readonly seed: number | null;
   /** The device that is made for it; `none`: a device of `--device` names it. */
-  readonly interface: "virtio" | "none";
+  readonly interface: "virtio" | "scsi" | "none";
   /** virtio-mmio slot; null: the last one that is free. */
   readonly slot: number | null;
   readonly readOnly: boolean;

@@ -29,6 +29,8 @@ const PCI_WINDOWS: readonly PciWindow[] = [
     sizeBytes: 0x4_0000_0000,
   },
 ];
+/** Device types that drives of `if=scsi` go to; the first is made where none was asked for. */
+const SCSI_CONTROLLERS: readonly string[] = ["lsi53c895a"];
 const MAX_ACCESS_BYTES = 8;
 /** Sources of the PLIC, as on QEMU's board. */
 export const PLIC_SOURCES = 95;
@@ -173,6 +175,26 @@ function bays(d: DeviceSpec, type: DeviceType): Pick<Placed, "props" | "drives">
   return { props, drives };
 }
 
+/** Drives of `if=scsi` are in the bays of the first SCSI controller; without one, of one made for them. */
+function withScsi(spec: MachineSpec): MachineSpec {
+  const ids = (spec.drives ?? []).filter((d) => d.interface === "scsi").map((d) => d.id);
+  if (ids.length === 0) return spec;
+  const found = spec.devices.find((d) => SCSI_CONTROLLERS.includes(d.use));
+  const made = {
+    use: SCSI_CONTROLLERS[0],
+    file: null,
+    addr: null,
+    irq: null,
+    slot: null,
+    props: {},
+  };
+  const controller = found ?? made;
+  const { drive } = controller.props as { drive?: string };
+  const props = { ...controller.props, drive: [...drive ? [drive] : [], ...ids].join("+") };
+  const devices = found ? spec.devices : [...spec.devices, made];
+  return { ...spec, devices: devices.map((d) => d === controller ? { ...d, props } : d) };
+}
+
 /** `type0`, or the first number that is free. */
 function nextName(type: string, taken: ReadonlySet<string>): string {
   let n = 0;
@@ -182,9 +204,10 @@ function nextName(type: string, taken: ReadonlySet<string>): string {
 
 /** Every device of the machine, the interrupt controller first. `types` holds users' own, by path. */
 export function placeDevices(
-  spec: MachineSpec,
+  asked: MachineSpec,
   types: ReadonlyMap<string, DeviceType>,
 ): Placed[] {
+  const spec = withScsi(asked);
   const aclint = hasMachineMode(spec)
     ? [placed("aclint", "aclint", 0x0200_0000, [], { harts: spec.harts, timebase_hz: TIMEBASE_HZ })]
     : [];

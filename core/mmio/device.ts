@@ -39,13 +39,24 @@ export type { PciBar, PciCapability, PciDeclaration } from "./pci/declaration.ts
 export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
 export type { Drive } from "./medium.ts";
 export type { GuestMemory } from "./memory.ts";
-export type { DeviceTrace, DmaRow, IrqRow, MarkRow, Port, RequestRow, VringRow } from "./port.ts";
+export type {
+  DeviceTrace,
+  DmaRow,
+  IrqRow,
+  MarkRow,
+  Port,
+  RequestRow,
+  StepRow,
+  VringRow,
+} from "./port.ts";
 
 /** What a device does, given its state. */
 export interface Behaviour {
   readonly regs: readonly Reg[];
   /** Offsets that no register covers, for spaces laid out elsewhere. */
   readonly raw?: RawSpace;
+  /** Byte lanes (see `Space`). */
+  readonly lanes?: boolean;
   /** PCI functions only: what BARs map beside `regs` and `raw`, by the name that the BARs give. */
   readonly spaces?: Readonly<Record<string, Space>>;
   /** Channels for data from outside. What does not fit is dropped: `canInput` is asked first. */

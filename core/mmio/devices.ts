@@ -11,6 +11,7 @@ import type { DeviceType } from "./device.ts";
 import { edu } from "./edu.ts";
 import { finisher } from "./finisher.ts";
 import { goldfishRtc } from "./goldfish_rtc.ts";
+import { lsi53c895a } from "./lsi53c895a/lsi53c895a.ts";
 import { marker } from "./marker.ts";
 import { pciHost } from "./pci/host.ts";
 import { plic } from "./plic.ts";
@@ -22,6 +23,7 @@ const ALL: readonly DeviceType[] = [
   edu,
   finisher,
   goldfishRtc,
+  lsi53c895a,
   marker,
   pciHost,
   plic,

@@ -12,12 +12,13 @@ import { type DriveArgument, parseDuration, parseNumber, parseSize } from "./val
 
 const SECTOR = 512;
 const DEFAULT_LATENCY_NS = 10_000;
+const INTERFACES: readonly DriveSpec["interface"][] = ["virtio", "scsi", "none"];
 const FLAGS: Readonly<Record<string, boolean>> = { on: true, off: false };
 
 /** Words of a drive itself; any other is a property of its device. */
 const OPTIONS: Readonly<Record<string, string>> = {
   id: "a name",
-  if: "virtio or none",
+  if: "virtio, scsi or none",
   size: "bytes of a drive without a file, such as 64M",
   seed: "a number that the contents of a drive without a file follow from",
   slot: "a virtio-mmio slot, 0 to 7",
@@ -113,7 +114,7 @@ export function driveOf(a: DriveArgument, index: number): DriveSpec {
   const { path, options } = a;
   const where = `--drive ${path ?? "size=…"}`;
   const words = new Words(where, options);
-  const target = words.read("if", (t) => t === "virtio" || t === "none" ? t : null, "virtio");
+  const target = words.read("if", (t) => INTERFACES.find((i) => i === t), "virtio");
   const props = deviceProps(where, options, target === "virtio" ? "virtio-blk" : null);
   words.read("format", (t) => t === "raw" ? t : null, "raw");
   const write = words.flag("write", false);
