@@ -16,7 +16,7 @@ import { makePort, type PortHost } from "../vmm/device_port.ts";
 import { EventQueue } from "../vmm/events.ts";
 import { type DeviceCodes, ExitUnit } from "../vmm/exits.ts";
 import { Machine } from "../vmm/machine.ts";
-import { PROFILES } from "../vmm/profiles.ts";
+import { type Profile, PROFILES } from "../vmm/profiles.ts";
 import { boot, type Booted, type Files } from "./boot.ts";
 import { GuestSymbols } from "./guest_symbols.ts";
 import { makeDrives, type OpenImage } from "./drives.ts";
@@ -107,8 +107,12 @@ function assignCodes(devices: readonly DeviceInstance[], trace: Trace) {
   return { codes, unassigned: devices.length };
 }
 
-function writeCosts(trace: Trace): void {
+/** Writes the tables that no event of the run writes: names and costs. */
+function writeReference(trace: Trace, profile: Profile, devices: readonly DeviceInstance[]) {
+  trace.names("hw_reason", profile.names);
+  const assigned = assignCodes(devices, trace);
   for (const c of COSTS) trace.cost(c);
+  return assigned;
 }
 
 function buildCpu(spec: MachineSpec): RiscvCpu {
@@ -217,9 +221,7 @@ export function buildBoard(
     stop: (kind, code) => machine.stop(kind, code),
     hartIrq: (hart, bit, level) => machine.hartIrq(hart, bit, level),
   });
-  trace.names("hw_reason", profile.names);
-  const { codes, unassigned } = assignCodes([...devices.values()], trace);
-  writeCosts(trace);
+  const { codes, unassigned } = writeReference(trace, profile, [...devices.values()]);
   const exits = new ExitUnit({
     profile,
     costs: spec.costs,
