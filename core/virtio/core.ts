@@ -335,7 +335,7 @@ export class VirtioCore implements VirtioPort<string> {
         submit_icount: chain.submitIcount,
         complete_ns: this.port.now(),
         status: served.status,
-        command: served.command ?? null,
+        command: served.command,
         kick_exit_seq: chain.kickExitSeq < 0 ? null : chain.kickExitSeq,
         irq_seq: irqs[queue],
       });
