@@ -122,6 +122,7 @@ export function driveOf(a: DriveArgument, index: number): DriveSpec {
   const contradicts = (name: string, why: string, wrong: boolean) => {
     if (wrong) throw new UserError(`${where}: ${name} ${why}`, `Leave out ${name}.`);
   };
+  contradicts("slot=", "is one of virtio-mmio", target === "scsi" && "slot" in options);
   contradicts("write=on", "has no file to write to", write && path === null);
   contradicts("write=on", "changes a file that readonly=on protects", write && readOnly);
   contradicts("embed=", "has no file to keep", "embed" in options && path === null);

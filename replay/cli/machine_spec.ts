@@ -30,7 +30,7 @@ export interface RecordArguments {
   readonly bios: string;
   readonly append?: string;
   readonly initrd?: string;
-  readonly symbols: readonly string[];
+  readonly symbols?: readonly string[];
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
@@ -156,7 +156,8 @@ export function machineFor(
     devices: a.device.map((d) => deviceOf(files, d)),
     drives: drivesOf(a.drive),
     rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
-    ...(a.symbols.length > 0 && { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
+    ...(a.symbols && a.symbols.length > 0 &&
+      { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
   };
   return { spec, files: files.bytes };
 }
