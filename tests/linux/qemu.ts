@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { MachineSpec } from "../../core/board/spec.ts";
 import { readInput } from "../../replay/files.ts";
-import { DISK_BYTES, OPENSBI } from "./guest.ts";
+import { DISK_BYTES, type DiskDevice, OPENSBI } from "./guest.ts";
 
 const QEMU = "qemu-system-riscv64";
 const LIMIT_MS = 120_000;
@@ -18,6 +18,21 @@ const EVENTS = [
 ];
 /** Without what our harts do not have, so that the kernel says the same of them. */
 const CPU = "rv64,h=off,pmu-num=0";
+
+/** The interface of virtio-mmio that the disk has, or what it is behind. */
+export type QemuDisk = "modern" | "legacy" | DiskDevice;
+
+const MMIO_DISK = ["-device", "virtio-blk-device,drive=disk"];
+const DISK_ARGUMENTS: Readonly<Record<QemuDisk, readonly string[]>> = {
+  modern: MMIO_DISK,
+  legacy: MMIO_DISK,
+  // A notification through an ioeventfd would not be traced.
+  "virtio-blk-pci": ["-device", "virtio-blk-pci,drive=disk,ioeventfd=off"],
+  "virtio-scsi-pci": ["-device", "virtio-scsi-pci,ioeventfd=off", "-device", "scsi-hd,drive=disk"],
+};
+
+const CONFIG_SPACE = "'pcie-mmcfg-mmio'";
+const ECAM = 0x3000_0000;
 
 /** One access to a register of a device. */
 export interface RegisterAccess {
@@ -36,11 +51,13 @@ export interface QemuRun {
 
 function parseLine(line: string): Traced[] {
   const found =
-    /^memory_region_ops_(read|write) cpu \d+ mr \S+ addr (0x[0-9a-f]+) value \S+ size (\d+)/.exec(
-      line,
-    );
+    /^memory_region_ops_(read|write) cpu \d+ mr \S+ addr (0x[0-9a-f]+) value \S+ size (\d+)(.*)/
+      .exec(line);
   if (found !== null) {
-    return [{ addr: Number(found[2]), sizeBytes: Number(found[3]), write: found[1] === "write" }];
+    // Configuration space is told by the offset in it.
+    const base = found[4].includes(CONFIG_SPACE) ? ECAM : 0;
+    const [write, addr, sizeBytes] = [found[1] === "write", Number(found[2]), Number(found[3])];
+    return [{ addr: base + addr, sizeBytes, write }];
   }
   // Accesses without a CPU are QEMU's own, at reset.
   const event = /^(virt\w+) /.exec(line)?.[1];
@@ -50,7 +67,7 @@ function parseLine(line: string): Traced[] {
 function argumentsFor(
   spec: MachineSpec,
   disk: string,
-  legacy: boolean,
+  disks: QemuDisk,
   events: string,
   log: string,
 ) {
@@ -75,10 +92,10 @@ function argumentsFor(
     ...["-smp", String(spec.harts), "-m", `${spec.memoryBytes / 2 ** 20}M`, "-bios", OPENSBI],
     ...["-kernel", kernel, "-initrd", initrd, "-append", spec.append],
     ...["-rtc", `base=${new Date(spec.rtcStartNs / 1e6).toISOString().slice(0, 19)}`],
-    ...["-global", `virtio-mmio.force-legacy=${legacy}`],
+    ...["-global", `virtio-mmio.force-legacy=${disks === "legacy"}`],
     ...["-drive", `file=${disk},if=none,id=disk,format=raw`],
-    ...["-device", "virtio-blk-device,drive=disk"],
-    ...spec.devices.flatMap((d) => ["-device", d.use]),
+    ...DISK_ARGUMENTS[disks],
+    ...spec.devices.filter((d) => d.use !== disks).flatMap((d) => ["-device", d.use]),
     ...["-trace", `events=${events}`, "-D", log],
   ];
 }
@@ -87,14 +104,14 @@ function argumentsFor(
 export async function runQemu(
   folder: string,
   spec: MachineSpec,
-  legacy: boolean,
+  disks: QemuDisk,
 ): Promise<QemuRun> {
   const [disk, events, log] = ["disk.img", "events", "trace.log"].map((n) => join(folder, n));
   Deno.writeFileSync(disk, new Uint8Array());
   Deno.truncateSync(disk, DISK_BYTES);
   Deno.writeTextFileSync(events, EVENTS.join("\n") + "\n");
   const child = new Deno.Command(QEMU, {
-    args: argumentsFor(spec, disk, legacy, events, log),
+    args: argumentsFor(spec, disk, disks, events, log),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
