@@ -14,7 +14,7 @@ import {
   type RoutineSet,
   setSlot,
 } from "./emit.ts";
-import { tlbEntry } from "./handler.ts";
+import { tlbEntry } from "./memory_ops.ts";
 import {
   BANK,
   CODE_PAGE,
@@ -31,11 +31,17 @@ import { Access, SLOT, STATUS_STOP, STATUS_TRAP, Stop } from "./state.ts";
 import type { Routine } from "./ops.ts";
 import { TRANSLATE, TRANSLATE_REST } from "./translate.ts";
 import { type Code, i32, i64, memoryFill } from "./wasm/code.ts";
-import type { Func, Module } from "./wasm/module.ts";
+import type { Func, Import, Module } from "./wasm/module.ts";
 
 const pageOf = (va: Code): Code => i64.and(va, i64.const(-PAGE));
 const BYTES = [1, 2, 4, 8] as const;
 const TLB_BYTES = BANK.count * TLB.bankBytes;
+
+/** Host functions that are told what becomes of compiled code. */
+interface Notices {
+  changed: Import;
+  evicted: Import;
+}
 
 export class AccessPaths {
   readonly flushAll: Func;
@@ -52,14 +58,14 @@ export class AccessPaths {
   readonly reserveAddr: Func;
   readonly #noteSuperpage: Func;
 
-  constructor(m: Module, private readonly routines: RoutineSet) {
+  constructor(m: Module, private readonly routines: RoutineSet, host: Notices) {
     this.mulhu = mulhu(m);
     this.flushAll = flushAll(m);
     this.flushPage = flushPage(m, this.flushAll);
-    this.invalidate = invalidate(m, this.#layout);
+    this.invalidate = invalidate(m, this.#layout, host.changed);
     routines.helpers = this;
     this.rebank = rebank(m);
-    this.allocCode = allocCode(m, this.#layout);
+    this.allocCode = allocCode(m, this.#layout, host.evicted);
     this.#noteSuperpage = noteSuperpage(m);
     this.fetchPage = this.#fetchPage(m, "fetchPage", TRANSLATE[Access.Fetch]);
     this.fetchRest = this.#fetchPage(m, "fetchRest", TRANSLATE_REST);
@@ -125,7 +131,7 @@ export class AccessPaths {
 
   /** (h, va, meta) → value, zero-extended. */
   #loadSlow(m: Module): Func {
-    const f = m.func("loadSlow", ["i32", "i64", "i32"], ["i64"]);
+    const f = m.export(m.func("loadSlow", ["i32", "i64", "i32"], ["i64"]));
     const [va, meta] = [f.get(1), f.get(2)];
     const bytes = f.bind("i32", i32.and(meta, i32.const(15)));
     const bail = () => f.return(i64.const(0));
@@ -167,7 +173,7 @@ export class AccessPaths {
 
   /** (h, va, value, meta). */
   #storeSlow(m: Module): Func {
-    const f = m.func("storeSlow", ["i32", "i64", "i64", "i32"], []);
+    const f = m.export(m.func("storeSlow", ["i32", "i64", "i64", "i32"], []));
     const [va, value, meta] = [f.get(1), f.get(2), f.get(3)];
     const bytes = f.bind("i32", i32.and(meta, i32.const(15)));
     const bail = () => f.return();
@@ -264,7 +270,7 @@ export class AccessPaths {
 
   /** (h, va, bytes) → linear-memory address; 0 when status is set. */
   #atomicAddr(m: Module, name: string, kind: Access.Load | Access.Store): Func {
-    const f = m.func(name, ["i32", "i64", "i32"], ["i32"]);
+    const f = m.export(m.func(name, ["i32", "i64", "i32"], ["i32"]));
     const [va, bytes] = [f.get(1), f.get(2)];
     const bail = () => f.return(i32.const(0));
     const store = kind === Access.Store;
@@ -307,16 +313,19 @@ function raise(f: Func, cause: number, tval: Code): void {
   f.emit(setSlot("status", i64.const(STATUS_TRAP)));
 }
 
-/** High half of an unsigned product, from four products of halves. */
 function mulhu(m: Module): Func {
   const f = m.func("mulhu", ["i64", "i64"], ["i64"]);
+  f.emit(highProduct(f, f.get(0), f.get(1)));
+  return f;
+}
+
+/** High half of the unsigned product of two locals, from four products of halves. */
+export function highProduct(f: Func, a: Code, b: Code): Code {
   const low = (v: Code) => i64.and(v, i64.const(0xffffffffn));
   const high = (v: Code) => i64.shrU(v, i64.const(32));
-  const [a, b] = [f.get(0), f.get(1)];
   const mid = f.bind("i64", i64.add(i64.mul(high(a), low(b)), high(i64.mul(low(a), low(b)))));
   const mid2 = f.bind("i64", i64.add(i64.mul(low(a), high(b)), low(mid)));
-  f.emit(i64.add(i64.add(i64.mul(high(a), high(b)), high(mid)), high(mid2)));
-  return f;
+  return i64.add(i64.add(i64.mul(high(a), high(b)), high(mid)), high(mid2));
 }
 
 function flushAll(m: Module): Func {
@@ -407,7 +416,7 @@ function rebank(m: Module): Func {
 }
 
 /** (h, RAM offset, bytes), within one page: decoded entries that overlap are decoded again. */
-function invalidate(m: Module, l: Layout): Func {
+function invalidate(m: Module, l: Layout, changed: Import): Func {
   const f = m.export(m.func("invalidate", ["i32", "i32", "i32"], []));
   const [offset, bytes] = [f.get(1), f.get(2)];
   const map = i32.shl(i32.shrU(offset, i32.const(12)), i32.const(2));
@@ -428,7 +437,27 @@ function invalidate(m: Module, l: Layout): Func {
     f.set(entry, i32.add(f.get(entry), i32.const(ENTRY_BYTES)));
     f.brIf(again, i32.leU(f.get(entry), end));
   });
+  f.if(
+    i32.load(code, CODE_PAGE.regions),
+    () => {
+      const tell = () => f.emit(f.call(changed, code, at, bytes));
+      f.if(i32.gtU(bytes, i32.const(64)), tell, () => f.if(compiledBytes(code, at, bytes), tell));
+    },
+    undefined,
+    false,
+  );
   return f;
+}
+
+/** Whether compiled regions hold any of these bytes, of which there are at most 64. */
+function compiledBytes(code: Code, at: Code, bytes: Code): Code {
+  const first = i32.shrU(at, i32.const(1));
+  const last = i32.shrU(i32.sub(i32.add(at, bytes), i32.const(1)), i32.const(1));
+  const units = i64.extendU(i32.add(i32.sub(last, first), i32.const(1)));
+  const held = i64.load(i32.add(code, i32.shrU(first, i32.const(3))), CODE_PAGE.compiled);
+  const shifted = i64.shrU(held, i64.extendU(i32.and(first, i32.const(7))));
+  const mask = i64.sub(i64.shl(i64.const(1), units), i64.const(1));
+  return i64.ne(i64.and(shifted, mask), i64.const(0));
 }
 
 /** Calls `act` with the address of every TLB entry of every hart. */
@@ -453,7 +482,7 @@ function eachTlbEntry(f: Func, l: Layout, act: (entry: Code) => void): void {
  * runs. A payload is unique to its kind: fetch payloads lie in the pool, and a store payload plus its
  * tag gives the RAM page, so one pass over the TLBs serves both.
  */
-function allocCode(m: Module, l: Layout): Func {
+function allocCode(m: Module, l: Layout, evicted: Import): Func {
   const f = m.func("allocCode", ["i32", "i32"], ["i32"]);
   const page = f.get(1);
   const [code, next] = [f.local("i32"), f.local("i32")];
@@ -471,6 +500,7 @@ function allocCode(m: Module, l: Layout): Func {
   f.if(i32.load(f.get(code), CODE_PAGE.host), () => {
     const old = i32.load(f.get(code), CODE_PAGE.ramPage);
     f.emit(i32.store(i32.shl(old, i32.const(2)), i32.const(0), l.codeMap));
+    f.if(i32.load(f.get(code), CODE_PAGE.regions), () => f.emit(f.call(evicted, f.get(code))));
   });
   eachTlbEntry(f, l, (entry) => {
     const payload = i32.load(entry, TLB.payload);

@@ -5,9 +5,10 @@
  *
  * @module
  */
+import { Compiler, POLICY, type Policy, type Statistics } from "./compiler/compiler.ts";
 import { extensionsOf } from "./extensions.ts";
 import { Hart } from "./hart.ts";
-import { buildInterpreter, type InterpreterExports } from "./interpreter.ts";
+import { buildInterpreter, HOT, type InterpreterExports } from "./interpreter.ts";
 import { decoderFor } from "./isa/mod.ts";
 import { type Layout, layout, PAGE } from "./layout.ts";
 import { Packer } from "./packer.ts";
@@ -36,6 +37,10 @@ export interface CpuOptions {
   isa?: string;
   /** Bound of the pool of decoded pages; the guest cannot see it. */
   codePages?: number;
+  /** How the harts execute; the guest cannot see it. Default: interpreter. */
+  mode?: "interpreter" | "compiled";
+  /** When code is compiled (tests want it early). */
+  policy?: Policy;
 }
 
 /** One activation stays so short that optimized code takes over soon after it is ready. */
@@ -59,6 +64,8 @@ function moduleFor(l: Layout): Built {
   return b;
 }
 
+const nothing = () => {};
+
 function validate(o: CpuOptions): void {
   for (const [name, v] of Object.entries({ nsPerInsn: o.nsPerInsn, timebaseHz: o.timebaseHz })) {
     if (!Number.isInteger(v) || v < 1 || v > 1e9) {
@@ -78,6 +85,8 @@ export class RiscvCpu {
   readonly #wasm: InterpreterExports;
   readonly #layout: Layout;
   readonly #codeMap: Uint32Array;
+  readonly #compiler: Compiler | null;
+  readonly #slice: number;
 
   constructor(o: CpuOptions) {
     validate(o);
@@ -86,10 +95,20 @@ export class RiscvCpu {
     const memory = new WebAssembly.Memory({ initial: l.wasmPages, maximum: l.wasmPages });
     const buffer = memory.buffer as ArrayBuffer; // Not shared: the memory was not made so.
     const extensions = extensionsOf(o.isa ?? ISA);
-    const packer = new Packer(new DataView(buffer), operations, decoderFor(extensions));
-    const imports = { memory, decode: packer.decode, decodeWord: packer.decodeWord };
-    const exports: unknown = new WebAssembly.Instance(module, { env: imports }).exports;
-    this.#wasm = exports as InterpreterExports;
+    const decoder = decoderFor(extensions);
+    const packer = new Packer(new DataView(buffer), operations, decoder);
+    const compiler = o.mode === "compiled" ? new Compiler(memory, l, decoder, o.policy) : null;
+    const env = {
+      ...{ memory, decode: packer.decode, decodeWord: packer.decodeWord },
+      table: compiler?.table ?? new WebAssembly.Table({ element: "anyfunc", initial: 0 }),
+      changed: compiler?.changed ?? nothing,
+      evicted: compiler?.evicted ?? nothing,
+    };
+    const { exports } = new WebAssembly.Instance(module, { env });
+    compiler?.link(exports);
+    this.#compiler = compiler;
+    this.#slice = compiler ? (o.policy ?? POLICY).slice : SLICE;
+    this.#wasm = exports as unknown as InterpreterExports;
     this.#layout = l;
     this.ram = new Uint8Array(buffer, l.ram, l.ramBytes);
     this.ramView = new DataView(buffer, l.ram, l.ramBytes);
@@ -109,13 +128,24 @@ export class RiscvCpu {
   run(hart: number, counts: number): Stop {
     const h = this.#harts[hart];
     for (let left = counts; left > 0;) {
-      const slice = Math.min(left, SLICE, h.countsToDeadline());
-      const stop: Stop = this.#wasm.run(h.at, slice);
+      const slice = Math.min(left, this.#slice, h.countsToDeadline());
+      const start = h.icount;
+      const stop = this.#wasm.run(h.at, slice);
+      if (stop === HOT) {
+        this.#compiler!.compile(h.at);
+        left -= h.icount - start;
+        continue;
+      }
       if (stop === Stop.Load || stop === Stop.Store) h.describeAccess(stop === Stop.Store);
       if (stop !== Stop.Budget) return stop;
       left -= slice;
+      if (slice === this.#slice) this.#compiler?.sample(h.at);
     }
     return Stop.Budget;
+  }
+  /** What the compiler has done; null without one. */
+  get compilation(): Statistics | null {
+    return this.#compiler?.statistics ?? null;
   }
 
   /** A device or a loader wrote RAM: decoded code goes, and reservations on what was written. */

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type Code, uleb, type ValueType } from "./code.ts";
+import { type Code, i32, uleb, type ValueType } from "./code.ts";
 
 const TYPE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 const VOID = 0x40;
@@ -14,6 +14,11 @@ const VOID = 0x40;
 export type Local = number;
 /** A branch target: how many blocks enclose it. */
 export type Label = { readonly depth: number };
+
+/** What can be called: a function, or an import. */
+export interface Callee {
+  readonly index: number;
+}
 
 /** One function under construction; statements append to its body. */
 export class Func {
@@ -26,6 +31,7 @@ export class Func {
 
   constructor(
     readonly name: string,
+    /** Holds only where imports come before functions. */
     readonly index: number,
     readonly params: readonly ValueType[],
     readonly results: readonly ValueType[],
@@ -69,8 +75,16 @@ export class Func {
     this.set(l, v);
     return this.get(l);
   }
-  call(f: { index: number }, ...args: Code[]): Code {
+  call(f: Callee, ...args: Code[]): Code {
     return [...args.flat(), 0x10, ...uleb(f.index)];
+  }
+  /** Calls the function of type `type` that stands at `at` in the table. */
+  callIndirect(type: number, at: Code, ...args: Code[]): Code {
+    return [...args.flat(), ...at, 0x11, ...uleb(type), 0];
+  }
+  /** The same in place of this function's return (tail calls, §4.4.8). */
+  returnCallIndirect(type: number, at: Code, ...args: Code[]): void {
+    this.emit([...args.flat(), ...at, 0x13, ...uleb(type), 0]);
   }
   drop(v: Code): void {
     this.emit([...v, 0x1a]);
@@ -146,18 +160,26 @@ export interface Import {
   readonly index: number;
 }
 
+interface ModuleOptions {
+  /** Import a table, as `env.table`. */
+  table?: boolean;
+  /** Functions of the module do not call each other, so imports may come after them. */
+  lateImports?: boolean;
+}
+
 /** A module; imports must be declared before functions, for they take the first indices. */
 export class Module {
   readonly #types: string[] = [];
   readonly #typeBytes: number[][] = [];
   readonly #imports: { name: string; type: number }[] = [];
   readonly #funcs: Func[] = [];
-  readonly #exports: { name: string; index: number }[] = [];
+  readonly #exports: Func[] = [];
+  #tableStart = -1;
 
   /** `memory` is imported as `env.memory`, functions as `env.NAME`. */
-  constructor(readonly memoryPages: number) {}
+  constructor(readonly memoryPages: number, private readonly options: ModuleOptions = {}) {}
 
-  #type(params: readonly ValueType[], results: readonly ValueType[]): number {
+  type(params: readonly ValueType[], results: readonly ValueType[]): number {
     const key = `${params}>${results}`;
     const known = this.#types.indexOf(key);
     if (known >= 0) return known;
@@ -166,18 +188,27 @@ export class Module {
     return this.#types.push(key) - 1;
   }
   import(name: string, params: ValueType[], results: ValueType[]): Import {
-    if (this.#funcs.length > 0) throw new Error(`import ${name}: declared after a function`);
-    return { index: this.#imports.push({ name, type: this.#type(params, results) }) - 1 };
+    if (this.#funcs.length > 0 && !this.options.lateImports) {
+      throw new Error(`import ${name}: declared after a function`);
+    }
+    return { index: this.#imports.push({ name, type: this.type(params, results) }) - 1 };
   }
   func(name: string, params: readonly ValueType[], results: readonly ValueType[]): Func {
-    this.#type(params, results);
+    this.type(params, results);
     const f = new Func(name, this.#imports.length + this.#funcs.length, params, results);
     this.#funcs.push(f);
     return f;
   }
   export(f: Func): Func {
-    this.#exports.push({ name: f.name, index: f.index });
+    this.#exports.push(f);
     return f;
+  }
+  /** Puts every function into the table, the first one at `at`. */
+  fillTable(at: number): void {
+    this.#tableStart = at;
+  }
+  #indexOf(f: Func): number {
+    return this.#imports.length + this.#funcs.indexOf(f);
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
@@ -191,18 +222,25 @@ export class Module {
       for (const part of [[id], uleb(body.length), body]) for (const b of part) out.push(b);
     };
     section(1, vector(this.#typeBytes));
+    const table = this.options.table ? [[...text("env"), ...text("table"), 1, 0x70, 0, 0]] : [];
     section(
       2,
       vector([
         [...text("env"), ...text("memory"), 2, 1, ...this.#memoryLimits()],
+        ...table,
         ...this.#imports.map((i) => [...text("env"), ...text(i.name), 0, ...uleb(i.type)]),
       ]),
     );
-    section(3, vector(this.#funcs.map((f) => uleb(this.#type(f.params, f.results)))));
-    section(7, vector(this.#exports.map((e) => [...text(e.name), 0, ...uleb(e.index)])));
+    section(3, vector(this.#funcs.map((f) => uleb(this.type(f.params, f.results)))));
+    section(7, vector(this.#exports.map((f) => [...text(f.name), 0, ...uleb(this.#indexOf(f))])));
+    if (this.#tableStart >= 0) section(9, vector([this.#segment(vector)]));
     section(0, [...text("metadata.code.branch_hint"), ...this.#hints(vector)]);
     section(10, vector(this.#funcs.map((f) => sized([...f.prologue(), ...f.body, 0x0b]))));
     return new Uint8Array(out);
+  }
+  #segment(vector: (items: number[][]) => number[]): number[] {
+    const first = this.#imports.length;
+    return [0, ...i32.const(this.#tableStart), 0x0b, ...vector(this.#funcs.map((_, i) => uleb(first + i)))];
   }
   #memoryLimits(): number[] {
     return [...uleb(this.memoryPages), ...uleb(this.memoryPages)];
@@ -212,7 +250,7 @@ export class Module {
     return vector(hinted.map((f) => {
       const base = f.prologue().length;
       const entries = f.hints.map((h) => [...uleb(base + h.at), 1, h.likely ? 1 : 0]);
-      return [...uleb(f.index), ...vector(entries)];
+      return [...uleb(this.#indexOf(f)), ...vector(entries)];
     }));
   }
 }

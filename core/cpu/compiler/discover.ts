@@ -1,0 +1,286 @@
+/**
+ * Finds what a region holds: the blocks reachable from a hot place through code that has been executed,
+ * callees copied into their callers. It reads decoded pages and RAM, and changes nothing.
+ *
+ * Places are byte offsets from the region's home page, whose own are 0..4095; other pages of the region
+ * lie around it as they do in virtual memory.
+ *
+ * @module
+ */
+import { type Decoded, type Decoder, operands } from "../insn.ts";
+import { beq, bge, bgeu, blt, bltu, bne, jal, jalr } from "../isa/rv64i.ts";
+import { SVINVAL, SYSTEM } from "../isa/system.ts";
+import { ZICBOM } from "../isa/zicbo.ts";
+import { PAGE } from "../layout.ts";
+
+/** What discovery sees of the machine. */
+export interface CodeView {
+  /** Decoded page that is mapped `pages` pages from home, 0: none that is known. */
+  page(pages: number): number;
+  /** The instruction at an offset of a decoded page, 0: it was never decoded, or it leaves the page. */
+  word(page: number, offset: number): number;
+}
+
+export interface Inst {
+  readonly at: number;
+  readonly length: number;
+  readonly decoded: Decoded;
+  /** Control goes elsewhere behind it. */
+  readonly jumps: boolean;
+}
+
+/** Where control goes: to a block of the region, or out of it (null). */
+export interface Edge {
+  readonly at: number;
+  to: Block | null;
+}
+
+export type End =
+  | { readonly kind: "branch"; readonly taken: Edge; readonly next: Edge }
+  | { readonly kind: "jump"; readonly next: Edge }
+  /** `next`: where a return leads, unless the guest changed its return address. */
+  | { readonly kind: "indirect"; readonly next: Edge | null }
+  /** The next instruction is left to the interpreter. */
+  | { readonly kind: "interpret"; readonly at: number };
+
+export interface Block {
+  readonly id: number;
+  readonly at: number;
+  readonly insts: Inst[];
+  end: End;
+  /** The interpreter and other regions may enter here. */
+  entry: boolean;
+}
+
+export interface Region {
+  /** In the order in which they were found; the first is where the search began. */
+  readonly blocks: Block[];
+  /** Decoded pages, by their distance from home. */
+  readonly pages: Map<number, number>;
+  readonly insns: number;
+}
+
+export const LIMITS = { insns: 500, blockInsns: 48, depth: 3, pages: 8 } as const;
+
+const BRANCHES = new Set([beq, bne, blt, bge, bltu, bgeu].map((i) => i.sem));
+const INTERPRETED = new Set([...SYSTEM, ...SVINVAL, ...ZICBOM].map((i) => i.sem));
+const RA = 1;
+
+type Kind = "plain" | "branch" | "jump" | "indirect" | "interpret";
+
+function kindOf(d: Decoded): Kind {
+  const { sem } = d.insn;
+  if (BRANCHES.has(sem)) return "branch";
+  if (sem === jal.sem) return "jump";
+  if (sem === jalr.sem) return "indirect";
+  return INTERPRETED.has(sem) ? "interpret" : "plain";
+}
+const isCall = (d: Decoded) => d.rd === RA;
+const isReturn = (d: Decoded) => d.rd === 0 && d.rs1 === RA && d.imm === 0;
+
+/** A function body: the region's own, or a callee's copy for one place that calls it. */
+interface Context {
+  readonly depth: number;
+  /** Where this copy returns to. */
+  readonly back: { readonly context: Context; readonly at: number } | null;
+  readonly insts: Map<number, Inst>;
+  readonly leaders: Set<number>;
+  readonly blocks: Map<number, Block>;
+  readonly entries: Set<number>;
+  /** Copies made for the calls of this body. */
+  readonly callees: Map<number, Context>;
+}
+
+const context = (depth: number, back: Context["back"]): Context => ({
+  ...{ depth, back, insts: new Map(), leaders: new Set(), blocks: new Map() },
+  ...{ entries: new Set(), callees: new Map() },
+});
+
+export const pageOf = (at: number): number => Math.floor(at / PAGE);
+
+class Search {
+  readonly pages = new Map<number, number>();
+  readonly contexts: Context[] = [];
+  readonly #todo: { context: Context; at: number }[] = [];
+  insns = 0;
+
+  constructor(
+    private readonly view: CodeView,
+    private readonly decoder: Decoder,
+    private readonly limit: number,
+  ) {}
+
+  run(at: number): void {
+    const root = context(0, null);
+    this.contexts.push(root);
+    root.entries.add(at);
+    this.#lead(root, at);
+    for (let i = 0; i < this.#todo.length; i++) {
+      const { context, at } = this.#todo[i];
+      this.#walk(context, at);
+    }
+  }
+
+  #lead(c: Context, at: number): void {
+    if (c.leaders.has(at)) return;
+    c.leaders.add(at);
+    this.#todo.push({ context: c, at });
+  }
+  /** Only the region's own body in its home page can be entered. */
+  #enter(c: Context, at: number): void {
+    if (c.depth === 0 && pageOf(at) === 0) c.entries.add(at);
+  }
+
+  inst(at: number): Inst | null {
+    const number = pageOf(at);
+    let page = this.pages.get(number);
+    if (page === undefined) {
+      if (this.pages.size >= LIMITS.pages) return null;
+      page = this.view.page(number);
+      if (page === 0) return null;
+      this.pages.set(number, page);
+    }
+    const word = this.view.word(page, at - number * PAGE);
+    const insn = word === 0 ? undefined : this.decoder.find(word);
+    if (!insn) return null;
+    const decoded = operands(insn, word);
+    return { at, length: (word & 3) === 3 ? 4 : 2, decoded, jumps: kindOf(decoded) !== "plain" };
+  }
+
+  /** Straight on from a leader until control may go elsewhere. */
+  #walk(c: Context, leader: number): void {
+    for (let at = leader;;) {
+      if (c.insts.has(at)) {
+        if (at !== leader) this.#lead(c, at);
+        return;
+      }
+      if (this.insns >= this.limit) return;
+      const inst = this.inst(at);
+      if (inst === null) return;
+      const next = at + inst.length;
+      const kind = kindOf(inst.decoded);
+      if (kind === "interpret") {
+        this.#enter(c, next);
+        if (c.depth === 0 && pageOf(next) === 0) this.#lead(c, next);
+        return;
+      }
+      c.insts.set(at, inst);
+      this.insns++;
+      if (kind !== "plain") return this.#follow(c, inst, kind);
+      if (pageOf(next) !== pageOf(at)) return this.#lead(c, next);
+      at = next;
+    }
+  }
+
+  #follow(c: Context, inst: Inst, kind: Kind): void {
+    const next = inst.at + inst.length;
+    const target = inst.at + inst.decoded.imm;
+    if (kind === "branch") {
+      this.#lead(c, next);
+      this.#target(c, inst.at, target);
+    } else if (kind === "jump") {
+      if (isCall(inst.decoded)) this.#call(c, inst.at, next, target);
+      else this.#target(c, inst.at, target);
+    } else if (isReturn(inst.decoded) && c.back) {
+      this.#lead(c.back.context, c.back.at);
+    } else if (isCall(inst.decoded)) {
+      this.#enter(c, next);
+      this.#lead(c, next);
+    }
+  }
+  #target(c: Context, from: number, target: number): void {
+    if (target <= from) this.#enter(c, target);
+    this.#lead(c, target);
+  }
+  #call(c: Context, from: number, next: number, target: number): void {
+    const known = this.inst(target) !== null;
+    if (c.depth < LIMITS.depth && known && this.insns < this.limit / 2) {
+      const callee = context(c.depth + 1, { context: c, at: next });
+      this.contexts.push(callee);
+      c.callees.set(from, callee);
+      this.#lead(callee, target);
+    } else {
+      this.#enter(c, next);
+      this.#lead(c, next);
+    }
+  }
+}
+
+/** Cuts what was found into blocks, and ties them together. */
+class Cutter {
+  readonly blocks: Block[] = [];
+
+  constructor(private readonly search: Search) {}
+
+  run(): void {
+    for (const c of this.search.contexts) {
+      for (const at of c.leaders) this.#cut(c, at);
+    }
+    for (const c of this.search.contexts) {
+      for (const b of c.blocks.values()) this.#tie(c, b);
+    }
+  }
+  #cut(c: Context, leader: number): void {
+    const insts: Inst[] = [];
+    for (let at = leader;;) {
+      const inst = c.insts.get(at);
+      if (!inst || (at !== leader && c.leaders.has(at))) break;
+      if (insts.length === LIMITS.blockInsns) {
+        c.leaders.add(at); // Sets grow while they are walked.
+        break;
+      }
+      insts.push(inst);
+      if (kindOf(inst.decoded) !== "plain") break;
+      at += inst.length;
+    }
+    if (insts.length === 0) return;
+    const end: End = { kind: "interpret", at: leader };
+    const block = { id: this.blocks.length, at: leader, insts, end, entry: c.entries.has(leader) };
+    this.blocks.push(block);
+    c.blocks.set(leader, block);
+  }
+  #tie(c: Context, b: Block): void {
+    const edge = (at: number, to = c): Edge => ({ at, to: to.blocks.get(at) ?? null });
+    const last = b.insts[b.insts.length - 1];
+    const next = last.at + last.length;
+    const target = last.at + last.decoded.imm;
+    switch (kindOf(last.decoded)) {
+      case "branch":
+        b.end = { kind: "branch", taken: edge(target), next: edge(next) };
+        break;
+      case "jump":
+        b.end = { kind: "jump", next: edge(target, c.callees.get(last.at) ?? c) };
+        break;
+      case "indirect": {
+        const back = isReturn(last.decoded) ? c.back : null;
+        b.end = { kind: "indirect", next: back ? edge(back.at, back.context) : null };
+        break;
+      }
+      default:
+        b.end = this.#straight(c, b, next, edge);
+    }
+  }
+  #straight(c: Context, b: Block, next: number, edge: (at: number) => Edge): End {
+    const onward = c.blocks.has(next) ? null : this.search.inst(next);
+    const interpreted = onward !== null && kindOf(onward.decoded) === "interpret";
+    // Jumping to what is left to the interpreter would only find that out.
+    return interpreted && b.insts.length > 0
+      ? { kind: "interpret", at: next }
+      : { kind: "jump", next: edge(next) };
+  }
+}
+
+/** The region around offset `at` of the home page; null where nothing can be compiled. */
+export function discover(
+  view: CodeView,
+  decoder: Decoder,
+  at: number,
+  limit: number = LIMITS.insns,
+): Region | null {
+  const search = new Search(view, decoder, limit);
+  search.run(at);
+  const cutter = new Cutter(search);
+  cutter.run();
+  if (cutter.blocks.length === 0 || cutter.blocks[0].at !== at) return null;
+  return { blocks: cutter.blocks, pages: search.pages, insns: search.insns };
+}

@@ -1,0 +1,338 @@
+/**
+ * The WebAssembly function of a region: (h, budget left, entry, pc) → budget left.
+ *
+ * Guest registers in use are loaded into locals on entry; where the region is left, those that may have
+ * changed are stored. The budget is taken at the head of each block, all of it or nothing, so what
+ * remains of a budget that is too small is the interpreter's. There are two ways out: `chain`, on to
+ * another region if its entry can be found through the fetch TLB, and `leave`, to the interpreter.
+ *
+ * @module
+ */
+import { getSlot32, H, type Routines, setSlot } from "../emit.ts";
+import { JUMPED, regionType } from "../interpreter.ts";
+import { ENTRY, PAGE, PSEUDO, TLB } from "../layout.ts";
+import { type AccessFuncs, tlbEntry } from "../memory_ops.ts";
+import { SLOT } from "../state.ts";
+import { type Code, i32, i64 } from "../wasm/code.ts";
+import type { Func, Label, Local, Module } from "../wasm/module.ts";
+import { type Block, type Edge, type Inst, pageOf, type Region } from "./discover.ts";
+import { type RegionFrame, RegionOps } from "./region_ops.ts";
+import { type Item, type Loop, structure } from "./structure.ts";
+
+/** Registers as bits: x1..x31, f0..f31. */
+interface Registers {
+  x: number;
+  f: number;
+}
+
+/** Which registers an instruction names. */
+function registersOf({ decoded: d }: Inst): { read: Registers; written: Registers } {
+  const read = { x: 0, f: 0 };
+  const written = { x: 0, f: 0 };
+  for (const field of ["rd", "rs1", "rs2", "rs3"] as const) {
+    if (d.insn.mapping[field] === undefined) continue;
+    const set = field === "rd" ? written : read;
+    if (d.insn.floats.has(field)) set.f |= 1 << d[field];
+    else set.x |= (1 << d[field]) & ~1;
+  }
+  return { read, written };
+}
+
+type Scope =
+  | { kind: "loop"; loop: Loop; label: Label }
+  | { kind: "sequence"; items: readonly Item[]; itemOf: Map<number, number>; labels: Label[]; now: number };
+
+const CHAIN = { h: 0, left: 1, entry: 2, pc: 3 } as const;
+
+export class RegionEmitter {
+  readonly #f: Func;
+  readonly #frame: RegionFrame;
+  readonly #ops: RegionOps;
+  readonly #used: Registers = { x: 0, f: 0 };
+  readonly #written: Registers = { x: 0, f: 0 };
+  readonly #writes: Registers[] = [];
+  /** Registers that may differ from memory where a block begins. */
+  readonly #dirtyIn: Registers[] = [];
+  readonly #numbers = new Map<number, number>();
+  readonly #scopes: Scope[] = [];
+  readonly #items: Item[];
+  #leave!: Label;
+  #chain!: Label;
+  #block!: Block;
+
+  constructor(
+    private readonly module: Module,
+    routines: Routines,
+    access: AccessFuncs,
+    private readonly region: Region,
+    name: string,
+  ) {
+    const f = module.func(name, ["i32", "i32", "i32", "i64"], ["i32"]);
+    this.#f = f;
+    const { blocks } = region;
+    this.#scan();
+    const entries = blocks.filter((b) => b.entry).map((b) => b.id);
+    for (const id of entries) this.#numbers.set(id, this.#numbers.size);
+    const edges = blocks.map((b) => successors(b).flatMap(({ to }) => to ? [to.id] : []));
+    this.#items = structure(blocks.map((b) => b.id), (n) => edges[n], new Set(entries));
+    this.#number(this.#items);
+    const locals = (bits: number) => {
+      const map = new Map<number, Local>();
+      for (let r = 0; r < 32; r++) if (bits & 1 << r) map.set(r, f.local("i64"));
+      return map;
+    };
+    this.#frame = {
+      ...{ base: f.local("i64"), bank: f.local("i32"), at: f.local("i32"), rest: f.local("i32") },
+      ...{ x: locals(this.#used.x), fp: locals(this.#used.f), leave: { depth: 0 } },
+    };
+    // deno-lint-ignore no-this-alias
+    const self = this;
+    const frame = { ...this.#frame, get leave() { return self.#leave; } };
+    this.#ops = new RegionOps(f, routines, access, frame, {
+      branch: (taken) => this.#branch(taken),
+      jump: () => this.#goto((this.#block.end as { next: Edge }).next),
+      indirect: (target) => this.#indirect(target),
+    });
+  }
+
+  /** Number of an entry block, as the function expects it. */
+  numberOf(block: Block): number {
+    return this.#numbers.get(block.id)!;
+  }
+
+  /** Blocks that are reached by number, beside the region's entries. */
+  #number(items: readonly Item[]): void {
+    for (const item of items) {
+      if (item.kind === "block") continue;
+      for (const n of item.heads.size > 1 ? item.heads : []) {
+        if (!this.#numbers.has(n)) this.#numbers.set(n, this.#numbers.size);
+      }
+      this.#number(item.body);
+    }
+  }
+
+  /** Uses and changes of registers, and how changes spread. */
+  #scan(): void {
+    const { blocks } = this.region;
+    for (const b of blocks) {
+      const writes = { x: 0, f: 0 };
+      for (const inst of b.insts) {
+        const { read, written } = registersOf(inst);
+        writes.x |= written.x;
+        writes.f |= written.f;
+        this.#used.x |= read.x | written.x;
+        this.#used.f |= read.f | written.f;
+      }
+      this.#written.x |= writes.x;
+      this.#written.f |= writes.f;
+      this.#writes.push(writes);
+      this.#dirtyIn.push({ x: 0, f: 0 });
+    }
+    for (let changed = true; changed;) {
+      changed = false;
+      for (const b of blocks) {
+        const out = this.#dirtyOut(b);
+        for (const { to } of successors(b)) {
+          if (to === null) continue;
+          const into = this.#dirtyIn[to.id];
+          const [x, f] = [into.x | out.x, into.f | out.f];
+          if (x === into.x && f === into.f) continue;
+          Object.assign(into, { x, f });
+          changed = true;
+        }
+      }
+    }
+  }
+  #dirtyOut(b: Block): Registers {
+    const [into, writes] = [this.#dirtyIn[b.id], this.#writes[b.id]];
+    return { x: into.x | writes.x, f: into.f | writes.f };
+  }
+
+  emit(): void {
+    const f = this.#f;
+    const { base, bank, at, rest } = this.#frame;
+    f.set(base, i64.and(f.get(CHAIN.pc), i64.const(-PAGE)));
+    f.set(bank, getSlot32("dataBank"));
+    this.#eachRegister(this.#used, (local, offset) => f.set(local, i64.load(H, offset)));
+    f.block((leave) => {
+      this.#leave = leave;
+      f.block((chain) => {
+        this.#chain = chain;
+        this.#sequence(this.#items, new Set(this.region.blocks.filter((b) => b.entry).map((b) => b.id)));
+        f.unreachable();
+      });
+      this.#emitChain();
+    });
+    this.#store(this.#written);
+    f.emit(setSlot("status", i64.const(0)));
+    f.emit(setSlot("pc", i64.add(f.get(base), i64.extendS(f.get(at)))));
+    f.emit(i32.add(f.get(CHAIN.left), f.get(rest)));
+  }
+  #eachRegister(set: Registers, act: (local: Local, offset: number) => void): void {
+    for (const [r, local] of this.#frame.x) if (set.x & 1 << r) act(local, r * 8);
+    for (const [r, local] of this.#frame.fp) if (set.f & 1 << r) act(local, SLOT.f0 + r * 8);
+  }
+  #store(set: Registers): void {
+    this.#eachRegister(set, (local, at) => this.#f.emit(i64.store(H, this.#f.get(local), at)));
+  }
+
+  /** On to the region that has an entry at `pc`, or back. */
+  #emitChain(): void {
+    const f = this.#f;
+    const pc = f.get(CHAIN.pc);
+    const [entry, ep] = [f.local("i32"), f.local("i32")];
+    f.set(entry, tlbEntry(getSlot32("fetchBank"), pc));
+    f.if(i64.eq(i64.load(f.get(entry), TLB.fetch), i64.and(pc, i64.const(-PAGE))), () => {
+      const slot = i32.shl(i32.and(i32.wrap(pc), i32.const(PAGE - 1)), i32.const(3));
+      f.set(ep, i32.add(i32.load(f.get(entry), TLB.fetch + TLB.payload), slot));
+      const op = i32.load16u(f.get(ep), ENTRY.op);
+      f.if(i32.eq(op, i32.const(PSEUDO.compiled)), () => {
+        const [to, number] = [ENTRY.imm, ENTRY.imm + 4].map((at) => i32.load(f.get(ep), at));
+        f.returnCallIndirect(regionType(this.module), to, H, f.get(CHAIN.left), number, pc);
+      });
+    });
+    f.emit(setSlot("pc", pc));
+    f.return(i32.or(f.get(CHAIN.left), i32.const(JUMPED)));
+  }
+
+  /** `entered`: blocks at which the sequence may begin. */
+  #sequence(items: readonly Item[], entered: ReadonlySet<number>): void {
+    const f = this.#f;
+    const itemOf = new Map<number, number>();
+    items.forEach((item, i) => {
+      for (const n of item.kind === "block" ? [item.node] : item.nodes) itemOf.set(n, i);
+    });
+    const scope = { kind: "sequence" as const, items, itemOf, labels: [] as Label[], now: 0 };
+    this.#scopes.push(scope);
+    const first = [...entered].every((n) => itemOf.get(n) === 0);
+    const open = (i: number): void => {
+      if (i < 0) {
+        if (!first) this.#dispatch(scope, entered);
+        return;
+      }
+      f.block((label) => {
+        scope.labels[i] = label;
+        open(i - 1);
+      });
+      scope.now = i;
+      this.#item(items[i]);
+    };
+    open(items.length - 1);
+    this.#scopes.pop();
+  }
+  #dispatch(scope: Scope & { kind: "sequence" }, entered: ReadonlySet<number>): void {
+    const [any] = entered;
+    const other = scope.labels[scope.itemOf.get(any)!];
+    const table: Label[] = Array.from({ length: this.#numbers.size }, () => other);
+    for (const n of entered) table[this.#numbers.get(n)!] = scope.labels[scope.itemOf.get(n)!];
+    this.#f.brTable([...table, other], this.#f.get(CHAIN.entry));
+  }
+  #item(item: Item): void {
+    if (item.kind === "block") return this.#emitBlock(this.region.blocks[item.node]);
+    this.#f.loop((label) => {
+      this.#scopes.push({ kind: "loop", loop: item, label });
+      this.#sequence(item.body, item.heads);
+      this.#scopes.pop();
+    });
+  }
+
+  #emitBlock(b: Block): void {
+    const f = this.#f;
+    const n = b.insts.length;
+    const left = f.get(CHAIN.left);
+    f.if(i32.ltU(left, i32.const(n)), () => this.#interpret(b.at), undefined, false);
+    f.set(CHAIN.left, i32.sub(left, i32.const(n)));
+    this.#block = b;
+    b.insts.forEach((inst, i) => this.#ops.emit(inst, n - i));
+    if (b.end.kind === "interpret") this.#interpret(b.end.at);
+    else if (isStraight(b)) this.#goto((b.end as { next: Edge }).next);
+  }
+  #interpret(at: number): void {
+    this.#f.set(this.#frame.at, i32.const(at));
+    this.#f.set(this.#frame.rest, i32.const(0));
+    this.#f.br(this.#leave);
+  }
+
+  #branch(taken: Code): void {
+    const end = this.#block.end as { taken: Edge; next: Edge };
+    const plain = this.#plain(end.taken);
+    if (plain) this.#f.brIf(plain, taken);
+    else this.#f.if(taken, () => this.#goto(end.taken));
+    this.#goto(end.next);
+  }
+  #indirect(target: Code): void {
+    const { next } = this.#block.end as { next: Edge | null };
+    if (next?.to) {
+      const expected = i64.add(this.#f.get(this.#frame.base), i64.const(next.at));
+      this.#f.if(i64.eq(target, expected), () => this.#goto(next), undefined, true);
+    }
+    this.#store(this.#dirtyOut(this.#block));
+    this.#f.set(CHAIN.pc, target);
+    this.#f.br(this.#chain);
+  }
+  /** The label to branch to, where nothing else is to be done. */
+  #plain(e: Edge): Label | null {
+    if (e.to === null || this.#crosses(e)) return null;
+    const { label, numbered } = this.#find(e.to.id);
+    return numbered ? null : label;
+  }
+  #crosses(e: Edge): boolean {
+    const { insts } = this.#block;
+    return pageOf(insts[insts.length - 1].at) !== pageOf(e.at);
+  }
+  #goto(e: Edge): void {
+    if (e.to === null) return this.#exit(e.at);
+    if (this.#crosses(e)) this.#f.if(i32.eqz(this.#mapped(pageOf(e.at))), () => this.#exit(e.at));
+    const { label, numbered } = this.#find(e.to.id);
+    if (numbered) this.#f.set(CHAIN.entry, i32.const(this.#numbers.get(e.to.id)!));
+    this.#f.br(label);
+  }
+  #exit(at: number): void {
+    this.#store(this.#dirtyOut(this.#block));
+    this.#f.set(CHAIN.pc, i64.add(this.#f.get(this.#frame.base), i64.const(at)));
+    this.#f.br(this.#chain);
+  }
+  /** Whether the fetch TLB still has page `n` of the region where it was. */
+  #mapped(n: number): Code {
+    const f = this.#f;
+    const va = f.bind("i64", i64.add(f.get(this.#frame.base), i64.const(n * PAGE)));
+    const entry = f.bind("i32", tlbEntry(getSlot32("fetchBank"), va));
+    const page = i32.load(entry, TLB.fetch + TLB.payload);
+    const known = i64.eq(i64.load(entry, TLB.fetch), va);
+    return i32.and(known, i32.eq(page, i32.const(this.region.pages.get(n)!)));
+  }
+  #find(node: number): { label: Label; numbered: boolean } {
+    for (let i = this.#scopes.length - 1; i >= 0; i--) {
+      const s = this.#scopes[i];
+      if (s.kind === "loop") {
+        if (s.loop.head === node) return { label: s.label, numbered: s.loop.heads.size > 1 };
+        continue;
+      }
+      const at = s.itemOf.get(node);
+      if (at === undefined || at <= s.now) continue;
+      const item = s.items[at];
+      return { label: s.labels[at], numbered: item.kind === "loop" && item.heads.size > 1 };
+    }
+    throw new Error(`no way to block ${node}`);
+  }
+}
+
+/** A block that no jump ends. */
+function isStraight(b: Block): boolean {
+  if (b.end.kind !== "jump") return false;
+  const last = b.insts[b.insts.length - 1];
+  return !last.jumps;
+}
+
+function successors(b: Block): Edge[] {
+  switch (b.end.kind) {
+    case "branch":
+      return [b.end.taken, b.end.next];
+    case "jump":
+      return [b.end.next];
+    case "indirect":
+      return b.end.next ? [b.end.next] : [];
+    case "interpret":
+      return [];
+  }
+}
