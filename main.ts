@@ -18,6 +18,14 @@ import { VERSION } from "./replay/version.ts";
 
 const doc = (description: Message) => ({ description });
 
+const cpu = withDefault(
+  option("--cpu", choice(["interpreter", "compiled", "lockstep"], { metavar: "HOW" }), {
+    description: say`How the harts execute; no trace tells. compiled: hot guest code becomes
+      WebAssembly. lockstep: both at once, compared all the time.`,
+  }),
+  "interpreter",
+);
+
 const recordOptions = object({
   command: constant("record"),
   output: optional(option("-o", "--output", values.file("NAME.trace"), {
@@ -101,6 +109,7 @@ const recordOptions = object({
   traceLimit: optional(option("--trace-limit", values.size, {
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
+  cpu,
   force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
 });
 
@@ -149,6 +158,7 @@ const replayOptions = object({
     description: say`Compare every byte with the recording on the way; exit code 1 and the first
       difference when one differs.`,
   }),
+  cpu,
 });
 
 export const parser = or(

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
+import type { CpuMode } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import { BackgroundDirectory } from "../core/trace/background.ts";
 import { TraceReader } from "../core/trace/reader.ts";
@@ -44,6 +45,8 @@ export interface RecordOptions {
   readonly timeoutSeconds?: number;
   /** Instructions per slice; leaves no mark in the trace. */
   readonly sliceInsns?: number;
+  /** How the harts execute; leaves no mark in the trace. */
+  readonly cpu?: CpuMode;
 }
 
 export interface Progress {
@@ -143,8 +146,9 @@ class Recording {
   }
 
   async run(): Promise<RecordResult> {
-    const { spec, files } = this.#o;
+    const { spec, files, cpu } = this.#o;
     this.#board = await buildRun(spec, files, this.#trace, {
+      cpu,
       out: (device, bytes) => this.#out(device, bytes),
     });
     this.#host.machine?.({ info: machineInfo(this.#board) });

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
+import type { CpuMode } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import type { ReadRow } from "../core/trace/rows.ts";
@@ -20,6 +21,8 @@ export interface ReplayOptions {
   readonly verify: boolean;
   /** Rows per flush, default the recording's: with it, bytes are compared, else values. */
   readonly batchRows?: number;
+  /** How the harts execute: it need not be as in the recording. */
+  readonly cpu?: CpuMode;
   /** Bytes that the guest sends to the outside world, as they were sent then. */
   readonly out?: (device: string, bytes: Uint8Array) => void;
   readonly progress?: (p: { icount: number; timeNs: number }) => void;
@@ -48,7 +51,7 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
     tables: reader.manifest.event_tables as EventTable[],
     batchRows: o.batchRows ?? reader.manifest.batch_rows,
   });
-  const board = await buildRun(spec, files, trace, { out: o.out ?? (() => {}) });
+  const board = await buildRun(spec, files, trace, { cpu: o.cpu, out: o.out ?? (() => {}) });
   const end = new Replay(reader, board, trace, sink, o).run();
   trace.close(end);
   const difference = sink?.difference ?? null;

@@ -11,6 +11,7 @@ import { Hart } from "./hart.ts";
 import { buildInterpreter, HOT, type InterpreterExports } from "./interpreter.ts";
 import { decoderFor } from "./isa/mod.ts";
 import { type Layout, layout, PAGE } from "./layout.ts";
+import { Lockstep, STRETCH } from "./lockstep.ts";
 import { Packer } from "./packer.ts";
 import { Stop } from "./state.ts";
 
@@ -23,6 +24,9 @@ export { Stop } from "./state.ts";
 /** What harts have unless they are asked for something else. */
 export const ISA = "rv64imafdc_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
   "_zawrs_zfh_zfhmin_zba_zbb_zbc_zbs_sstc_sv39_sv48_sv57_svadu_svinval_svnapot_svpbmt";
+
+/** Ways to execute. Lockstep runs interpreter and compiled code, and throws where they differ. */
+export type CpuMode = "interpreter" | "compiled" | "lockstep";
 
 export interface CpuOptions {
   harts: number;
@@ -38,7 +42,7 @@ export interface CpuOptions {
   /** Bound of the pool of decoded pages; the guest cannot see it. */
   codePages?: number;
   /** How the harts execute; the guest cannot see it. Default: interpreter. */
-  mode?: "interpreter" | "compiled";
+  mode?: CpuMode;
   /** When code is compiled (tests want it early). */
   policy?: Policy;
 }
@@ -86,7 +90,9 @@ export class RiscvCpu {
   readonly #layout: Layout;
   readonly #codeMap: Uint32Array;
   readonly #compiler: Compiler | null;
+  readonly #shadow: { cpu: RiscvCpu; lockstep: Lockstep } | null = null;
   readonly #slice: number;
+  readonly #buffer: ArrayBuffer;
 
   constructor(o: CpuOptions) {
     validate(o);
@@ -94,10 +100,13 @@ export class RiscvCpu {
     const { module, operations } = moduleFor(l);
     const memory = new WebAssembly.Memory({ initial: l.wasmPages, maximum: l.wasmPages });
     const buffer = memory.buffer as ArrayBuffer; // Not shared: the memory was not made so.
+    this.#buffer = buffer;
     const extensions = extensionsOf(o.isa ?? ISA);
     const decoder = decoderFor(extensions);
     const packer = new Packer(new DataView(buffer), operations, decoder);
-    const compiler = o.mode === "compiled" ? new Compiler(memory, l, decoder, o.policy) : null;
+    const compiler = o.mode === "compiled" || o.mode === "lockstep"
+      ? new Compiler(memory, l, decoder, o.policy)
+      : null;
     const env = {
       ...{ memory, decode: packer.decode, decodeWord: packer.decodeWord },
       table: compiler?.table ?? new WebAssembly.Table({ element: "anyfunc", initial: 0 }),
@@ -118,6 +127,10 @@ export class RiscvCpu {
       { length: o.harts },
       (_, i) => new Hart(this.#wasm, memory, l.hartsAt + i * l.hartBytes, i, { ...o, extensions }),
     );
+    if (o.mode === "lockstep") {
+      const cpu = new RiscvCpu({ ...o, mode: "interpreter" });
+      this.#shadow = { cpu, lockstep: new Lockstep(buffer, cpu.#buffer, l) };
+    }
   }
 
   hart(i: number): Hart {
@@ -126,6 +139,20 @@ export class RiscvCpu {
 
   /** Executes `counts` instructions unless something asks to be served first. */
   run(hart: number, counts: number): Stop {
+    return this.#shadow ? this.#runBoth(hart, counts) : this.#run(hart, counts);
+  }
+  #runBoth(hart: number, counts: number): Stop {
+    const { cpu, lockstep } = this.#shadow!;
+    for (let left = counts; left > 0; left -= STRETCH) {
+      const stretch = Math.min(left, STRETCH);
+      lockstep.before();
+      const stop = this.#run(hart, stretch);
+      lockstep.after(hart, stop, cpu.#run(hart, stretch));
+      if (stop !== Stop.Budget) return stop;
+    }
+    return Stop.Budget;
+  }
+  #run(hart: number, counts: number): Stop {
     const h = this.#harts[hart];
     for (let left = counts; left > 0;) {
       const slice = Math.min(left, this.#slice, h.countsToDeadline());
@@ -151,6 +178,8 @@ export class RiscvCpu {
   /** A device or a loader wrote RAM: decoded code goes, and reservations on what was written. */
   wroteRam(offset: number, bytes: number): void {
     if (bytes <= 0) return;
+    this.#shadow?.lockstep.wrote(offset, bytes);
+    this.#shadow?.cpu.wroteRam(offset, bytes);
     const end = offset + bytes;
     for (let at = offset; at < end;) {
       const next = Math.min(end, (Math.floor(at / PAGE) + 1) * PAGE);

@@ -5,18 +5,26 @@
  */
 import { encode } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
-import { RiscvCpu } from "./mod.ts";
+import { type CpuOptions, RiscvCpu } from "./mod.ts";
 import { RAM_BASE, RAM_BYTES } from "./random_streams.ts";
 
 /** 10 MHz, and an instruction a tick. */
 export const NS_PER_INSN = 100;
 
+export type Execution = Pick<CpuOptions, "mode" | "policy">;
+/** Ways to execute, between which nobody can tell; the compiler has no patience here. */
+export const MODES: Record<string, Execution> = {
+  interpreter: { mode: "interpreter" },
+  compiled: { mode: "compiled", policy: { samples: 1, jumps: 1, slice: 3 } },
+};
+
 export function machine(
-  o: { codePages?: number; sbi?: boolean; harts?: number; isa?: string } = {},
+  o: Execution & { codePages?: number; sbi?: boolean; harts?: number; isa?: string } = {},
 ): RiscvCpu {
   const cpu = new RiscvCpu({
     ...{ harts: o.harts ?? 1, ramBase: RAM_BASE, ramBytes: RAM_BYTES, nsPerInsn: NS_PER_INSN },
     ...{ timebaseHz: 10_000_000, sbi: o.sbi ?? false, codePages: o.codePages, isa: o.isa },
+    ...{ mode: o.mode, policy: o.policy },
   });
   cpu.stage2.fill(1);
   return cpu;

@@ -54,6 +54,7 @@ export async function recordInto(
       untilIcount: a.untilIcount,
       untilOutput: a.untilOutput,
       timeoutSeconds: a.timeout,
+      cpu: a.cpu,
     }, host);
     output.keep();
     return result;

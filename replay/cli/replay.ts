@@ -1,4 +1,5 @@
 /** `replay`: a recording run again from its manifest and inputs. @module */
+import type { CpuMode } from "../../core/cpu/mod.ts";
 import type { Difference } from "../../core/trace/verify.ts";
 import type { ReplayResult } from "../replay.ts";
 import { EXIT } from "./errors.ts";
@@ -7,6 +8,7 @@ import { writeOut } from "./terminal.ts";
 export interface ReplayArguments {
   readonly trace: string;
   readonly verify: boolean;
+  readonly cpu: CpuMode;
 }
 
 const count = (n: number) => n.toLocaleString("en-US");
@@ -40,6 +42,7 @@ export async function runReplay(a: ReplayArguments): Promise<number> {
   const started = performance.now();
   const result = await replay(a.trace, {
     verify: a.verify,
+    cpu: a.cpu,
     out: a.verify ? undefined : (_device, bytes) => writeOut(bytes),
   });
   const seconds = ((performance.now() - started) / 1e3).toFixed(1);
