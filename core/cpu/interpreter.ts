@@ -382,9 +382,18 @@ function emitEnter(p: Parts, frame: Frame, interpretOne: () => void): void {
   );
   f.set(p.code, result);
   f.if(i32.eq(f.get(p.code), before), interpretOne, undefined, false);
+  countEntry(p, i32.sub(before, i32.and(f.get(p.code), i32.const(~JUMPED))));
   f.set(left, i32.and(f.get(p.code), i32.const(~JUMPED)));
   f.if(i32.and(f.get(p.code), i32.const(JUMPED)), () => countExit(p, left));
   f.br(refetch);
+}
+
+function countEntry(p: Parts, insns: Code): void {
+  const { compiledInsns, entered } = p.routines.layout;
+  const add = (at: number, v: Code) =>
+    p.f.emit(i64.store(i32.const(at), i64.add(i64.load(i32.const(at)), v)));
+  add(compiledInsns, i64.extendU(insns));
+  add(entered, i64.const(1));
 }
 
 /** Where compiled code often leads, more of it is wanted. */

@@ -92,6 +92,9 @@ export interface Layout {
   /** u32[EXITS.entries]; i32: the count at which more is compiled. */
   exits: number;
   exitsWanted: number;
+  /** i64 each: instructions executed by compiled regions, and how often the interpreter entered one. */
+  compiledInsns: number;
+  entered: number;
   codePagesUsed: number;
   stage2: number;
   codeMap: number;
@@ -131,6 +134,6 @@ export function layout(o: {
     ...{ harts: o.harts, ramBase: o.ramBase, ramBytes: o.ramBytes, hartsAt, stage2, codeMap },
     hartBytes: HART.bytes,
     ...{ codePool, codePages, ram, wasmPages, exits, nextCodePage: 1024, codePagesUsed: 1028 },
-    exitsWanted: 1032,
+    ...{ exitsWanted: 1032, compiledInsns: 1040, entered: 1048 },
   };
 }

@@ -41,6 +41,9 @@ export interface Statistics {
   moduleBytes: number;
   dropped: number;
   flushes: number;
+  /** Instructions that compiled regions executed, and how often the interpreter went into one. */
+  executed: number;
+  entered: number;
 }
 
 interface Compiled {
@@ -88,7 +91,7 @@ class Imports implements Routines {
 
 export class Compiler {
   readonly table = new WebAssembly.Table({ element: "anyfunc", initial: SLOTS });
-  readonly statistics: Statistics = {
+  readonly #counts = {
     ...{ regions: 0, insns: 0, modules: 0, moduleBytes: 0, dropped: 0, flushes: 0 },
   };
   readonly #view: DataView;
@@ -106,6 +109,11 @@ export class Compiler {
   ) {
     this.#view = new DataView(memory.buffer);
     this.#view.setInt32(layout.exitsWanted, policy.jumps, true);
+  }
+  get statistics(): Statistics {
+    const at = (place: number) => Number(this.#view.getBigUint64(place, true));
+    const { compiledInsns, entered } = this.layout;
+    return { ...this.#counts, executed: at(compiledInsns), entered: at(entered) };
   }
   /** The interpreter's functions, once there are any. */
   link(exports: Record<string, unknown>): void {
@@ -172,7 +180,7 @@ export class Compiler {
     const compiled = { slot, pages: [...new Set(held.map(([p]) => p))], held, entries };
     for (const page of compiled.pages) this.#hold(page, compiled);
     this.#insns += region.insns;
-    const s = this.statistics;
+    const s = this.#counts;
     s.regions++;
     s.insns += region.insns;
     s.modules++;
@@ -227,7 +235,7 @@ export class Compiler {
       if (left.size === 0) this.#byPage.delete(page);
     }
     this.table.set(c.slot, null);
-    this.statistics.dropped++;
+    this.#counts.dropped++;
     const { hartsAt, hartBytes, harts } = this.layout;
     for (let i = 0; i < harts; i++) v.setInt32(hartsAt + i * hartBytes + SLOT.status + 4, 1, true);
   }
@@ -236,7 +244,7 @@ export class Compiler {
   flush(): void {
     for (const all of [...this.#byPage.values()]) { for (const c of [...all]) this.#drop(c); }
     this.#slots = this.#insns = 0;
-    this.statistics.flushes++;
+    this.#counts.flushes++;
     this.#samples.clear();
     new Uint8Array(this.memory.buffer, this.layout.exits, EXITS.bytes).fill(0);
   }

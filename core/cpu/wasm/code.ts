@@ -22,6 +22,20 @@ export function uleb(v: number): number[] {
   return out;
 }
 
+/** LEB128, signed, of a whole number below 2^31 in magnitude. */
+function slebSmall(v: number): number[] {
+  const out: number[] = [];
+  for (;;) {
+    const byte = v & 0x7f;
+    v >>= 7;
+    if ((v === 0 && !(byte & 0x40)) || (v === -1 && byte & 0x40)) {
+      out.push(byte);
+      return out;
+    }
+    out.push(byte | 0x80);
+  }
+}
+
 /** LEB128, signed. */
 export function sleb(v: bigint): number[] {
   const out: number[] = [];
@@ -54,7 +68,7 @@ const store = (opcode: number) => (addr: Code, value: Code, offset = 0): Code =>
 
 /** Instructions on 32-bit integers. Loads and stores take (address, static offset). */
 export const i32 = {
-  const: (v: number): Code => [0x41, ...sleb(BigInt(v | 0))],
+  const: (v: number): Code => [0x41, ...slebSmall(v | 0)],
   load: load(0x28),
   load8u: load(0x2d),
   load16u: load(0x2f),
@@ -81,7 +95,10 @@ export const i32 = {
 
 /** Instructions on 64-bit integers. */
 export const i64 = {
-  const: (v: bigint | number): Code => [0x42, ...sleb(BigInt.asIntN(64, BigInt(v)))],
+  const: (v: bigint | number): Code =>
+    v === Number(v) && (v | 0) === v
+      ? [0x42, ...slebSmall(v)]
+      : [0x42, ...sleb(BigInt.asIntN(64, BigInt(v)))],
   load: load(0x29),
   load8s: load(0x30),
   load8u: load(0x31),

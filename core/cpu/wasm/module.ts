@@ -15,6 +15,43 @@ export type Local = number;
 /** A branch target: how many blocks enclose it. */
 export type Label = { readonly depth: number };
 
+/** Bytes in a row, growing. */
+class Bytes {
+  #bytes = new Uint8Array(256);
+  length = 0;
+
+  #room(bytes: number): void {
+    if (this.length + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + bytes));
+    larger.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = larger;
+  }
+  push(code: Code): void {
+    this.#room(code.length);
+    const { length } = this;
+    for (let i = 0; i < code.length; i++) this.#bytes[length + i] = code[i];
+    this.length = length + code.length;
+  }
+  append(other: Bytes): void {
+    this.#room(other.length);
+    this.#bytes.set(other.#bytes.subarray(0, other.length), this.length);
+    this.length += other.length;
+  }
+  /** Preceded by its size. */
+  appendSized(other: Bytes): void {
+    this.push(uleb(other.length));
+    this.append(other);
+  }
+  whole(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.length);
+  }
+}
+const bytesOf = (...codes: Code[]): Bytes => {
+  const b = new Bytes();
+  for (const c of codes) b.push(c);
+  return b;
+};
+
 /** What can be called: a function, or an import. */
 export interface Callee {
   readonly index: number;
@@ -22,7 +59,7 @@ export interface Callee {
 
 /** One function under construction; statements append to its body. */
 export class Func {
-  readonly body: number[] = [];
+  readonly body = new Bytes();
   readonly hints: { at: number; likely: boolean }[] = [];
   readonly #locals: ValueType[] = [];
   readonly #free: Record<ValueType, Local[]> = { i32: [], i64: [], f32: [], f64: [] };
@@ -61,7 +98,7 @@ export class Func {
   }
 
   emit(code: Code): void {
-    for (const b of code) this.body.push(b);
+    this.body.push(code);
   }
   get(l: Local): Code {
     return [0x20, ...uleb(l)];
@@ -212,47 +249,64 @@ export class Module {
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
-    const text = (s: string) => {
-      const b = [...new TextEncoder().encode(s)];
-      return [...uleb(b.length), ...b];
-    };
-    const vector = (items: number[][]) => uleb(items.length).concat(...items);
-    const out: number[] = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-    const section = (id: number, body: number[]) => {
-      for (const part of [[id], uleb(body.length), body]) for (const b of part) out.push(b);
+    const out = bytesOf([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    const section = (id: number, body: Bytes) => {
+      out.push([id]);
+      out.appendSized(body);
     };
     section(1, vector(this.#typeBytes));
-    const table = this.options.table ? [[...text("env"), ...text("table"), 1, 0x70, 0, 0]] : [];
-    section(
-      2,
-      vector([
-        [...text("env"), ...text("memory"), 2, 1, ...this.#memoryLimits()],
-        ...table,
-        ...this.#imports.map((i) => [...text("env"), ...text(i.name), 0, ...uleb(i.type)]),
-      ]),
-    );
+    section(2, vector(this.#importBytes()));
     section(3, vector(this.#funcs.map((f) => uleb(this.type(f.params, f.results)))));
     section(7, vector(this.#exports.map((f) => [...text(f.name), 0, ...uleb(this.#indexOf(f))])));
-    if (this.#tableStart >= 0) section(9, vector([this.#segment(vector)]));
-    section(0, [...text("metadata.code.branch_hint"), ...this.#hints(vector)]);
-    section(10, vector(this.#funcs.map((f) => sized([...f.prologue(), ...f.body, 0x0b]))));
-    return new Uint8Array(out);
+    if (this.#tableStart >= 0) section(9, this.#segment());
+    section(0, this.#hints());
+    section(10, this.#codeBytes());
+    return out.whole();
   }
-  #segment(vector: (items: number[][]) => number[]): number[] {
+  #importBytes(): Code[] {
+    const env = text("env");
+    const table = this.options.table ? [[...env, ...text("table"), 1, 0x70, 0, 0]] : [];
+    return [
+      [...env, ...text("memory"), 2, 1, ...this.#memoryLimits()],
+      ...table,
+      ...this.#imports.map((i) => [...env, ...text(i.name), 0, ...uleb(i.type)]),
+    ];
+  }
+  #codeBytes(): Bytes {
+    const all = bytesOf(uleb(this.#funcs.length));
+    for (const f of this.#funcs) {
+      const body = bytesOf(f.prologue());
+      body.append(f.body);
+      body.push([0x0b]);
+      all.appendSized(body);
+    }
+    return all;
+  }
+  #segment(): Bytes {
     const first = this.#imports.length;
-    return [0, ...i32.const(this.#tableStart), 0x0b, ...vector(this.#funcs.map((_, i) => uleb(first + i)))];
+    const head = bytesOf([1, 0], i32.const(this.#tableStart), [0x0b]);
+    head.append(vector(this.#funcs.map((_, i) => uleb(first + i))));
+    return head;
   }
   #memoryLimits(): number[] {
     return [...uleb(this.memoryPages), ...uleb(this.memoryPages)];
   }
-  #hints(vector: (items: number[][]) => number[]): number[] {
+  #hints(): Bytes {
     const hinted = this.#funcs.filter((f) => f.hints.length > 0);
-    return vector(hinted.map((f) => {
+    const all = bytesOf(text("metadata.code.branch_hint"), uleb(hinted.length));
+    for (const f of hinted) {
       const base = f.prologue().length;
-      const entries = f.hints.map((h) => [...uleb(base + h.at), 1, h.likely ? 1 : 0]);
-      return [...uleb(this.#indexOf(f)), ...vector(entries)];
-    }));
+      all.push(uleb(this.#indexOf(f)));
+      all.push(uleb(f.hints.length));
+      for (const h of f.hints) all.push([...uleb(base + h.at), 1, h.likely ? 1 : 0]);
+    }
+    return all;
   }
 }
 
-const sized = (body: number[]) => uleb(body.length).concat(body);
+const encoder = new TextEncoder();
+const text = (s: string): number[] => {
+  const b = [...encoder.encode(s)];
+  return [...uleb(b.length), ...b];
+};
+const vector = (items: readonly Code[]): Bytes => bytesOf(uleb(items.length), ...items);
