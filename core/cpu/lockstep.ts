@@ -77,10 +77,10 @@ export class Lockstep {
     return null;
   }
   #bytes(what: string, at: number, bytes: number): string | null {
-    const a = new BigUint64Array(this.#ours.buffer, at, bytes / 8);
-    const b = new BigUint64Array(this.#theirs.buffer, at, bytes / 8);
+    const a = new Uint32Array(this.#ours.buffer, at, bytes / 4);
+    const b = new Uint32Array(this.#theirs.buffer, at, bytes / 4);
     for (let i = 0; i < a.length; i++) {
-      if (a[i] !== b[i]) return `${what} + ${hex(i * 8)} is ${hex(a[i])}, interpreted ${hex(b[i])}`;
+      if (a[i] !== b[i]) return `${what} + ${hex(i * 4)} is ${hex(a[i])}, interpreted ${hex(b[i])}`;
     }
     return null;
   }

@@ -159,7 +159,7 @@ export class RiscvCpu {
       const start = h.icount;
       const stop = this.#wasm.run(h.at, slice);
       if (stop === HOT) {
-        this.#compiler!.compile(h.at);
+        this.#compiler!.jumped(h.at);
         left -= h.icount - start;
         continue;
       }

@@ -10,15 +10,15 @@
  *
  * @module
  */
-import type { Routines } from "../emit.ts";
 import type { Decoder } from "../insn.ts";
 import { CODE_PAGE, ENTRY, EXITS, type Layout, PAGE, PSEUDO, TLB } from "../layout.ts";
-import type { AccessFuncs } from "../memory_ops.ts";
 import { SLOT } from "../state.ts";
 import { type Callee, Module } from "../wasm/module.ts";
-import type { ValueType } from "../wasm/code.ts";
-import { type CodeView, discover, LIMITS, pageOf, type Region } from "./discover.ts";
+import { type Block, type CodeView, discover, LIMITS, pageOf, type Region } from "./discover.ts";
+import { Instructions } from "./instruction.ts";
 import { RegionEmitter } from "./region.ts";
+import { routinesOf } from "./region_ops.ts";
+import type { Signature } from "./template.ts";
 
 /** Compiled regions, and instructions in them, at which all go and a new start is made. */
 const MOST = { regions: 16_384, insns: 2_000_000 } as const;
@@ -31,8 +31,10 @@ export interface Policy {
   jumps: number;
   /** Instructions from one sample to the next. */
   slice: number;
+  /** So many hot places make a module; or what there is, after as many samples. */
+  batch: number;
 }
-export const POLICY: Policy = { samples: 2, jumps: 64, slice: 10_000 };
+export const POLICY: Policy = { samples: 2, jumps: 64, slice: 10_000, batch: 16 };
 
 export interface Statistics {
   regions: number;
@@ -46,6 +48,18 @@ export interface Statistics {
   entered: number;
 }
 
+/** A hot place that waits to be compiled. */
+interface Place {
+  /** Decoded page, its page of RAM, the offset in it. */
+  readonly page: number;
+  readonly ramPage: number;
+  readonly at: number;
+  /** Virtual address of the page, in halves, and the bank of the fetch TLB that knows it. */
+  readonly lo: number;
+  readonly hi: number;
+  readonly bank: number;
+}
+
 interface Compiled {
   readonly slot: number;
   readonly pages: readonly number[];
@@ -54,59 +68,28 @@ interface Compiled {
   readonly entries: readonly number[];
 }
 
-/** Imports the interpreter's functions as they are asked for. */
-class Imports implements Routines {
-  readonly helpers;
-  readonly access: AccessFuncs;
-  readonly #known = new Map<string, Callee>();
-
-  constructor(readonly layout: Layout, private readonly module: Module) {
-    const lazily = (name: string, params: ValueType[], results: ValueType[]): Callee => {
-      const find = () => this.#import(name, params, results);
-      return { get index() { return find().index; } };
-    };
-    this.helpers = {
-      mulhu: lazily("mulhu", ["i64", "i64"], ["i64"]),
-      flushAll: lazily("flushAll", ["i32"], []),
-      flushPage: lazily("flushPage", ["i32", "i64"], []),
-      invalidate: lazily("invalidate", ["i32", "i32", "i32"], []),
-    };
-    this.access = {
-      loadSlow: lazily("loadSlow", ["i32", "i64", "i32"], ["i64"]),
-      storeSlow: lazily("storeSlow", ["i32", "i64", "i64", "i32"], []),
-      amoAddr: lazily("amoAddr", ["i32", "i64", "i32"], ["i32"]),
-      reserveAddr: lazily("reserveAddr", ["i32", "i64", "i32"], ["i32"]),
-    };
-  }
-  #import(name: string, params: ValueType[], results: ValueType[]): Callee {
-    let callee = this.#known.get(name);
-    if (!callee) this.#known.set(name, callee = this.module.import(name, params, results));
-    return callee;
-  }
-  func(r: { name: string; params: number }): Callee {
-    const params: ValueType[] = ["i32", ...Array.from({ length: r.params }, () => "i64" as const)];
-    return this.#import(r.name, params, ["i64"]);
-  }
-}
-
 export class Compiler {
   readonly table = new WebAssembly.Table({ element: "anyfunc", initial: SLOTS });
   readonly #counts = {
     ...{ regions: 0, insns: 0, modules: 0, moduleBytes: 0, dropped: 0, flushes: 0 },
   };
+  readonly #instructions: Instructions;
   readonly #view: DataView;
   readonly #byPage = new Map<number, Set<Compiled>>();
   readonly #samples = new Map<number, number>();
   #exports: Record<string, unknown> = {};
+  readonly #waiting = new Map<number, Place>();
+  #ticks = 0;
   #slots = 0;
   #insns = 0;
 
   constructor(
     private readonly memory: WebAssembly.Memory,
     private readonly layout: Layout,
-    private readonly decoder: Decoder,
+    decoder: Decoder,
     private readonly policy: Policy = POLICY,
   ) {
+    this.#instructions = new Instructions(decoder, routinesOf(layout));
     this.#view = new DataView(memory.buffer);
     this.#view.setInt32(layout.exitsWanted, policy.jumps, true);
   }
@@ -122,45 +105,66 @@ export class Compiler {
 
   /** The budget of a stretch of interpretation was used up with the hart at its pc. */
   sample(hart: number): void {
-    const page = this.#pageAt(hart, 0);
-    if (page === 0) return;
-    const at = this.#view.getUint32(hart + SLOT.pc, true) % PAGE;
-    if (this.#holds(page, at)) return;
-    const place = page + (at >> 7);
-    const n = (this.#samples.get(place) ?? 0) + 1;
-    this.#samples.set(place, n);
+    if (this.#waiting.size > 0 && ++this.#ticks >= this.policy.batch) this.#build();
+    const place = this.#place(hart);
+    if (place === null || this.#holds(place.page, place.at)) return;
+    const near = place.page + (place.at >> 7);
+    const n = (this.#samples.get(near) ?? 0) + 1;
+    this.#samples.set(near, n);
     if (n < this.policy.samples) return;
-    this.#samples.delete(place);
-    this.compile(hart);
+    this.#samples.delete(near);
+    this.#want(place);
+  }
+  /** Compiled code has often come to the hart's pc. */
+  jumped(hart: number): void {
+    const place = this.#place(hart);
+    if (place !== null) this.#want(place);
+  }
+  #want(place: Place): void {
+    this.#waiting.set(place.page + place.at, place);
+    if (this.#waiting.size >= this.policy.batch) this.#build();
   }
 
-  /** Compiles the region around the hart's pc. */
-  compile(hart: number): void {
-    const home = this.#pageAt(hart, 0);
-    if (home === 0) return;
-    const at = this.#view.getUint32(hart + SLOT.pc, true) % PAGE;
-    if (this.#op(home, at) === PSEUDO.compiled) return;
-    const view: CodeView = {
-      page: (pages) => this.#pageAt(hart, pages),
-      word: (page, offset) => this.#word(page, offset),
-    };
-    const region = discover(view, this.decoder, at, LIMITS.insns);
-    if (region === null) return;
+  /** One module for all that waits. */
+  #build(): void {
+    const places = [...this.#waiting.values()];
+    this.#waiting.clear();
+    this.#ticks = 0;
     if (this.#slots >= MOST.regions || this.#insns > MOST.insns) this.flush();
-    this.#build(region, home);
-  }
-
-  #build(region: Region, home: number): void {
-    const slot = this.#slots++;
-    if (slot >= this.table.length) this.table.grow(this.table.length);
     const m = new Module(this.layout.wasmPages, { table: true, lateImports: true });
-    const imports = new Imports(this.layout, m);
-    const emitter = new RegionEmitter(m, imports, imports.access, region, "region");
-    emitter.emit();
-    m.fillTable(slot);
+    const callee = importsOf(m);
+    const first = this.#slots;
+    for (const place of places) {
+      const region = this.#discover(place);
+      if (region === null) continue;
+      const slot = this.#slots++;
+      const emitter = new RegionEmitter(m, this.#instructions, callee, region);
+      emitter.emit();
+      this.#enter(place.page, region, slot, (b) => emitter.numberOf(b));
+    }
+    if (this.#slots === first) return;
+    if (this.#slots > this.table.length) this.table.grow(this.table.length);
+    m.fillTable(first);
     const bytes = m.bytes();
     const env = { ...this.#exports, memory: this.memory, table: this.table };
     new WebAssembly.Instance(new WebAssembly.Module(bytes), { env });
+    this.#counts.modules++;
+    this.#counts.moduleBytes += bytes.length;
+  }
+  #discover(place: Place): Region | null {
+    const { page, at, lo, hi, bank } = place;
+    const same = this.#view.getUint32(page + CODE_PAGE.host, true) !== 0 &&
+      this.#view.getUint32(page + CODE_PAGE.ramPage, true) === place.ramPage;
+    if (!same || this.#op(page, at) === PSEUDO.compiled) return null;
+    const view: CodeView = {
+      page: (pages) => pages === 0 ? page : this.#pageAt(bank, lo, hi, pages),
+      word: (page, offset) => this.#word(page, offset),
+    };
+    return discover(view, this.#instructions, at, LIMITS.insns);
+  }
+
+  /** Makes the region's entries lead to it. */
+  #enter(home: number, region: Region, slot: number, numberOf: (b: Block) => number): void {
     const entries: number[] = [];
     for (const b of region.blocks) {
       const ep = home + b.at * 8;
@@ -168,23 +172,20 @@ export class Compiler {
       entries.push(ep);
       this.#view.setUint16(ep + ENTRY.op, PSEUDO.compiled, true);
       this.#view.setInt32(ep + ENTRY.imm, slot, true);
-      this.#view.setInt32(ep + ENTRY.imm + 4, emitter.numberOf(b), true);
+      this.#view.setInt32(ep + ENTRY.imm + 4, numberOf(b), true);
     }
     const held = region.blocks.map((b) => {
       const last = b.insts[b.insts.length - 1];
       const number = pageOf(b.at);
       const first = b.at - number * PAGE;
-      const end = last.at + last.length - number * PAGE;
+      const end = last.at + last.is.length - number * PAGE;
       return [region.pages.get(number)!, first >> 1, (end - 1) >> 1] as const;
     });
     const compiled = { slot, pages: [...new Set(held.map(([p]) => p))], held, entries };
     for (const page of compiled.pages) this.#hold(page, compiled);
     this.#insns += region.insns;
-    const s = this.#counts;
-    s.regions++;
-    s.insns += region.insns;
-    s.modules++;
-    s.moduleBytes += bytes.length;
+    this.#counts.regions++;
+    this.#counts.insns += region.insns;
   }
 
   #hold(page: number, c: Compiled): void {
@@ -244,6 +245,7 @@ export class Compiler {
   flush(): void {
     for (const all of [...this.#byPage.values()]) { for (const c of [...all]) this.#drop(c); }
     this.#slots = this.#insns = 0;
+    this.#waiting.clear();
     this.#counts.flushes++;
     this.#samples.clear();
     new Uint8Array(this.memory.buffer, this.layout.exits, EXITS.bytes).fill(0);
@@ -260,16 +262,36 @@ export class Compiler {
     if ((low & 3) !== 3) return low;
     return (low | this.#view.getUint16(at + 2, true) << 16) >>> 0;
   }
-  /** Decoded page that the fetch TLB has `pages` pages from the hart's pc, 0: none. */
-  #pageAt(hart: number, pages: number): number {
+  /** Where the hart is; null where that is not known. */
+  #place(hart: number): Place | null {
     const v = this.#view;
-    const from = v.getUint32(hart + SLOT.pc, true) - v.getUint32(hart + SLOT.pc, true) % PAGE;
-    const sum = from + pages * PAGE;
-    const lo = sum >>> 0;
-    const hi = (v.getUint32(hart + SLOT.pc + 4, true) + Math.floor(sum / 2 ** 32)) >>> 0;
-    const entry = v.getUint32(hart + SLOT.fetchBank, true) + ((lo >>> 8) & (TLB.entries - 1) * 16);
-    const known = v.getUint32(entry + TLB.fetch, true) === lo &&
-      v.getUint32(entry + TLB.fetch + 4, true) === hi;
+    const lo = v.getUint32(hart + SLOT.pc, true);
+    const hi = v.getUint32(hart + SLOT.pc + 4, true);
+    const bank = v.getUint32(hart + SLOT.fetchBank, true);
+    const at = lo % PAGE;
+    const page = this.#pageAt(bank, lo - at, hi, 0);
+    if (page === 0) return null;
+    const ramPage = v.getUint32(page + CODE_PAGE.ramPage, true);
+    return { page, ramPage, at, lo: lo - at, hi, bank };
+  }
+  /** Decoded page that the fetch TLB has `pages` pages from an address, 0: none. */
+  #pageAt(bank: number, lo: number, hi: number, pages: number): number {
+    const v = this.#view;
+    const sum = lo + pages * PAGE;
+    const [low, high] = [sum >>> 0, (hi + Math.floor(sum / 2 ** 32)) >>> 0];
+    const entry = bank + ((low >>> 8) & (TLB.entries - 1) * 16);
+    const known = v.getUint32(entry + TLB.fetch, true) === low &&
+      v.getUint32(entry + TLB.fetch + 4, true) === high;
     return known ? v.getUint32(entry + TLB.fetch + TLB.payload, true) : 0;
   }
+}
+
+/** Imports the interpreter's functions as they are asked for. */
+function importsOf(m: Module): (s: Signature) => Callee {
+  const known = new Map<Signature, Callee>();
+  return (s) => {
+    let callee = known.get(s);
+    if (!callee) known.set(s, callee = m.import(s.name, [...s.params], [...s.results]));
+    return callee;
+  };
 }

@@ -7,11 +7,8 @@
  *
  * @module
  */
-import { type Decoded, type Decoder, operands } from "../insn.ts";
-import { beq, bge, bgeu, blt, bltu, bne, jal, jalr } from "../isa/rv64i.ts";
-import { SVINVAL, SYSTEM } from "../isa/system.ts";
-import { ZICBOM } from "../isa/zicbo.ts";
 import { PAGE } from "../layout.ts";
+import type { Instruction, Instructions } from "./instruction.ts";
 
 /** What discovery sees of the machine. */
 export interface CodeView {
@@ -23,10 +20,7 @@ export interface CodeView {
 
 export interface Inst {
   readonly at: number;
-  readonly length: number;
-  readonly decoded: Decoded;
-  /** Control goes elsewhere behind it. */
-  readonly jumps: boolean;
+  readonly is: Instruction;
 }
 
 /** Where control goes: to a block of the region, or out of it (null). */
@@ -62,22 +56,6 @@ export interface Region {
 
 export const LIMITS = { insns: 500, blockInsns: 48, depth: 3, pages: 8 } as const;
 
-const BRANCHES = new Set([beq, bne, blt, bge, bltu, bgeu].map((i) => i.sem));
-const INTERPRETED = new Set([...SYSTEM, ...SVINVAL, ...ZICBOM].map((i) => i.sem));
-const RA = 1;
-
-type Kind = "plain" | "branch" | "jump" | "indirect" | "interpret";
-
-function kindOf(d: Decoded): Kind {
-  const { sem } = d.insn;
-  if (BRANCHES.has(sem)) return "branch";
-  if (sem === jal.sem) return "jump";
-  if (sem === jalr.sem) return "indirect";
-  return INTERPRETED.has(sem) ? "interpret" : "plain";
-}
-const isCall = (d: Decoded) => d.rd === RA;
-const isReturn = (d: Decoded) => d.rd === 0 && d.rs1 === RA && d.imm === 0;
-
 /** A function body: the region's own, or a callee's copy for one place that calls it. */
 interface Context {
   readonly depth: number;
@@ -106,7 +84,7 @@ class Search {
 
   constructor(
     private readonly view: CodeView,
-    private readonly decoder: Decoder,
+    private readonly instructions: Instructions,
     private readonly limit: number,
   ) {}
 
@@ -141,10 +119,8 @@ class Search {
       this.pages.set(number, page);
     }
     const word = this.view.word(page, at - number * PAGE);
-    const insn = word === 0 ? undefined : this.decoder.find(word);
-    if (!insn) return null;
-    const decoded = operands(insn, word);
-    return { at, length: (word & 3) === 3 ? 4 : 2, decoded, jumps: kindOf(decoded) !== "plain" };
+    const is = word === 0 ? null : this.instructions.get(word);
+    return is && { at, is };
   }
 
   /** Straight on from a leader until control may go elsewhere. */
@@ -157,8 +133,8 @@ class Search {
       if (this.insns >= this.limit) return;
       const inst = this.inst(at);
       if (inst === null) return;
-      const next = at + inst.length;
-      const kind = kindOf(inst.decoded);
+      const next = at + inst.is.length;
+      const { kind } = inst.is;
       if (kind === "interpret") {
         this.#enter(c, next);
         if (c.depth === 0 && pageOf(next) === 0) this.#lead(c, next);
@@ -166,24 +142,25 @@ class Search {
       }
       c.insts.set(at, inst);
       this.insns++;
-      if (kind !== "plain") return this.#follow(c, inst, kind);
+      if (kind !== "plain") return this.#follow(c, inst);
       if (pageOf(next) !== pageOf(at)) return this.#lead(c, next);
       at = next;
     }
   }
 
-  #follow(c: Context, inst: Inst, kind: Kind): void {
-    const next = inst.at + inst.length;
-    const target = inst.at + inst.decoded.imm;
+  #follow(c: Context, inst: Inst): void {
+    const { kind, isCall, isReturn, length, decoded } = inst.is;
+    const next = inst.at + length;
+    const target = inst.at + decoded.imm;
     if (kind === "branch") {
       this.#lead(c, next);
       this.#target(c, inst.at, target);
     } else if (kind === "jump") {
-      if (isCall(inst.decoded)) this.#call(c, inst.at, next, target);
+      if (isCall) this.#call(c, inst.at, next, target);
       else this.#target(c, inst.at, target);
-    } else if (isReturn(inst.decoded) && c.back) {
+    } else if (isReturn && c.back) {
       this.#lead(c.back.context, c.back.at);
-    } else if (isCall(inst.decoded)) {
+    } else if (isCall) {
       this.#enter(c, next);
       this.#lead(c, next);
     }
@@ -230,8 +207,8 @@ class Cutter {
         break;
       }
       insts.push(inst);
-      if (kindOf(inst.decoded) !== "plain") break;
-      at += inst.length;
+      if (inst.is.kind !== "plain") break;
+      at += inst.is.length;
     }
     if (insts.length === 0) return;
     const end: End = { kind: "interpret", at: leader };
@@ -242,9 +219,9 @@ class Cutter {
   #tie(c: Context, b: Block): void {
     const edge = (at: number, to = c): Edge => ({ at, to: to.blocks.get(at) ?? null });
     const last = b.insts[b.insts.length - 1];
-    const next = last.at + last.length;
-    const target = last.at + last.decoded.imm;
-    switch (kindOf(last.decoded)) {
+    const next = last.at + last.is.length;
+    const target = last.at + last.is.decoded.imm;
+    switch (last.is.kind) {
       case "branch":
         b.end = { kind: "branch", taken: edge(target), next: edge(next) };
         break;
@@ -252,7 +229,7 @@ class Cutter {
         b.end = { kind: "jump", next: edge(target, c.callees.get(last.at) ?? c) };
         break;
       case "indirect": {
-        const back = isReturn(last.decoded) ? c.back : null;
+        const back = last.is.isReturn ? c.back : null;
         b.end = { kind: "indirect", next: back ? edge(back.at, back.context) : null };
         break;
       }
@@ -262,7 +239,7 @@ class Cutter {
   }
   #straight(c: Context, b: Block, next: number, edge: (at: number) => Edge): End {
     const onward = c.blocks.has(next) ? null : this.search.inst(next);
-    const interpreted = onward !== null && kindOf(onward.decoded) === "interpret";
+    const interpreted = onward !== null && onward.is.kind === "interpret";
     // Jumping to what is left to the interpreter would only find that out.
     return interpreted && b.insts.length > 0
       ? { kind: "interpret", at: next }
@@ -273,11 +250,11 @@ class Cutter {
 /** The region around offset `at` of the home page; null where nothing can be compiled. */
 export function discover(
   view: CodeView,
-  decoder: Decoder,
+  instructions: Instructions,
   at: number,
   limit: number = LIMITS.insns,
 ): Region | null {
-  const search = new Search(view, decoder, limit);
+  const search = new Search(view, instructions, limit);
   search.run(at);
   const cutter = new Cutter(search);
   cutter.run();

@@ -8,35 +8,17 @@
  *
  * @module
  */
-import { getSlot32, H, type Routines, setSlot } from "../emit.ts";
+import { getSlot32, H, setSlot } from "../emit.ts";
 import { JUMPED, regionType } from "../interpreter.ts";
 import { ENTRY, PAGE, PSEUDO, TLB } from "../layout.ts";
-import { type AccessFuncs, tlbEntry } from "../memory_ops.ts";
+import { tlbEntry } from "../memory_ops.ts";
 import { SLOT } from "../state.ts";
-import { type Code, i32, i64 } from "../wasm/code.ts";
-import type { Func, Label, Local, Module } from "../wasm/module.ts";
-import { type Block, type Edge, type Inst, pageOf, type Region } from "./discover.ts";
-import { type RegionFrame, RegionOps } from "./region_ops.ts";
+import { type Code, i32, i64, uleb } from "../wasm/code.ts";
+import type { Callee, Func, Label, Local, Module } from "../wasm/module.ts";
+import { type Block, type Edge, pageOf, type Region } from "./discover.ts";
+import type { Instructions, Registers } from "./instruction.ts";
 import { type Item, type Loop, structure } from "./structure.ts";
-
-/** Registers as bits: x1..x31, f0..f31. */
-interface Registers {
-  x: number;
-  f: number;
-}
-
-/** Which registers an instruction names. */
-function registersOf({ decoded: d }: Inst): { read: Registers; written: Registers } {
-  const read = { x: 0, f: 0 };
-  const written = { x: 0, f: 0 };
-  for (const field of ["rd", "rs1", "rs2", "rs3"] as const) {
-    if (d.insn.mapping[field] === undefined) continue;
-    const set = field === "rd" ? written : read;
-    if (d.insn.floats.has(field)) set.f |= 1 << d[field];
-    else set.x |= (1 << d[field]) & ~1;
-  }
-  return { read, written };
-}
+import { type Meanings, paste, type Signature, SYMBOL } from "./template.ts";
 
 type Scope =
   | { kind: "loop"; loop: Loop; label: Label }
@@ -44,10 +26,22 @@ type Scope =
 
 const CHAIN = { h: 0, left: 1, entry: 2, pc: 3 } as const;
 
+/** Locals of the function beside its parameters and the registers. */
+interface Frame {
+  /** Virtual address of the home page; data TLB bank. */
+  base: Local;
+  bank: Local;
+  /** Offset of the instruction left to the interpreter, and the counts to give back from it on. */
+  at: Local;
+  rest: Local;
+}
+
 export class RegionEmitter {
   readonly #f: Func;
-  readonly #frame: RegionFrame;
-  readonly #ops: RegionOps;
+  readonly #frame: Frame;
+  readonly #meanings: Meanings;
+  /** Locals by symbol. */
+  readonly #locals = new Map<number, Local>();
   readonly #used: Registers = { x: 0, f: 0 };
   readonly #written: Registers = { x: 0, f: 0 };
   readonly #writes: Registers[] = [];
@@ -59,15 +53,17 @@ export class RegionEmitter {
   #leave!: Label;
   #chain!: Label;
   #block!: Block;
+  /** Of the instruction being emitted. */
+  #at = 0;
+  #rest = 0;
 
   constructor(
     private readonly module: Module,
-    routines: Routines,
-    access: AccessFuncs,
+    private readonly instructions: Instructions,
+    callee: (s: Signature) => Callee,
     private readonly region: Region,
-    name: string,
   ) {
-    const f = module.func(name, ["i32", "i32", "i32", "i64"], ["i32"]);
+    const f = module.func("region", ["i32", "i32", "i32", "i64"], ["i32"]);
     this.#f = f;
     const { blocks } = region;
     this.#scan();
@@ -76,23 +72,34 @@ export class RegionEmitter {
     const edges = blocks.map((b) => successors(b).flatMap(({ to }) => to ? [to.id] : []));
     this.#items = structure(blocks.map((b) => b.id), (n) => edges[n], new Set(entries));
     this.#number(this.#items);
-    const locals = (bits: number) => {
-      const map = new Map<number, Local>();
-      for (let r = 0; r < 32; r++) if (bits & 1 << r) map.set(r, f.local("i64"));
-      return map;
+    const [base, bank] = [f.local("i64"), f.local("i32")];
+    this.#frame = { base, bank, at: f.local("i32"), rest: f.local("i32") };
+    this.#locals.set(SYMBOL.bank, bank);
+    for (let r = 0; r < 32; r++) {
+      if (this.#used.x & 1 << r) this.#locals.set(SYMBOL.x + r, f.local("i64"));
+      if (this.#used.f & 1 << r) this.#locals.set(SYMBOL.fp + r, f.local("i64"));
+    }
+    this.#meanings = {
+      callee,
+      base,
+      local: (symbol) => this.#local(symbol),
+      leave: (depth) => this.#leaveCode(depth),
     };
-    this.#frame = {
-      ...{ base: f.local("i64"), bank: f.local("i32"), at: f.local("i32"), rest: f.local("i32") },
-      ...{ x: locals(this.#used.x), fp: locals(this.#used.f), leave: { depth: 0 } },
-    };
-    // deno-lint-ignore no-this-alias
-    const self = this;
-    const frame = { ...this.#frame, get leave() { return self.#leave; } };
-    this.#ops = new RegionOps(f, routines, access, frame, {
-      branch: (taken) => this.#branch(taken),
-      jump: () => this.#goto((this.#block.end as { next: Edge }).next),
-      indirect: (target) => this.#indirect(target),
-    });
+  }
+  /** Temporaries are made when they are first met. */
+  #local(symbol: number): Local {
+    let local = this.#locals.get(symbol);
+    if (local === undefined) {
+      const type = (["i32", "i64", "f32", "f64"] as const).findLast((t) => symbol >= SYMBOL[t])!;
+      this.#locals.set(symbol, local = this.#f.local(type));
+    }
+    return local;
+  }
+  #leaveCode(depth: number): Code {
+    const { at, rest } = this.#frame;
+    const set = (local: Local, v: number) => [...i32.const(v), 0x21, ...uleb(local)];
+    const out = this.#f.depth + depth - this.#leave.depth;
+    return [...set(at, this.#at), ...set(rest, this.#rest), 0x0c, ...uleb(out)];
   }
 
   /** Number of an entry block, as the function expects it. */
@@ -116,12 +123,11 @@ export class RegionEmitter {
     const { blocks } = this.region;
     for (const b of blocks) {
       const writes = { x: 0, f: 0 };
-      for (const inst of b.insts) {
-        const { read, written } = registersOf(inst);
+      for (const { is: { used, written } } of b.insts) {
         writes.x |= written.x;
         writes.f |= written.f;
-        this.#used.x |= read.x | written.x;
-        this.#used.f |= read.f | written.f;
+        this.#used.x |= used.x;
+        this.#used.f |= used.f;
       }
       this.#written.x |= writes.x;
       this.#written.f |= writes.f;
@@ -169,8 +175,10 @@ export class RegionEmitter {
     f.emit(i32.add(f.get(CHAIN.left), f.get(rest)));
   }
   #eachRegister(set: Registers, act: (local: Local, offset: number) => void): void {
-    for (const [r, local] of this.#frame.x) if (set.x & 1 << r) act(local, r * 8);
-    for (const [r, local] of this.#frame.fp) if (set.f & 1 << r) act(local, SLOT.f0 + r * 8);
+    for (let r = 0; r < 32; r++) {
+      if (set.x & 1 << r) act(this.#local(SYMBOL.x + r), r * 8);
+      if (set.f & 1 << r) act(this.#local(SYMBOL.fp + r), SLOT.f0 + r * 8);
+    }
   }
   #store(set: Registers): void {
     this.#eachRegister(set, (local, at) => this.#f.emit(i64.store(H, this.#f.get(local), at)));
@@ -243,9 +251,23 @@ export class RegionEmitter {
     f.if(i32.ltU(left, i32.const(n)), () => this.#interpret(b.at), undefined, false);
     f.set(CHAIN.left, i32.sub(left, i32.const(n)));
     this.#block = b;
-    b.insts.forEach((inst, i) => this.#ops.emit(inst, n - i));
-    if (b.end.kind === "interpret") this.#interpret(b.end.at);
-    else if (isStraight(b)) this.#goto((b.end as { next: Edge }).next);
+    for (let i = 0; i < n; i++) this.#emitInst(b, i);
+    const { is } = b.insts[n - 1];
+    if (is.kind === "plain") {
+      if (b.end.kind === "interpret") this.#interpret(b.end.at);
+      else this.#goto((b.end as { next: Edge }).next);
+    }
+  }
+  #emitInst(b: Block, i: number): void {
+    const { at, is } = b.insts[i];
+    this.#at = at;
+    this.#rest = b.insts.length - i;
+    const t = this.instructions.template(is);
+    paste(this.#f, t, this.#meanings, at, at + is.length);
+    const { onward } = t;
+    if (onward.kind === "branch") this.#branch();
+    else if (onward.kind === "jump") this.#goto((b.end as { next: Edge }).next);
+    else if (onward.kind === "indirect") this.#indirect(this.#f.get(this.#local(onward.target)));
   }
   #interpret(at: number): void {
     this.#f.set(this.#frame.at, i32.const(at));
@@ -253,11 +275,12 @@ export class RegionEmitter {
     this.#f.br(this.#leave);
   }
 
-  #branch(taken: Code): void {
+  /** The condition is on the stack. */
+  #branch(): void {
     const end = this.#block.end as { taken: Edge; next: Edge };
     const plain = this.#plain(end.taken);
-    if (plain) this.#f.brIf(plain, taken);
-    else this.#f.if(taken, () => this.#goto(end.taken));
+    if (plain) this.#f.brIf(plain, []);
+    else this.#f.if([], () => this.#goto(end.taken));
     this.#goto(end.next);
   }
   #indirect(target: Code): void {
@@ -315,13 +338,6 @@ export class RegionEmitter {
     }
     throw new Error(`no way to block ${node}`);
   }
-}
-
-/** A block that no jump ends. */
-function isStraight(b: Block): boolean {
-  if (b.end.kind !== "jump") return false;
-  const last = b.insts[b.insts.length - 1];
-  return !last.jumps;
 }
 
 function successors(b: Block): Edge[] {

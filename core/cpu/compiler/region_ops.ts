@@ -7,70 +7,72 @@
  */
 import { highProduct } from "../access.ts";
 import { H, type Routines } from "../emit.ts";
+import type { Decoded } from "../insn.ts";
+import type { Layout } from "../layout.ts";
 import { type AccessFuncs, MemoryOps } from "../memory_ops.ts";
-import type { Csr, Imm, Reg, Rm } from "../ops.ts";
+import type { Csr, Imm, Reg, Rm, Routine } from "../ops.ts";
 import { SLOT } from "../state.ts";
-import { type Code, i32, i64 } from "../wasm/code.ts";
-import type { Func, Label, Local } from "../wasm/module.ts";
-import type { Inst } from "./discover.ts";
+import { type Code, i64 } from "../wasm/code.ts";
+import type { Callee, Local } from "../wasm/module.ts";
+import { callee, type Onward, SYMBOL, type Template, TemplateFunc } from "./template.ts";
 
-/** Locals and labels of a region's function. */
-export interface RegionFrame {
-  /** Virtual address of the home page; data TLB bank. */
-  base: Local;
-  bank: Local;
-  /** Offset of the instruction left to the interpreter, and the counts to give back from it on. */
-  at: Local;
-  rest: Local;
-  /** Locals of the registers in use. */
-  x: ReadonlyMap<number, Local>;
-  fp: ReadonlyMap<number, Local>;
-  /** Goes on in the interpreter. */
-  leave: Label;
+const ACCESS: AccessFuncs = {
+  loadSlow: callee({ name: "loadSlow", params: ["i32", "i64", "i32"], results: ["i64"] }),
+  storeSlow: callee({ name: "storeSlow", params: ["i32", "i64", "i64", "i32"], results: [] }),
+  amoAddr: callee({ name: "amoAddr", params: ["i32", "i64", "i32"], results: ["i32"] }),
+  reserveAddr: callee({ name: "reserveAddr", params: ["i32", "i64", "i32"], results: ["i32"] }),
+};
+const HELPERS = {
+  mulhu: callee({ name: "mulhu", params: ["i64", "i64"], results: ["i64"] }),
+  flushAll: callee({ name: "flushAll", params: ["i32"], results: [] }),
+  flushPage: callee({ name: "flushPage", params: ["i32", "i64"], results: [] }),
+  invalidate: callee({ name: "invalidate", params: ["i32", "i32", "i32"], results: [] }),
+};
+
+/** The interpreter's functions, by name. */
+export const routinesOf = (layout: Layout): Routines => ({
+  layout,
+  helpers: HELPERS,
+  func: (r: Routine): Callee =>
+    callee({
+      name: r.name,
+      params: ["i32", ...Array.from({ length: r.params }, () => "i64" as const)],
+      results: ["i64"],
+    }),
+});
+
+/** The template of a decoded instruction. */
+export function templateOf(d: Decoded, routines: Routines): Template {
+  const f = new TemplateFunc();
+  const ops = new RegionOps(f, routines, d.insn.row.length);
+  d.insn.sem(ops, d);
+  return ops.end();
 }
 
-/** Where the instruction that ends a block leads; each of these ends the block's code. */
-export interface Flow {
-  branch(taken: Code): void;
-  jump(): void;
-  indirect(target: Code): void;
-}
-
-export class RegionOps extends MemoryOps {
-  protected length = 4;
-  #inst!: Inst;
-  #rest = 0;
+class RegionOps extends MemoryOps {
   #pending: { local: Local; v: Code }[] = [];
+  #onward: Onward = { kind: "next" };
 
   constructor(
-    f: Func,
+    protected override readonly f: TemplateFunc,
     routines: Routines,
-    access: AccessFuncs,
-    private readonly frame: RegionFrame,
-    private readonly flow: Flow,
+    protected readonly length: number,
   ) {
-    super(f, routines, access);
+    super(f, routines, ACCESS);
   }
 
-  /** `rest`: counts of the block from this instruction on. */
-  emit(inst: Inst, rest: number): void {
-    this.#inst = inst;
-    this.#rest = rest;
-    this.length = inst.length;
-    inst.decoded.insn.sem(this, inst.decoded);
+  end(): Template {
     this.#commit();
-    this.f.releaseTemps();
+    return { code: this.f.code, hints: this.f.hints, onward: this.#onward };
   }
   #commit(): void {
     for (const { local, v } of this.#pending.splice(0)) this.f.set(local, v);
   }
   protected bank(): Code {
-    return this.f.get(this.frame.bank);
+    return this.f.get(SYMBOL.bank);
   }
   protected override leave(): void {
-    this.f.set(this.frame.at, i32.const(this.#inst.at));
-    this.f.set(this.frame.rest, i32.const(this.#rest));
-    this.f.br(this.frame.leave);
+    this.f.leave();
   }
   /** Its upper half says that code which is compiled has changed (compiler.ts). */
   protected override leaveIfStatus(): void {
@@ -88,26 +90,22 @@ export class RegionOps extends MemoryOps {
     return i64.const(m);
   }
   override x(r: Reg): Code {
-    return r === 0 ? i64.const(0) : this.f.get(this.frame.x.get(r)!);
+    return r === 0 ? i64.const(0) : this.f.get(SYMBOL.x + r);
   }
   override setX(r: Reg, v: Code): void {
-    if (r !== 0) this.#pending.push({ local: this.frame.x.get(r)!, v });
+    if (r !== 0) this.#pending.push({ local: SYMBOL.x + r, v });
   }
   override fp(r: Reg): Code {
-    return this.f.get(this.frame.fp.get(r)!);
+    return this.f.get(SYMBOL.fp + r);
   }
   override setFp(r: Reg, v: Code): void {
-    this.#pending.push({ local: this.frame.fp.get(r)!, v });
-  }
-  #place(offset: number): Code {
-    const base = this.f.get(this.frame.base);
-    return offset === 0 ? base : i64.add(base, i64.const(offset));
+    this.#pending.push({ local: SYMBOL.fp + r, v });
   }
   override pc(): Code {
-    return this.#place(this.#inst.at);
+    return [SYMBOL.pc];
   }
   override nextPc(): Code {
-    return this.#place(this.#inst.at + this.#inst.length);
+    return [SYMBOL.nextPc];
   }
 
   override add = (a: Code, b: Code): Code =>
@@ -118,16 +116,16 @@ export class RegionOps extends MemoryOps {
   }
 
   override branch(c: Code, _offset: Imm): void {
-    this.flow.branch(c);
+    this.f.emit(c);
+    this.#onward = { kind: "branch" };
   }
   override jumpBy(_offset: Imm): void {
-    this.#commit();
-    this.flow.jump();
+    this.#onward = { kind: "jump" };
   }
   override jump(target: Code): void {
-    const to = this.f.bind("i64", target); // rd may be rs1.
-    this.#commit();
-    this.flow.indirect(to);
+    const to = this.f.temp("i64"); // rd may be rs1.
+    this.f.set(to, target);
+    this.#onward = { kind: "indirect", target: to };
   }
 }
 

@@ -100,11 +100,23 @@ export class Func {
   emit(code: Code): void {
     this.body.push(code);
   }
+  /** Bytes emitted. */
+  get position(): number {
+    return this.body.length;
+  }
+  /** Blocks that are open. */
+  get depth(): number {
+    return this.#depth;
+  }
+  /** Index of a local or of a function in an instruction. */
+  protected indexCode(n: number): Code {
+    return n < 0x80 ? [n] : uleb(n);
+  }
   get(l: Local): Code {
-    return [0x20, ...uleb(l)];
+    return [0x20, ...this.indexCode(l)];
   }
   set(l: Local, v: Code): void {
-    this.emit([...v, 0x21, ...uleb(l)]);
+    this.emit([...v, 0x21, ...this.indexCode(l)]);
   }
   /** Evaluates once, into a temporary; the result may be repeated at no cost. */
   bind(type: ValueType, v: Code): Code {
@@ -113,7 +125,7 @@ export class Func {
     return this.get(l);
   }
   call(f: Callee, ...args: Code[]): Code {
-    return [...args.flat(), 0x10, ...uleb(f.index)];
+    return [...args.flat(), 0x10, ...this.indexCode(f.index)];
   }
   /** Calls the function of type `type` that stands at `at` in the table. */
   callIndirect(type: number, at: Code, ...args: Code[]): Code {
@@ -147,7 +159,7 @@ export class Func {
   }
   if(cond: Code, then: () => void, otherwise?: () => void, likely?: boolean): void {
     this.emit(cond);
-    if (likely !== undefined) this.hints.push({ at: this.body.length, likely });
+    if (likely !== undefined) this.hints.push({ at: this.position, likely });
     this.#structured(0x04, [], () => {
       then();
       if (otherwise) {

@@ -1,0 +1,89 @@
+/**
+ * What the compiler knows of an instruction word, remembered: its kind, its registers, its code.
+ *
+ * @module
+ */
+import type { Routines } from "../emit.ts";
+import { type Decoded, type Decoder, operands } from "../insn.ts";
+import { beq, bge, bgeu, blt, bltu, bne, jal, jalr } from "../isa/rv64i.ts";
+import { SVINVAL, SYSTEM } from "../isa/system.ts";
+import { ZICBOM } from "../isa/zicbo.ts";
+import { templateOf } from "./region_ops.ts";
+import type { Template } from "./template.ts";
+
+/** Registers as bits: x1..x31, f0..f31. */
+export interface Registers {
+  x: number;
+  f: number;
+}
+
+/** How control goes on behind an instruction; `interpret`: it is left to the interpreter. */
+export type Kind = "plain" | "branch" | "jump" | "indirect" | "interpret";
+
+export interface Instruction {
+  readonly decoded: Decoded;
+  readonly length: number;
+  readonly kind: Kind;
+  readonly isCall: boolean;
+  readonly isReturn: boolean;
+  readonly used: Readonly<Registers>;
+  readonly written: Readonly<Registers>;
+  /** Made when first asked for. */
+  template: Template | null;
+}
+
+const BRANCHES = new Set([beq, bne, blt, bge, bltu, bgeu].map((i) => i.sem));
+const INTERPRETED = new Set([...SYSTEM, ...SVINVAL, ...ZICBOM].map((i) => i.sem));
+const RA = 1;
+const REMEMBERED = 1 << 16;
+
+function kindOf(d: Decoded): Kind {
+  const { sem } = d.insn;
+  if (BRANCHES.has(sem)) return "branch";
+  if (sem === jal.sem) return "jump";
+  if (sem === jalr.sem) return "indirect";
+  return INTERPRETED.has(sem) ? "interpret" : "plain";
+}
+
+function registersOf(d: Decoded): { used: Registers; written: Registers } {
+  const used = { x: 0, f: 0 };
+  const written = { x: 0, f: 0 };
+  for (const field of ["rd", "rs1", "rs2", "rs3"] as const) {
+    if (d.insn.mapping[field] === undefined) continue;
+    const bit = 1 << d[field];
+    for (const set of field === "rd" ? [used, written] : [used]) {
+      if (d.insn.floats.has(field)) set.f |= bit;
+      else set.x |= bit & ~1;
+    }
+  }
+  return { used, written };
+}
+
+export class Instructions {
+  readonly #known = new Map<number, Instruction | null>();
+
+  constructor(private readonly decoder: Decoder, private readonly routines: Routines) {}
+
+  /** null: there is no such instruction. */
+  get(word: number): Instruction | null {
+    const known = this.#known.get(word);
+    if (known !== undefined) return known;
+    const insn = this.decoder.find(word);
+    const made = insn ? this.#make(operands(insn, word)) : null;
+    if (this.#known.size >= REMEMBERED) this.#known.clear();
+    this.#known.set(word, made);
+    return made;
+  }
+  #make(decoded: Decoded): Instruction {
+    const kind = kindOf(decoded);
+    return {
+      ...{ decoded, kind, length: decoded.insn.row.length, template: null },
+      isCall: (kind === "jump" || kind === "indirect") && decoded.rd === RA,
+      isReturn: kind === "indirect" && decoded.rd === 0 && decoded.rs1 === RA && decoded.imm === 0,
+      ...registersOf(decoded),
+    };
+  }
+  template(i: Instruction): Template {
+    return i.template ??= templateOf(i.decoded, this.routines);
+  }
+}
