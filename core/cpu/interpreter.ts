@@ -84,6 +84,7 @@ export function buildInterpreter(l: Layout): Interpreter {
   const access = new AccessPaths(m, routines, { changed, evicted });
   for (const r of [csrRead, csrModify, csrWrite, mipNow, time]) routines.func(r);
   raiseFromOutside(m, routines, access);
+  recheck(m, routines, access);
   const rawWord = illegalWord(m);
   const f = m.export(m.func("run", ["i32", "i32"], ["i32"]));
   const parts = {
@@ -100,6 +101,25 @@ function raiseFromOutside(m: Module, routines: RoutineSet, access: AccessPaths):
   const f = m.export(m.func("raise", ["i32", "i64", "i64"], []));
   f.drop(f.call(routines.func(takeTrap), H, f.get(1), f.get(2)));
   f.emit(f.call(access.rebank, H));
+}
+
+/**
+ * (h, pc) → 1 when compiled code must leave before the instruction at `pc`: what `emitCheck` would see,
+ * or the page of `pc` is not where it was. Slot icount is one short. 0: nothing is dirty any more.
+ */
+function recheck(m: Module, routines: RoutineSet, access: AccessPaths): void {
+  const f = m.export(m.func("recheck", ["i32", "i64"], ["i32"]));
+  const fetchBank = f.bind("i32", getSlot32("fetchBank"));
+  f.emit(f.call(access.rebank, H));
+  const leaveIf = (c: Code) => f.if(c, () => f.return(i32.const(1)));
+  leaveIf(getSlot32("stopAfter"));
+  leaveIf(i32.ne(fetchBank, getSlot32("fetchBank")));
+  const known = i64.load(tlbEntry(fetchBank, f.get(1)), TLB.fetch);
+  leaveIf(i64.ne(known, i64.and(f.get(1), i64.const(-PAGE))));
+  f.emit(setSlot("icount", i64.add(getSlot("icount"), i64.const(1))));
+  leaveIf(i64.ne(f.call(routines.func(nextInterrupt), H), i64.const(-1)));
+  f.emit(setSlot("dirty", i64.const(0)));
+  f.emit(i32.const(0));
 }
 
 /** (h, ep) → the bits of the instruction at `ep`: an illegal instruction's tval. */
@@ -384,6 +404,7 @@ function emitEnter(p: Parts, frame: Frame, interpretOne: () => void): void {
   f.if(i32.eq(f.get(p.code), before), interpretOne, undefined, false);
   countEntry(p, i32.sub(before, i32.and(f.get(p.code), i32.const(~JUMPED))));
   f.set(left, i32.and(f.get(p.code), i32.const(~JUMPED)));
+  f.if(getSlot32("dirty"), () => f.br(frame.check), undefined, false);
   f.if(i32.and(f.get(p.code), i32.const(JUMPED)), () => countExit(p, left));
   f.br(refetch);
 }

@@ -142,8 +142,9 @@ class Search {
       }
       c.insts.set(at, inst);
       this.insns++;
-      if (kind !== "plain") return this.#follow(c, inst);
-      if (pageOf(next) !== pageOf(at)) return this.#lead(c, next);
+      if (kind === "serialize") this.#enter(c, next);
+      else if (kind !== "plain") return this.#follow(c, inst);
+      if (kind === "serialize" || pageOf(next) !== pageOf(at)) return this.#lead(c, next);
       at = next;
     }
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Routines } from "../emit.ts";
-import { type Decoded, type Decoder, operands } from "../insn.ts";
+import { type Decoded, type Decoder, type Insn, operands } from "../insn.ts";
 import { beq, bge, bgeu, blt, bltu, bne, jal, jalr } from "../isa/rv64i.ts";
 import { SVINVAL, SYSTEM } from "../isa/system.ts";
 import { ZICBOM } from "../isa/zicbo.ts";
@@ -17,8 +17,11 @@ export interface Registers {
   f: number;
 }
 
-/** How control goes on behind an instruction; `interpret`: it is left to the interpreter. */
-export type Kind = "plain" | "branch" | "jump" | "indirect" | "interpret";
+/**
+ * How control goes on behind an instruction. `serialize`: straight on, unless modes or interrupts have
+ * changed. `interpret`: it is left to the interpreter.
+ */
+export type Kind = "plain" | "branch" | "jump" | "indirect" | "serialize" | "interpret";
 
 export interface Instruction {
   readonly decoded: Decoded;
@@ -26,6 +29,9 @@ export interface Instruction {
   readonly kind: Kind;
   readonly isCall: boolean;
   readonly isReturn: boolean;
+  readonly isFloat: boolean;
+  /** Floating-point registers are used as bits rather than as doubles. */
+  readonly isNarrow: boolean;
   readonly used: Readonly<Registers>;
   readonly written: Readonly<Registers>;
   /** Made when first asked for. */
@@ -33,7 +39,13 @@ export interface Instruction {
 }
 
 const BRANCHES = new Set([beq, bne, blt, bge, bltu, bgeu].map((i) => i.sem));
-const INTERPRETED = new Set([...SYSTEM, ...SVINVAL, ...ZICBOM].map((i) => i.sem));
+const isCsr = (i: Insn) => i.name.startsWith("csr");
+const writesCsr = (i: Insn) => isCsr(i) && (i.row.operands.has("rs1") || i.row.operands.has("uimm"));
+const SERIALIZING = new Set(SYSTEM.filter(writesCsr).map((i) => i.sem));
+const INTERPRETED = new Set(
+  [...SYSTEM.filter((i) => !isCsr(i)), ...SVINVAL, ...ZICBOM].map((i) => i.sem),
+);
+const DOUBLE = /^(c\.)?f[ls]d|^f\w+\.d$|\.d\.[wl]u?$|\.[wl]u?\.d$|^fmv\.[dx]\.[dx]$/;
 const RA = 1;
 const REMEMBERED = 1 << 16;
 
@@ -42,6 +54,7 @@ function kindOf(d: Decoded): Kind {
   if (BRANCHES.has(sem)) return "branch";
   if (sem === jal.sem) return "jump";
   if (sem === jalr.sem) return "indirect";
+  if (SERIALIZING.has(sem)) return "serialize";
   return INTERPRETED.has(sem) ? "interpret" : "plain";
 }
 
@@ -80,6 +93,8 @@ export class Instructions {
       ...{ decoded, kind, length: decoded.insn.row.length, template: null },
       isCall: (kind === "jump" || kind === "indirect") && decoded.rd === RA,
       isReturn: kind === "indirect" && decoded.rd === 0 && decoded.rs1 === RA && decoded.imm === 0,
+      isFloat: decoded.insn.floats.size > 0,
+      isNarrow: !DOUBLE.test(decoded.insn.name),
       ...registersOf(decoded),
     };
   }

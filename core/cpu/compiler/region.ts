@@ -12,8 +12,9 @@ import { getSlot32, H, setSlot } from "../emit.ts";
 import { JUMPED, regionType } from "../interpreter.ts";
 import { ENTRY, PAGE, PSEUDO, TLB } from "../layout.ts";
 import { tlbEntry } from "../memory_ops.ts";
+import { FS_MASK } from "../mstatus.ts";
 import { SLOT } from "../state.ts";
-import { type Code, i32, i64, uleb } from "../wasm/code.ts";
+import { type Code, f64, i32, i64, uleb } from "../wasm/code.ts";
 import type { Callee, Func, Label, Local, Module } from "../wasm/module.ts";
 import { type Block, type Edge, pageOf, type Region } from "./discover.ts";
 import type { Instructions, Registers } from "./instruction.ts";
@@ -44,6 +45,8 @@ export class RegionEmitter {
   readonly #locals = new Map<number, Local>();
   readonly #used: Registers = { x: 0, f: 0 };
   readonly #written: Registers = { x: 0, f: 0 };
+  /** Floating-point registers kept as bits; the others are doubles. */
+  #narrow = 0;
   readonly #writes: Registers[] = [];
   /** Registers that may differ from memory where a block begins. */
   readonly #dirtyIn: Registers[] = [];
@@ -55,6 +58,7 @@ export class RegionEmitter {
   #block!: Block;
   /** Of the instruction being emitted. */
   #at = 0;
+  #next = 0;
   #rest = 0;
 
   constructor(
@@ -77,13 +81,22 @@ export class RegionEmitter {
     this.#locals.set(SYMBOL.bank, bank);
     for (let r = 0; r < 32; r++) {
       if (this.#used.x & 1 << r) this.#locals.set(SYMBOL.x + r, f.local("i64"));
-      if (this.#used.f & 1 << r) this.#locals.set(SYMBOL.fp + r, f.local("i64"));
+      if (this.#used.f & 1 << r) {
+        this.#locals.set(SYMBOL.fp + r, f.local(this.#narrow & 1 << r ? "i64" : "f64"));
+      }
     }
+    // deno-lint-ignore no-this-alias
+    const self = this;
     this.#meanings = {
       callee,
       base,
       local: (symbol) => this.#local(symbol),
-      leave: (depth) => this.#leaveCode(depth),
+      leave: (depth, done) => this.#leaveCode(depth, done),
+      getFp: (r) => [0x20, ...uleb(this.#local(SYMBOL.fp + r)), ...(this.#narrow & 1 << r ? [] : [0xbd])],
+      setFp: (r) => [...(this.#narrow & 1 << r ? [] : [0xbf]), 0x21, ...uleb(this.#local(SYMBOL.fp + r))],
+      get rest() {
+        return self.#rest;
+      },
     };
   }
   /** Temporaries are made when they are first met. */
@@ -95,11 +108,12 @@ export class RegionEmitter {
     }
     return local;
   }
-  #leaveCode(depth: number): Code {
+  #leaveCode(depth: number, done: boolean): Code {
     const { at, rest } = this.#frame;
     const set = (local: Local, v: number) => [...i32.const(v), 0x21, ...uleb(local)];
     const out = this.#f.depth + depth - this.#leave.depth;
-    return [...set(at, this.#at), ...set(rest, this.#rest), 0x0c, ...uleb(out)];
+    const [offset, counts] = done ? [this.#next, this.#rest - 1] : [this.#at, this.#rest];
+    return [...set(at, offset), ...set(rest, counts), 0x0c, ...uleb(out)];
   }
 
   /** Number of an entry block, as the function expects it. */
@@ -123,7 +137,8 @@ export class RegionEmitter {
     const { blocks } = this.region;
     for (const b of blocks) {
       const writes = { x: 0, f: 0 };
-      for (const { is: { used, written } } of b.insts) {
+      for (const { is: { used, written, isNarrow } } of b.insts) {
+        if (isNarrow) this.#narrow |= used.f;
         writes.x |= written.x;
         writes.f |= written.f;
         this.#used.x |= used.x;
@@ -159,7 +174,10 @@ export class RegionEmitter {
     const { base, bank, at, rest } = this.#frame;
     f.set(base, i64.and(f.get(CHAIN.pc), i64.const(-PAGE)));
     f.set(bank, getSlot32("dataBank"));
-    this.#eachRegister(this.#used, (local, offset) => f.set(local, i64.load(H, offset)));
+    this.#eachRegister(
+      this.#used,
+      (local, offset, wide) => f.set(local, (wide ? f64.load : i64.load)(H, offset)),
+    );
     f.block((leave) => {
       this.#leave = leave;
       f.block((chain) => {
@@ -174,14 +192,22 @@ export class RegionEmitter {
     f.emit(setSlot("pc", i64.add(f.get(base), i64.extendS(f.get(at)))));
     f.emit(i32.add(f.get(CHAIN.left), f.get(rest)));
   }
-  #eachRegister(set: Registers, act: (local: Local, offset: number) => void): void {
+  #eachRegister(
+    set: Registers,
+    act: (local: Local, offset: number, wide: boolean) => void,
+  ): void {
     for (let r = 0; r < 32; r++) {
-      if (set.x & 1 << r) act(this.#local(SYMBOL.x + r), r * 8);
-      if (set.f & 1 << r) act(this.#local(SYMBOL.fp + r), SLOT.f0 + r * 8);
+      if (set.x & 1 << r) act(this.#local(SYMBOL.x + r), r * 8, false);
+      const wide = !(this.#narrow & 1 << r);
+      if (set.f & 1 << r) act(this.#local(SYMBOL.fp + r), SLOT.f0 + r * 8, wide);
     }
   }
   #store(set: Registers): void {
-    this.#eachRegister(set, (local, at) => this.#f.emit(i64.store(H, this.#f.get(local), at)));
+    this.#eachRegister(
+      set,
+      (local, at, wide) =>
+        this.#f.emit((wide ? f64.store : i64.store)(H, this.#f.get(local), at)),
+    );
   }
 
   /** On to the region that has an entry at `pc`, or back. */
@@ -249,11 +275,12 @@ export class RegionEmitter {
     const n = b.insts.length;
     const left = f.get(CHAIN.left);
     f.if(i32.ltU(left, i32.const(n)), () => this.#interpret(b.at), undefined, false);
+    if (b.insts.some(({ is }) => is.isFloat)) this.#guardFloats(b);
     f.set(CHAIN.left, i32.sub(left, i32.const(n)));
     this.#block = b;
     for (let i = 0; i < n; i++) this.#emitInst(b, i);
-    const { is } = b.insts[n - 1];
-    if (is.kind === "plain") {
+    const { kind } = b.insts[n - 1].is;
+    if (kind === "plain" || kind === "serialize") {
       if (b.end.kind === "interpret") this.#interpret(b.end.at);
       else this.#goto((b.end as { next: Edge }).next);
     }
@@ -261,6 +288,7 @@ export class RegionEmitter {
   #emitInst(b: Block, i: number): void {
     const { at, is } = b.insts[i];
     this.#at = at;
+    this.#next = at + is.length;
     this.#rest = b.insts.length - i;
     const t = this.instructions.template(is);
     paste(this.#f, t, this.#meanings, at, at + is.length);
@@ -268,6 +296,13 @@ export class RegionEmitter {
     if (onward.kind === "branch") this.#branch();
     else if (onward.kind === "jump") this.#goto((b.end as { next: Edge }).next);
     else if (onward.kind === "indirect") this.#indirect(this.#f.get(this.#local(onward.target)));
+  }
+  /** What the code of floating-point instructions takes for granted (region_ops.ts). */
+  #guardFloats(b: Block): void {
+    const status = Number(FS_MASK);
+    const notDirty = i32.xor(i32.and(getSlot32("mstatus"), i32.const(status)), i32.const(status));
+    const other = i32.or(notDirty, getSlot32("frm"));
+    this.#f.if(other, () => this.#interpret(b.at), undefined, false);
   }
   #interpret(at: number): void {
     this.#f.set(this.#frame.at, i32.const(at));

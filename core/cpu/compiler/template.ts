@@ -23,8 +23,14 @@ export const SYMBOL = {
   /** Address of the instruction, and of the next. */
   pc: 0x2000,
   nextPc: 0x2001,
-  /** To the interpreter, with this instruction undone; plus the depth within the template. */
+  /** As an i64, the counts of the block from this instruction on. */
+  rest: 0x2002,
+  /** Reads and writes floating-point register n as bits: the opcode included. */
+  getFp: 0x2100,
+  setFp: 0x2120,
+  /** To the interpreter, with this instruction undone, or done; plus the depth within the template. */
   leave: 0x3000,
+  leaveDone: 0x3400,
 } as const;
 
 export interface Signature {
@@ -65,8 +71,8 @@ export class TemplateFunc extends Func {
   protected override indexCode(symbol: number): Code {
     return [symbol];
   }
-  leave(): void {
-    this.code.push(SYMBOL.leave + this.depth);
+  leave(done = false): void {
+    this.code.push((done ? SYMBOL.leaveDone : SYMBOL.leave) + this.depth);
   }
 }
 
@@ -88,8 +94,11 @@ export interface Meanings {
   local(symbol: number): Local;
   callee(s: Signature): Callee;
   readonly base: Local;
-  /** The code of `leave` inside `depth` more blocks. */
-  leave(depth: number): Code;
+  readonly rest: number;
+  getFp(register: number): Code;
+  setFp(register: number): Code;
+  /** The code of a way out inside `depth` more blocks. */
+  leave(depth: number, done: boolean): Code;
 }
 
 /** `at` and `next`: offsets of the instruction and of its successor from the home page. */
@@ -116,5 +125,8 @@ function meaning(c: number, m: Meanings, at: number, next: number, place: (n: nu
   if (c < SYMBOL.pc) return uleb(m.callee(CALLED[c - SYMBOL.callee]).index);
   if (c === SYMBOL.pc) return place(at);
   if (c === SYMBOL.nextPc) return place(next);
-  return m.leave(c - SYMBOL.leave);
+  if (c === SYMBOL.rest) return i64.const(m.rest);
+  if (c >= SYMBOL.leaveDone) return m.leave(c - SYMBOL.leaveDone, true);
+  if (c >= SYMBOL.leave) return m.leave(c - SYMBOL.leave, false);
+  return c >= SYMBOL.setFp ? m.setFp(c - SYMBOL.setFp) : m.getFp(c - SYMBOL.getFp);
 }

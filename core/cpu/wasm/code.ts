@@ -139,10 +139,16 @@ export const i64 = {
   extend32: unary(0xc4),
 };
 
+/** Loads and stores of doubles, bits as they are. */
+export const f64 = { load: load(0x2b), store: store(0x39) };
+
 const f64Bits = (v: Code): Code => [...v, 0xbf];
 const bitsOfF64 = (v: Code): Code => [...v, 0xbd];
 const f64Binary = (opcode: number) => (a: Code, b: Code): Code =>
   bitsOfF64([...f64Bits(a), ...f64Bits(b), opcode]);
+
+const f64Compare = (opcode: number) => (a: Code, b: Code): Code =>
+  i64.extendU([...f64Bits(a), ...f64Bits(b), opcode]);
 
 /** Floating point on bit patterns in i64. */
 export const HOST: Record<HostOp, (...args: Code[]) => Code> = {
@@ -154,6 +160,10 @@ export const HOST: Record<HostOp, (...args: Code[]) => Code> = {
   "f64.promote_f32": (v) => bitsOfF64([...i32.wrap(v), 0xbe, 0xbb]),
   "f32.demote_f64": (v) => i64.extendU([...f64Bits(v), 0xb6, 0xbc]),
   "f64.convert_i64_s": (v) => bitsOfF64([...v, 0xb9]),
+  "i64.trunc_f64_s": (v) => [...f64Bits(v), 0xfc, 0x06],
+  "f64.eq": f64Compare(0x61),
+  "f64.lt": f64Compare(0x63),
+  "f64.le": f64Compare(0x65),
 };
 
 /** `cond ? a : b`, both evaluated. */
