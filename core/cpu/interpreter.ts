@@ -425,7 +425,8 @@ function countExit(p: Parts, left: Local): void {
   const at = f.bind("i32", i32.and(hash, i32.const(EXITS.bytes - 4)));
   const count = f.bind("i32", i32.add(i32.load(at, p.routines.layout.exits), i32.const(1)));
   f.emit(i32.store(at, count, p.routines.layout.exits));
-  const wanted = i32.eq(count, i32.load(i32.const(p.routines.layout.exitsWanted)));
-  f.if(wanted, () => finish(f, left, i32.const(HOT)), undefined, false);
+  const mask = i32.load(i32.const(p.routines.layout.exitsMask));
+  const often = i32.eqz(i32.and(count, mask));
+  f.if(often, () => finish(f, left, i32.const(HOT)), undefined, false);
   f.releaseTemps();
 }

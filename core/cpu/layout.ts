@@ -89,9 +89,9 @@ export interface Layout {
   hartBytes: number;
   /** i32: decoded page taken next, and how many are in use. */
   nextCodePage: number;
-  /** u32[EXITS.entries]; i32: the count at which more is compiled. */
+  /** u32[EXITS.entries]; i32: counts that are multiples of this plus 1, a power of two, are told. */
   exits: number;
-  exitsWanted: number;
+  exitsMask: number;
   /** i64 each: instructions executed by compiled regions, and how often the interpreter entered one. */
   compiledInsns: number;
   entered: number;
@@ -134,6 +134,6 @@ export function layout(o: {
     ...{ harts: o.harts, ramBase: o.ramBase, ramBytes: o.ramBytes, hartsAt, stage2, codeMap },
     hartBytes: HART.bytes,
     ...{ codePool, codePages, ram, wasmPages, exits, nextCodePage: 1024, codePagesUsed: 1028 },
-    ...{ exitsWanted: 1032, compiledInsns: 1040, entered: 1048 },
+    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048 },
   };
 }

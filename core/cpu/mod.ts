@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Compiler, POLICY, type Policy, type Statistics } from "./compiler/compiler.ts";
+import { Compiler, type Policy, type Statistics } from "./compiler/compiler.ts";
 import { extensionsOf } from "./extensions.ts";
 import { Hart } from "./hart.ts";
 import { buildInterpreter, HOT, type InterpreterExports } from "./interpreter.ts";
@@ -91,7 +91,6 @@ export class RiscvCpu {
   readonly #codeMap: Uint32Array;
   readonly #compiler: Compiler | null;
   readonly #shadow: { cpu: RiscvCpu; lockstep: Lockstep } | null = null;
-  readonly #slice: number;
   readonly #buffer: ArrayBuffer;
 
   constructor(o: CpuOptions) {
@@ -116,7 +115,6 @@ export class RiscvCpu {
     const { exports } = new WebAssembly.Instance(module, { env });
     compiler?.link(exports);
     this.#compiler = compiler;
-    this.#slice = compiler ? (o.policy ?? POLICY).slice : SLICE;
     this.#wasm = exports as unknown as InterpreterExports;
     this.#layout = l;
     this.ram = new Uint8Array(buffer, l.ram, l.ramBytes);
@@ -155,7 +153,8 @@ export class RiscvCpu {
   #run(hart: number, counts: number): Stop {
     const h = this.#harts[hart];
     for (let left = counts; left > 0;) {
-      const slice = Math.min(left, this.#slice, h.countsToDeadline());
+      const sampled = this.#compiler?.slice ?? SLICE;
+      const slice = Math.min(left, sampled, h.countsToDeadline());
       const start = h.icount;
       const stop = this.#wasm.run(h.at, slice);
       if (stop === HOT) {
@@ -166,7 +165,7 @@ export class RiscvCpu {
       if (stop === Stop.Load || stop === Stop.Store) h.describeAccess(stop === Stop.Store);
       if (stop !== Stop.Budget) return stop;
       left -= slice;
-      if (slice === this.#slice) this.#compiler?.sample(h.at);
+      if (slice === sampled) this.#compiler?.sample(h.at);
     }
     return Stop.Budget;
   }

@@ -22,14 +22,16 @@ import type { Signature } from "./template.ts";
 
 /** Compiled regions, and instructions in them, at which all go and a new start is made. */
 const MOST = { regions: 16_384, insns: 2_000_000 } as const;
+/** Instructions of a slice; one activation stays so short that optimized code takes over soon. */
+const LONGEST = 200_000;
 /** Table slots at first. */
 const SLOTS = 1024;
 
 export interface Policy {
-  /** Samples near a place, and jumps to it from compiled code, that make it hot. */
+  /** Samples near a place, and jumps to it from compiled code (a power of two), that make it hot. */
   samples: number;
   jumps: number;
-  /** Instructions from one sample to the next. */
+  /** Instructions from one sample to the next; more while samples show compiled code. */
   slice: number;
   /** So many hot places make a module; or what there is, after as many samples. */
   batch: number;
@@ -79,7 +81,10 @@ export class Compiler {
   readonly #samples = new Map<number, number>();
   #exports: Record<string, unknown> = {};
   readonly #waiting = new Map<number, Place>();
+  /** Where nothing can be compiled. */
+  readonly #hopeless = new Set<number>();
   #ticks = 0;
+  #slice: number;
   #slots = 0;
   #insns = 0;
 
@@ -89,9 +94,10 @@ export class Compiler {
     decoder: Decoder,
     private readonly policy: Policy = POLICY,
   ) {
+    this.#slice = policy.slice;
     this.#instructions = new Instructions(decoder, routinesOf(layout));
     this.#view = new DataView(memory.buffer);
-    this.#view.setInt32(layout.exitsWanted, policy.jumps, true);
+    this.#view.setInt32(layout.exitsMask, policy.jumps - 1, true);
   }
   get statistics(): Statistics {
     const at = (place: number) => Number(this.#view.getBigUint64(place, true));
@@ -103,11 +109,20 @@ export class Compiler {
     this.#exports = exports;
   }
 
-  /** The budget of a stretch of interpretation was used up with the hart at its pc. */
+  /** Instructions to execute before the next sample. */
+  get slice(): number {
+    return this.#slice;
+  }
+  /** A slice has been executed; the hart is at its pc. */
   sample(hart: number): void {
     if (this.#waiting.size > 0 && ++this.#ticks >= this.policy.batch) this.#build();
     const place = this.#place(hart);
-    if (place === null || this.#holds(place.page, place.at)) return;
+    if (place === null) return;
+    if (this.#holds(place.page, place.at)) {
+      this.#slice = Math.min(this.#slice * 2, Math.max(LONGEST, this.policy.slice));
+      return;
+    }
+    this.#slice = this.policy.slice;
     const near = place.page + (place.at >> 7);
     const n = (this.#samples.get(near) ?? 0) + 1;
     this.#samples.set(near, n);
@@ -121,6 +136,7 @@ export class Compiler {
     if (place !== null) this.#want(place);
   }
   #want(place: Place): void {
+    if (this.#hopeless.has(place.page + place.at)) return;
     this.#waiting.set(place.page + place.at, place);
     if (this.#waiting.size >= this.policy.batch) this.#build();
   }
@@ -136,7 +152,10 @@ export class Compiler {
     const first = this.#slots;
     for (const place of places) {
       const region = this.#discover(place);
-      if (region === null) continue;
+      if (region === null) {
+        this.#hopeless.add(place.page + place.at);
+        continue;
+      }
       const slot = this.#slots++;
       const emitter = new RegionEmitter(m, this.#instructions, callee, region);
       emitter.emit();
@@ -159,6 +178,9 @@ export class Compiler {
     const view: CodeView = {
       page: (pages) => pages === 0 ? page : this.#pageAt(bank, lo, hi, pages),
       word: (page, offset) => this.#word(page, offset),
+      straddles: (page, offset) =>
+        offset === PAGE - 2 && (this.#half(page, offset) & 3) === 3,
+      half: (page, offset) => this.#half(page, offset),
     };
     return discover(view, this.#instructions, at, LIMITS.insns);
   }
@@ -174,13 +196,7 @@ export class Compiler {
       this.#view.setInt32(ep + ENTRY.imm, slot, true);
       this.#view.setInt32(ep + ENTRY.imm + 4, numberOf(b), true);
     }
-    const held = region.blocks.map((b) => {
-      const last = b.insts[b.insts.length - 1];
-      const number = pageOf(b.at);
-      const first = b.at - number * PAGE;
-      const end = last.at + last.is.length - number * PAGE;
-      return [region.pages.get(number)!, first >> 1, (end - 1) >> 1] as const;
-    });
+    const held = region.blocks.flatMap((b) => heldBy(b, region.pages));
     const compiled = { slot, pages: [...new Set(held.map(([p]) => p))], held, entries };
     for (const page of compiled.pages) this.#hold(page, compiled);
     this.#insns += region.insns;
@@ -210,6 +226,7 @@ export class Compiler {
 
   /** Bytes of a decoded page have changed. */
   changed = (page: number, at: number, bytes: number): void => {
+    this.#hopeless.clear();
     const [first, last] = [at >> 1, (at + bytes - 1) >> 1];
     for (const c of [...this.#byPage.get(page) ?? []]) {
       if (c.held.some(([p, a, z]) => p === page && a <= last && z >= first)) this.#drop(c);
@@ -217,6 +234,7 @@ export class Compiler {
   };
   /** A decoded page is about to be emptied. */
   evicted = (page: number): void => {
+    this.#hopeless.clear();
     for (const c of [...this.#byPage.get(page) ?? []]) this.#drop(c);
   };
 
@@ -248,6 +266,7 @@ export class Compiler {
     this.#waiting.clear();
     this.#counts.flushes++;
     this.#samples.clear();
+    this.#hopeless.clear();
     new Uint8Array(this.memory.buffer, this.layout.exits, EXITS.bytes).fill(0);
   }
 
@@ -256,11 +275,13 @@ export class Compiler {
   }
   #word(page: number, offset: number): number {
     const op = this.#op(page, offset);
-    if (op === PSEUDO.decode || op === PSEUDO.straddle || op === PSEUDO.illegal) return 0;
-    const at = this.#view.getUint32(page + CODE_PAGE.host, true) + offset;
-    const low = this.#view.getUint16(at, true);
-    if ((low & 3) !== 3) return low;
-    return (low | this.#view.getUint16(at + 2, true) << 16) >>> 0;
+    if (op === PSEUDO.decode || op === PSEUDO.illegal) return 0;
+    const low = this.#half(page, offset);
+    if ((low & 3) !== 3 || offset === PAGE - 2) return low;
+    return (low | this.#half(page, offset + 2) << 16) >>> 0;
+  }
+  #half(page: number, offset: number): number {
+    return this.#view.getUint16(this.#view.getUint32(page + CODE_PAGE.host, true) + offset, true);
   }
   /** Where the hart is; null where that is not known. */
   #place(hart: number): Place | null {
@@ -294,4 +315,15 @@ function importsOf(m: Module): (s: Signature) => Callee {
     if (!callee) known.set(s, callee = m.import(s.name, [...s.params], [...s.results]));
     return callee;
   };
+}
+
+/** A block lies in one page, unless it is an instruction that straddles two. */
+function heldBy(b: Block, pages: ReadonlyMap<number, number>): Compiled["held"][number][] {
+  const last = b.insts[b.insts.length - 1];
+  const number = pageOf(b.at);
+  const first = (b.at - number * PAGE) >> 1;
+  const end = (last.at + last.is.length - 1 - number * PAGE) >> 1;
+  const units = PAGE / 2;
+  if (end < units) return [[pages.get(number)!, first, end]];
+  return [[pages.get(number)!, first, units - 1], [pages.get(number + 1)!, 0, end - units]];
 }

@@ -14,13 +14,18 @@ import type { Instruction, Instructions } from "./instruction.ts";
 export interface CodeView {
   /** Decoded page that is mapped `pages` pages from home, 0: none that is known. */
   page(pages: number): number;
-  /** The instruction at an offset of a decoded page, 0: it was never decoded, or it leaves the page. */
+  /** The instruction at an offset of a decoded page, 0: it was never decoded. */
   word(page: number, offset: number): number;
+  /** Whether it leaves its page; then `word` gives its first half, and the other one is here. */
+  straddles(page: number, offset: number): boolean;
+  half(page: number, offset: number): number;
 }
 
 export interface Inst {
   readonly at: number;
   readonly is: Instruction;
+  /** It ends in the next page, and is a block of its own. */
+  readonly straddles: boolean;
 }
 
 /** Where control goes: to a block of the region, or out of it (null). */
@@ -109,18 +114,26 @@ class Search {
     if (c.depth === 0 && pageOf(at) === 0) c.entries.add(at);
   }
 
+  #page(number: number): number {
+    const known = this.pages.get(number);
+    if (known !== undefined) return known;
+    const page = this.pages.size < LIMITS.pages ? this.view.page(number) : 0;
+    if (page !== 0) this.pages.set(number, page);
+    return page;
+  }
   inst(at: number): Inst | null {
     const number = pageOf(at);
-    let page = this.pages.get(number);
-    if (page === undefined) {
-      if (this.pages.size >= LIMITS.pages) return null;
-      page = this.view.page(number);
-      if (page === 0) return null;
-      this.pages.set(number, page);
+    const page = this.#page(number);
+    if (page === 0) return null;
+    let word = this.view.word(page, at - number * PAGE);
+    const straddles = word !== 0 && this.view.straddles(page, at - number * PAGE);
+    if (straddles) {
+      const rest = this.#page(number + 1);
+      if (rest === 0) return null;
+      word = (word | this.view.half(rest, 0) << 16) >>> 0;
     }
-    const word = this.view.word(page, at - number * PAGE);
     const is = word === 0 ? null : this.instructions.get(word);
-    return is && { at, is };
+    return is && { at, is, straddles };
   }
 
   /** Straight on from a leader until control may go elsewhere. */
@@ -140,6 +153,7 @@ class Search {
         if (c.depth === 0 && pageOf(next) === 0) this.#lead(c, next);
         return;
       }
+      if (inst.straddles && at !== leader) return this.#lead(c, at);
       c.insts.set(at, inst);
       this.insns++;
       if (kind === "serialize") this.#enter(c, next);

@@ -275,6 +275,10 @@ export class RegionEmitter {
     const n = b.insts.length;
     const left = f.get(CHAIN.left);
     f.if(i32.ltU(left, i32.const(n)), () => this.#interpret(b.at), undefined, false);
+    if (b.insts[0].straddles) {
+      const elsewhere = i32.eqz(this.#mapped(pageOf(b.at) + 1));
+      f.if(elsewhere, () => this.#interpret(b.at), undefined, false);
+    }
     if (b.insts.some(({ is }) => is.isFloat)) this.#guardFloats(b);
     f.set(CHAIN.left, i32.sub(left, i32.const(n)));
     this.#block = b;
