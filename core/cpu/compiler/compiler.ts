@@ -111,11 +111,11 @@ export class Compiler {
 
   /** Instructions to execute before the next sample. */
   get slice(): number {
-    return this.#slice;
+    return this.#waiting.size > 0 ? this.policy.slice : this.#slice;
   }
   /** A slice has been executed; the hart is at its pc. */
   sample(hart: number): void {
-    if (this.#waiting.size > 0 && ++this.#ticks >= this.policy.batch) this.#build();
+    this.#tick();
     const place = this.#place(hart);
     if (place === null) return;
     if (this.#holds(place.page, place.at)) {
@@ -132,8 +132,13 @@ export class Compiler {
   }
   /** Compiled code has often come to the hart's pc. */
   jumped(hart: number): void {
+    this.#tick();
     const place = this.#place(hart);
     if (place !== null) this.#want(place);
+  }
+  /** Hot places wait for others, but not for long. */
+  #tick(): void {
+    if (this.#waiting.size > 0 && ++this.#ticks >= this.policy.batch) this.#build();
   }
   #want(place: Place): void {
     if (this.#hopeless.has(place.page + place.at)) return;
@@ -153,7 +158,8 @@ export class Compiler {
     for (const place of places) {
       const region = this.#discover(place);
       if (region === null) {
-        this.#hopeless.add(place.page + place.at);
+        const decoded = this.#op(place.page, place.at) !== PSEUDO.decode;
+        if (decoded) this.#hopeless.add(place.page + place.at);
         continue;
       }
       const slot = this.#slots++;
