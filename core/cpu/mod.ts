@@ -158,14 +158,14 @@ export class RiscvCpu {
       const start = h.icount;
       const stop = this.#wasm.run(h.at, slice);
       if (stop === HOT) {
-        this.#compiler!.jumped(h.at);
+        this.#compiler!.jumped(h.at, h.icount - start);
         left -= h.icount - start;
         continue;
       }
       if (stop === Stop.Load || stop === Stop.Store) h.describeAccess(stop === Stop.Store);
       if (stop !== Stop.Budget) return stop;
       left -= slice;
-      if (slice === sampled) this.#compiler?.sample(h.at);
+      if (slice === sampled) this.#compiler?.sample(h.at, slice);
     }
     return Stop.Budget;
   }

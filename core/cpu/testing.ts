@@ -15,7 +15,7 @@ export type Execution = Pick<CpuOptions, "mode" | "policy">;
 /** Ways to execute, between which nobody can tell; the compiler has no patience here. */
 export const MODES: Record<string, Execution> = {
   interpreter: { mode: "interpreter" },
-  compiled: { mode: "compiled", policy: { samples: 1, jumps: 1, slice: 3, batch: 1 } },
+  compiled: { mode: "compiled", policy: { samples: 1, jumps: 1, slice: 3, batch: 1, patience: 0 } },
 };
 
 export function machine(

@@ -33,10 +33,13 @@ export interface Policy {
   jumps: number;
   /** Instructions from one sample to the next; more while samples show compiled code. */
   slice: number;
-  /** So many hot places make a module; or what there is, after as many samples. */
+  /** So many hot places make a module; or what there is, after so many instructions. */
   batch: number;
+  patience: number;
 }
-export const POLICY: Policy = { samples: 2, jumps: 64, slice: 10_000, batch: 16 };
+export const POLICY: Policy = {
+  ...{ samples: 16, jumps: 4096, slice: 10_000, batch: 32, patience: 500_000 },
+};
 
 export interface Statistics {
   regions: number;
@@ -60,6 +63,8 @@ interface Place {
   readonly lo: number;
   readonly hi: number;
   readonly bank: number;
+  /** It is not enough that a region holds it: it must be an entry. */
+  readonly entry: boolean;
 }
 
 interface Compiled {
@@ -83,7 +88,7 @@ export class Compiler {
   readonly #waiting = new Map<number, Place>();
   /** Where nothing can be compiled. */
   readonly #hopeless = new Set<number>();
-  #ticks = 0;
+  #waited = 0;
   #slice: number;
   #slots = 0;
   #insns = 0;
@@ -114,9 +119,9 @@ export class Compiler {
     return this.#waiting.size > 0 ? this.policy.slice : this.#slice;
   }
   /** A slice has been executed; the hart is at its pc. */
-  sample(hart: number): void {
-    this.#tick();
-    const place = this.#place(hart);
+  sample(hart: number, executed: number): void {
+    this.#tick(executed);
+    const place = this.#place(hart, false);
     if (place === null) return;
     if (this.#holds(place.page, place.at)) {
       this.#slice = Math.min(this.#slice * 2, Math.max(LONGEST, this.policy.slice));
@@ -131,14 +136,16 @@ export class Compiler {
     this.#want(place);
   }
   /** Compiled code has often come to the hart's pc. */
-  jumped(hart: number): void {
-    this.#tick();
-    const place = this.#place(hart);
+  jumped(hart: number, executed: number): void {
+    this.#tick(executed);
+    const place = this.#place(hart, true);
     if (place !== null) this.#want(place);
   }
   /** Hot places wait for others, but not for long. */
-  #tick(): void {
-    if (this.#waiting.size > 0 && ++this.#ticks >= this.policy.batch) this.#build();
+  #tick(executed: number): void {
+    if (this.#waiting.size === 0) return;
+    this.#waited += executed;
+    if (this.#waited >= this.policy.patience) this.#build();
   }
   #want(place: Place): void {
     if (this.#hopeless.has(place.page + place.at)) return;
@@ -150,7 +157,7 @@ export class Compiler {
   #build(): void {
     const places = [...this.#waiting.values()];
     this.#waiting.clear();
-    this.#ticks = 0;
+    this.#waited = 0;
     if (this.#slots >= MOST.regions || this.#insns > MOST.insns) this.flush();
     const m = new Module(this.layout.wasmPages, { table: true, lateImports: true });
     const callee = importsOf(m);
@@ -158,8 +165,9 @@ export class Compiler {
     for (const place of places) {
       const region = this.#discover(place);
       if (region === null) {
-        const decoded = this.#op(place.page, place.at) !== PSEUDO.decode;
-        if (decoded) this.#hopeless.add(place.page + place.at);
+        const op = this.#op(place.page, place.at);
+        const tried = op !== PSEUDO.decode && op !== PSEUDO.compiled && place.entry;
+        if (tried) this.#hopeless.add(place.page + place.at);
         continue;
       }
       const slot = this.#slots++;
@@ -180,7 +188,8 @@ export class Compiler {
     const { page, at, lo, hi, bank } = place;
     const same = this.#view.getUint32(page + CODE_PAGE.host, true) !== 0 &&
       this.#view.getUint32(page + CODE_PAGE.ramPage, true) === place.ramPage;
-    if (!same || this.#op(page, at) === PSEUDO.compiled) return null;
+    const done = place.entry ? this.#op(page, at) === PSEUDO.compiled : this.#holds(page, at);
+    if (!same || done) return null;
     const view: CodeView = {
       page: (pages) => pages === 0 ? page : this.#pageAt(bank, lo, hi, pages),
       word: (page, offset) => this.#word(page, offset),
@@ -290,7 +299,7 @@ export class Compiler {
     return this.#view.getUint16(this.#view.getUint32(page + CODE_PAGE.host, true) + offset, true);
   }
   /** Where the hart is; null where that is not known. */
-  #place(hart: number): Place | null {
+  #place(hart: number, entry: boolean): Place | null {
     const v = this.#view;
     const lo = v.getUint32(hart + SLOT.pc, true);
     const hi = v.getUint32(hart + SLOT.pc + 4, true);
@@ -299,7 +308,7 @@ export class Compiler {
     const page = this.#pageAt(bank, lo - at, hi, 0);
     if (page === 0) return null;
     const ramPage = v.getUint32(page + CODE_PAGE.ramPage, true);
-    return { page, ramPage, at, lo: lo - at, hi, bank };
+    return { page, ramPage, at, lo: lo - at, hi, bank, entry };
   }
   /** Decoded page that the fetch TLB has `pages` pages from an address, 0: none. */
   #pageAt(bank: number, lo: number, hi: number, pages: number): number {

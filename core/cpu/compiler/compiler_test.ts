@@ -14,7 +14,7 @@ import { RAM_BASE, RAM_BYTES } from "../random_streams.ts";
 import { ALIAS, leafFor, leafOf, PLACES, randomProgram, type RandomProgram } from "./random_programs.ts";
 
 const PAGE = 4096;
-const EAGER = { samples: 1, jumps: 1, slice: 50, batch: 1 };
+const EAGER = { samples: 1, jumps: 1, slice: 50, batch: 1, patience: 0 };
 const SPARE_PAGES = [24, 25, 26, 27];
 
 function build(p: RandomProgram, mode: CpuMode): RiscvCpu {
