@@ -23,7 +23,7 @@ const cpu = withDefault(
     description: say`How the harts execute; no trace tells. compiled: hot guest code becomes
       WebAssembly. lockstep: both at once, compared all the time.`,
   }),
-  "interpreter",
+  "compiled",
 );
 
 const recordOptions = object({

@@ -35,7 +35,7 @@ const MEMORY_STEP = 2 * 1024 * 1024;
 const MAX_MEMORY = 3 * 1024 ** 3;
 
 export interface BoardHost {
-  /** How the harts execute, which neither guest nor trace can tell. */
+  /** How the harts execute, which neither guest nor trace can tell. Default: compiled. */
   readonly cpu?: CpuMode;
   /** Bytes from a device, or from `sbi`, to the outside world. */
   out(device: string, bytes: Uint8Array): void;
@@ -104,7 +104,7 @@ function writeCosts(trace: Trace): void {
   for (const c of COSTS) trace.cost(c);
 }
 
-function buildCpu(spec: MachineSpec, mode?: CpuMode): RiscvCpu {
+function buildCpu(spec: MachineSpec, mode: CpuMode): RiscvCpu {
   const cpu = new RiscvCpu({
     harts: spec.harts,
     ramBase: RAM_BASE,
@@ -156,7 +156,7 @@ export function buildBoard(
 ): Board {
   checkSpec(spec);
   const profile = PROFILES[spec.hypervisor];
-  const cpu = buildCpu(spec, host.cpu);
+  const cpu = buildCpu(spec, host.cpu ?? "compiled");
   const harts = Array.from({ length: spec.harts }, (_, i) => cpu.hart(i));
   const events = new EventQueue();
   const placed = placeDevices(spec, types);

@@ -12,11 +12,24 @@ import { RAM_BASE, RAM_BYTES } from "./random_streams.ts";
 export const NS_PER_INSN = 100;
 
 export type Execution = Pick<CpuOptions, "mode" | "policy">;
+const EAGER = { samples: 1, jumps: 1, slice: 3, batch: 1, patience: 0 };
 /** Ways to execute, between which nobody can tell; the compiler has no patience here. */
 export const MODES: Record<string, Execution> = {
   interpreter: { mode: "interpreter" },
-  compiled: { mode: "compiled", policy: { samples: 1, jumps: 1, slice: 3, batch: 1, patience: 0 } },
+  compiled: { mode: "compiled", policy: EAGER },
+  lockstep: { mode: "lockstep", policy: EAGER },
 };
+let current = MODES.interpreter;
+
+/** A test of machines, in each mode: `machine` makes one of the mode's. */
+export function test(name: string, body: () => void): void {
+  for (const [mode, execution] of Object.entries(MODES)) {
+    Deno.test(`${name} (${mode})`, () => {
+      current = execution;
+      body();
+    });
+  }
+}
 
 export function machine(
   o: Execution & { codePages?: number; sbi?: boolean; harts?: number; isa?: string } = {},
@@ -24,7 +37,7 @@ export function machine(
   const cpu = new RiscvCpu({
     ...{ harts: o.harts ?? 1, ramBase: RAM_BASE, ramBytes: RAM_BYTES, nsPerInsn: NS_PER_INSN },
     ...{ timebaseHz: 10_000_000, sbi: o.sbi ?? false, codePages: o.codePages, isa: o.isa },
-    ...{ mode: o.mode, policy: o.policy },
+    ...(o.mode ? { mode: o.mode, policy: o.policy } : current),
   });
   cpu.stage2.fill(1);
   return cpu;

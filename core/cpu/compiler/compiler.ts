@@ -193,8 +193,7 @@ export class Compiler {
     const view: CodeView = {
       page: (pages) => pages === 0 ? page : this.#pageAt(bank, lo, hi, pages),
       word: (page, offset) => this.#word(page, offset),
-      straddles: (page, offset) =>
-        offset === PAGE - 2 && (this.#half(page, offset) & 3) === 3,
+      straddles: (page, offset) => offset === PAGE - 2 && (this.#half(page, offset) & 3) === 3,
       half: (page, offset) => this.#half(page, offset),
     };
     return discover(view, this.#instructions, at, LIMITS.insns);
@@ -276,7 +275,7 @@ export class Compiler {
 
   /** All compiled code goes. */
   flush(): void {
-    for (const all of [...this.#byPage.values()]) { for (const c of [...all]) this.#drop(c); }
+    for (const all of [...this.#byPage.values()]) for (const c of [...all]) this.#drop(c);
     this.#slots = this.#insns = 0;
     this.#waiting.clear();
     this.#counts.flushes++;

@@ -11,7 +11,14 @@ import { Rng } from "../random_streams.ts";
 import { type CpuMode, RiscvCpu, Stop } from "../mod.ts";
 import { FS_MASK } from "../mstatus.ts";
 import { RAM_BASE, RAM_BYTES } from "../random_streams.ts";
-import { ALIAS, leafFor, leafOf, PLACES, randomProgram, type RandomProgram } from "./random_programs.ts";
+import {
+  ALIAS,
+  leafFor,
+  leafOf,
+  PLACES,
+  type RandomProgram,
+  randomProgram,
+} from "./random_programs.ts";
 
 const PAGE = 4096;
 const EAGER = { samples: 1, jumps: 1, slice: 50, batch: 1, patience: 0 };
@@ -46,7 +53,8 @@ function runExactly(cpu: RiscvCpu, counts: number): void {
 }
 
 function compare(a: RiscvCpu, b: RiscvCpu): void {
-  const hart = ({ pc, icount }: { pc: bigint; icount: number }) => `${pc.toString(16)} at ${icount}`;
+  const hart = ({ pc, icount }: { pc: bigint; icount: number }) =>
+    `${pc.toString(16)} at ${icount}`;
   if (Buffer.compare(a.stateBytes(), b.stateBytes()) !== 0) {
     const differ = Array.from({ length: 32 }, (_, i) => i).filter((i) =>
       a.hart(0).x(i) !== b.hart(0).x(i)
@@ -110,7 +118,15 @@ function program(seed: number): void {
   const { executed } = compiled.compilation!;
   share.compiled += executed;
   share.all += compiled.hart(0).icount;
-  if (Deno.env.get("SHOW")) console.log(seed, p.paged, compiled.hart(0).icount, interpreted.hart(0).csr(0xb00) - interpreted.hart(0).csr(0xb02), JSON.stringify(compiled.compilation));
+  if (Deno.env.get("SHOW")) {
+    console.log(
+      seed,
+      p.paged,
+      compiled.hart(0).icount,
+      interpreted.hart(0).csr(0xb00) - interpreted.hart(0).csr(0xb02),
+      JSON.stringify(compiled.compilation),
+    );
+  }
 }
 const share = { compiled: 0, all: 0 };
 

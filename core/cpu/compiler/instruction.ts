@@ -40,7 +40,8 @@ export interface Instruction {
 
 const BRANCHES = new Set([beq, bne, blt, bge, bltu, bgeu].map((i) => i.sem));
 const isCsr = (i: Insn) => i.name.startsWith("csr");
-const writesCsr = (i: Insn) => isCsr(i) && (i.row.operands.has("rs1") || i.row.operands.has("uimm"));
+const writesCsr = (i: Insn) =>
+  isCsr(i) && (i.row.operands.has("rs1") || i.row.operands.has("uimm"));
 const SERIALIZING = new Set(SYSTEM.filter(writesCsr).map((i) => i.sem));
 const INTERPRETED = new Set(
   [...SYSTEM.filter((i) => !isCsr(i)), ...SVINVAL, ...ZICBOM].map((i) => i.sem),

@@ -12,15 +12,31 @@ import { RAM_BASE, RAM_BYTES, type Rng } from "../random_streams.ts";
 
 const PAGE = 4096;
 /** Virtual code pages; the handler's; data; page tables. */
-export const PLACES = { code: 0, codePages: 6, handler: 8, data: 16, stack: 20, tables: 32 } as const;
+export const PLACES = {
+  code: 0,
+  codePages: 6,
+  handler: 8,
+  data: 16,
+  stack: 20,
+  tables: 32,
+} as const;
 export const DEVICE = 0x1000_0000;
 /** Where paging puts code and data, beside the identity. */
 export const ALIAS = 0x4000_0000;
 
 const FREE = [5, 6, 7, 10, 11, 12, 13, 14, 15, 28, 29, 30];
 const NARROW = [10, 11, 12, 13, 14, 15];
-const [RA, SP, POINTER, CODE_POINTER, DEVICE_POINTER, WORD, SLOT_POINTER, COUNTERS, TARGET] =
-  [1, 2, 8, 17, 16, 18, 19, 20, 31];
+const [RA, SP, POINTER, CODE_POINTER, DEVICE_POINTER, WORD, SLOT_POINTER, COUNTERS, TARGET] = [
+  1,
+  2,
+  8,
+  17,
+  16,
+  18,
+  19,
+  20,
+  31,
+];
 const CONTROL = /^(c\.)?(jal|jalr|j|jr|b(eq|ne|lt|ge)u?|b(eq|ne)z)$/;
 const SYSTEM = /^(csr|ecall|c?\.?ebreak|mret|sret|wfi|sfence|sinval|hfence|cbo)/;
 const MEMORY = /^(c\.)?(f?l[bhwd]u?(sp)?|f?s[bhwd](sp)?|lr\.|sc\.|amo)/;
@@ -67,7 +83,9 @@ function randomLine(r: Rng, insn: Insn): Line {
       const low = o.parts.reduce((n, p) => Math.min(n, p.value), 32);
       if (name === "rm") values[name] = r.chance(80) ? 7 : r.below(5);
       else if (/^rd/.test(name)) {
-        values[name] = insn.floats.has("rd") ? r.below(o.base ? 8 : 32) + o.base : r.pick(o.base ? NARROW : FREE);
+        values[name] = insn.floats.has("rd")
+          ? r.below(o.base ? 8 : 32) + o.base
+          : r.pick(o.base ? NARROW : FREE);
       } else if (/^rs/.test(name)) values[name] = o.base ? 8 + r.below(8) : r.below(32);
       else {
         const v = r.below(2 ** Math.min(o.bits - low, 20)) * 2 ** low;
@@ -128,12 +146,19 @@ class Program {
     const { r, src } = this;
     const what = r.below(7);
     if (what === 0) src.put("sd", { rs2: r.pick(FREE), rs1: CODE_POINTER, imm: r.below(16) * 8 });
-    else if (what === 1) src.put("ld", { rd: r.pick(FREE), rs1: CODE_POINTER, imm: r.below(16) * 8 });
-    else if (what === 2) src.put("sw", { rs2: WORD, rs1: SLOT_POINTER, imm: 0 });
-    else if (what === 3) src.put("lw", { rd: r.pick(FREE), rs1: DEVICE_POINTER, imm: 4 * r.below(8) });
-    else if (what === 4) src.put("sw", { rs2: r.pick(FREE), rs1: DEVICE_POINTER, imm: 4 * r.below(8) });
-    else if (what === 5) src.put("fence.i", { rd: 0, rs1: 0, imm: 0 });
-    else src.put("csrrw", { rd: r.pick(FREE), rs1: r.pick(FREE), csr: r.pick([0x140, 0x001, 0x140]) });
+    else if (what === 1) {
+      src.put("ld", { rd: r.pick(FREE), rs1: CODE_POINTER, imm: r.below(16) * 8 });
+    } else if (what === 2) src.put("sw", { rs2: WORD, rs1: SLOT_POINTER, imm: 0 });
+    else if (what === 3) {
+      src.put("lw", { rd: r.pick(FREE), rs1: DEVICE_POINTER, imm: 4 * r.below(8) });
+    } else if (what === 4) {
+      src.put("sw", { rs2: r.pick(FREE), rs1: DEVICE_POINTER, imm: 4 * r.below(8) });
+    } else if (what === 5) src.put("fence.i", { rd: 0, rs1: 0, imm: 0 });
+    else {src.put("csrrw", {
+        rd: r.pick(FREE),
+        rs1: r.pick(FREE),
+        csr: r.pick([0x140, 0x001, 0x140]),
+      });}
   }
 
   func(i: number): void {
@@ -258,7 +283,9 @@ export function randomProgram(r: Rng): RandomProgram {
   );
   const view = new DataView(ram.buffer);
   tables(view, physical);
-  for (let at = PLACES.data * PAGE; at < PLACES.stack * PAGE; at += 8) view.setBigUint64(at, r.u64(), true);
+  for (let at = PLACES.data * PAGE; at < PLACES.stack * PAGE; at += 8) {
+    view.setBigUint64(at, r.u64(), true);
+  }
   const base = BigInt(paged ? ALIAS : RAM_BASE);
   const at = (offset: number) => base + BigInt(offset);
   const slot = labels.get("slot")!;

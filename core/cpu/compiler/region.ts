@@ -23,7 +23,13 @@ import { type Meanings, paste, type Signature, SYMBOL } from "./template.ts";
 
 type Scope =
   | { kind: "loop"; loop: Loop; label: Label }
-  | { kind: "sequence"; items: readonly Item[]; itemOf: Map<number, number>; labels: Label[]; now: number };
+  | {
+    kind: "sequence";
+    items: readonly Item[];
+    itemOf: Map<number, number>;
+    labels: Label[];
+    now: number;
+  };
 
 const CHAIN = { h: 0, left: 1, entry: 2, pc: 3 } as const;
 
@@ -92,8 +98,12 @@ export class RegionEmitter {
       base,
       local: (symbol) => this.#local(symbol),
       leave: (depth, done) => this.#leaveCode(depth, done),
-      getFp: (r) => [0x20, ...uleb(this.#local(SYMBOL.fp + r)), ...(this.#narrow & 1 << r ? [] : [0xbd])],
-      setFp: (r) => [...(this.#narrow & 1 << r ? [] : [0xbf]), 0x21, ...uleb(this.#local(SYMBOL.fp + r))],
+      getFp: (
+        r,
+      ) => [0x20, ...uleb(this.#local(SYMBOL.fp + r)), ...(this.#narrow & 1 << r ? [] : [0xbd])],
+      setFp: (
+        r,
+      ) => [...(this.#narrow & 1 << r ? [] : [0xbf]), 0x21, ...uleb(this.#local(SYMBOL.fp + r))],
       get rest() {
         return self.#rest;
       },
@@ -182,7 +192,10 @@ export class RegionEmitter {
       this.#leave = leave;
       f.block((chain) => {
         this.#chain = chain;
-        this.#sequence(this.#items, new Set(this.region.blocks.filter((b) => b.entry).map((b) => b.id)));
+        this.#sequence(
+          this.#items,
+          new Set(this.region.blocks.filter((b) => b.entry).map((b) => b.id)),
+        );
         f.unreachable();
       });
       this.#emitChain();
@@ -205,8 +218,7 @@ export class RegionEmitter {
   #store(set: Registers): void {
     this.#eachRegister(
       set,
-      (local, at, wide) =>
-        this.#f.emit((wide ? f64.store : i64.store)(H, this.#f.get(local), at)),
+      (local, at, wide) => this.#f.emit((wide ? f64.store : i64.store)(H, this.#f.get(local), at)),
     );
   }
 

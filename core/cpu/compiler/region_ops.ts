@@ -202,7 +202,12 @@ class RegionOps extends MemoryOps {
     const known = this.#truths.get(sure) === true;
     const asked = !quick.rounds ? sure : known ? inexact : i32.and(sure, inexact);
     if (known && !quick.rounds) return f.get(final);
-    f.if(i32.eqz(asked), () => f.set(final, super.float(op, format, mode, ...operands)), undefined, false);
+    f.if(
+      i32.eqz(asked),
+      () => f.set(final, super.float(op, format, mode, ...operands)),
+      undefined,
+      false,
+    );
     return f.get(final);
   }
 

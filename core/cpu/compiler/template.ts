@@ -120,7 +120,13 @@ export function paste(f: Func, t: Template, m: Meanings, at: number, next: numbe
   run = [];
 }
 
-function meaning(c: number, m: Meanings, at: number, next: number, place: (n: number) => Code): Code {
+function meaning(
+  c: number,
+  m: Meanings,
+  at: number,
+  next: number,
+  place: (n: number) => Code,
+): Code {
   if (c < SYMBOL.callee) return uleb(m.local(c));
   if (c < SYMBOL.pc) return uleb(m.callee(CALLED[c - SYMBOL.callee]).index);
   if (c === SYMBOL.pc) return place(at);

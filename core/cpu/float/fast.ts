@@ -61,7 +61,13 @@ const fast = (name: string, f: Format, soft: Routine, body: Body): Routine => ({
 });
 
 /** Exponent fields of `f` from `low` up to `high`, inclusive; `bits` is a pattern of f. */
-export function exponentWithin<V, C>(o: Ops<V, C>, f: Format, bits: V, low: number, high: number): C {
+export function exponentWithin<V, C>(
+  o: Ops<V, C>,
+  f: Format,
+  bits: V,
+  low: number,
+  high: number,
+): C {
   const at = BigInt(f.precision - 1);
   const unsigned = o.and(bits, o.konst((1n << BigInt(f.bytes * 8 - 1)) - 1n));
   const above = low === 0 ? unsigned : o.sub(unsigned, o.konst(BigInt(low) << at));

@@ -82,7 +82,9 @@ class Pair {
 }
 
 const PAIRS = Object.entries(MODES).map(([name, mode]) => ({ name, pair: new Pair(mode) }));
-for (const { name, pair, insn } of PAIRS.flatMap((p) => COMPUTING.map((insn) => ({ ...p, insn })))) {
+for (
+  const { name, pair, insn } of PAIRS.flatMap((p) => COMPUTING.map((insn) => ({ ...p, insn })))
+) {
   Deno.test(`${insn.name}, ${name}: result and flags are those of exact arithmetic`, () => {
     const rounds = insn.mapping.rm !== undefined;
     const registers = { rd: insn.floats.has("rd") ? FD : RD, rs1: 1, rs2: 2, rs3: 3, rm: 7 };

@@ -57,7 +57,10 @@ const fmaD: Operation = (o, [a, b, c]) => {
     isZero(o, magnitude(o, c)),
   );
   const normal = o.both(isSafe(o, D, low), o.eq(low, high));
-  const unlost = o.either(exponentWithin(o, D, rest, 60, D.bias * 2), isZero(o, magnitude(o, rest)));
+  const unlost = o.either(
+    exponentWithin(o, D, rest, 60, D.bias * 2),
+    isZero(o, magnitude(o, rest)),
+  );
   return { result: low, sure: o.both(o.both(factors, addend), o.both(normal, unlost)) };
 };
 
@@ -86,7 +89,10 @@ const toInteger = (f: Format, bits: 32 | 64): Quick => ({
 const always = <V, C>(o: Ops<V, C>): C => o.eq(o.konst(0), o.konst(0));
 const fromInteger = (bits: 32 | 64, signed: boolean): Quick => ({
   operation: (o, [x]) => ({
-    result: o.host("f64.convert_i64_s", bits === 32 ? o.extend(x, 4, signed ? "signed" : "unsigned") : x),
+    result: o.host(
+      "f64.convert_i64_s",
+      bits === 32 ? o.extend(x, 4, signed ? "signed" : "unsigned") : x,
+    ),
     sure: always(o),
   }),
   mode: bits === 32 ? null : RM.RNE,
@@ -107,15 +113,21 @@ function operations(f: Format): Map<FloatOp, Quick> {
   for (const op of ["min", "max"] as const) all.set(op, exact(extremum(f, op)));
   if (f === S) {
     for (const [op, extend] of [["fromW", "signed"], ["fromWU", "unsigned"]] as const) {
-      all.set(op, nearest((o, [x]) => {
-        const exactly = o.host("f64.convert_i64_s", o.extend(x, 4, extend));
-        return { result: demote(o, exactly), sure: always(o) };
-      }));
+      all.set(
+        op,
+        nearest((o, [x]) => {
+          const exactly = o.host("f64.convert_i64_s", o.extend(x, 4, extend));
+          return { result: demote(o, exactly), sure: always(o) };
+        }),
+      );
     }
-    all.set("fromD", nearest((o, [x]) => {
-      const result = demote(o, x);
-      return { result, sure: isSafe(o, S, result) };
-    }));
+    all.set(
+      "fromD",
+      nearest((o, [x]) => {
+        const result = demote(o, x);
+        return { result, sure: isSafe(o, S, result) };
+      }),
+    );
     return all;
   }
   all.set("fromS", exact((o, [x]) => ({ result: promote(o, x), sure: isNumber(o, S, x) })));
