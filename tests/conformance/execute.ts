@@ -7,6 +7,7 @@
  * @module
  */
 import { type CpuMode, RiscvCpu, Stop } from "../../core/cpu/mod.ts";
+import { EAGER } from "../../core/cpu/testing.ts";
 import { type Program, RAM_BASE, RAM_BYTES } from "./program.ts";
 
 export interface RunOptions {
@@ -92,7 +93,7 @@ export function execute(program: Program, o: RunOptions): Outcome {
   const cpu = new RiscvCpu({
     ...{ harts: o.harts, ramBase: RAM_BASE, ramBytes: RAM_BYTES },
     ...{ nsPerInsn: 1, timebaseHz: 10_000_000, sbi: false, isa: o.isa ?? undefined },
-    mode: o.cpu,
+    ...{ mode: o.cpu, policy: EAGER },
   });
   load(cpu, program);
   for (let i = 0; i < o.harts; i++) {
