@@ -20,8 +20,6 @@ import { RegionEmitter } from "./region.ts";
 import { routinesOf } from "./region_ops.ts";
 import type { Signature } from "./template.ts";
 
-/** Compiled regions, and instructions in them, at which all go and a new start is made. */
-const MOST = { regions: 16_384, insns: 2_000_000 } as const;
 /** Instructions of a slice; one activation stays so short that optimized code takes over soon. */
 const LONGEST = 200_000;
 /** Table slots at first. */
@@ -36,9 +34,11 @@ export interface Policy {
   /** So many hot places make a module; or what there is, after so many instructions. */
   batch: number;
   patience: number;
+  /** Regions compiled, dropped ones included, at which all go and a new start is made. */
+  most: number;
 }
 export const POLICY: Policy = {
-  ...{ samples: 16, jumps: 4096, slice: 10_000, batch: 32, patience: 500_000 },
+  ...{ samples: 16, jumps: 4096, slice: 10_000, batch: 32, patience: 500_000, most: 16_384 },
 };
 
 export interface Statistics {
@@ -46,6 +46,7 @@ export interface Statistics {
   insns: number;
   modules: number;
   moduleBytes: number;
+  /** Because code changed, a page gave way, or there were too many. */
   dropped: number;
   flushes: number;
   /** Instructions that compiled regions executed, and how often the interpreter went into one. */
@@ -91,7 +92,6 @@ export class Compiler {
   #waited = 0;
   #slice: number;
   #slots = 0;
-  #insns = 0;
 
   constructor(
     private readonly memory: WebAssembly.Memory,
@@ -158,7 +158,7 @@ export class Compiler {
     const places = [...this.#waiting.values()];
     this.#waiting.clear();
     this.#waited = 0;
-    if (this.#slots >= MOST.regions || this.#insns > MOST.insns) this.flush();
+    if (this.#slots + places.length > this.policy.most) this.flush();
     const m = new Module(this.layout.wasmPages, { table: true, lateImports: true });
     const callee = importsOf(m);
     const first = this.#slots;
@@ -213,7 +213,6 @@ export class Compiler {
     const held = region.blocks.flatMap((b) => heldBy(b, region.pages));
     const compiled = { slot, pages: [...new Set(held.map(([p]) => p))], held, entries };
     for (const page of compiled.pages) this.#hold(page, compiled);
-    this.#insns += region.insns;
     this.#counts.regions++;
     this.#counts.insns += region.insns;
   }
@@ -276,7 +275,7 @@ export class Compiler {
   /** All compiled code goes. */
   flush(): void {
     for (const all of [...this.#byPage.values()]) for (const c of [...all]) this.#drop(c);
-    this.#slots = this.#insns = 0;
+    this.#slots = 0;
     this.#waiting.clear();
     this.#counts.flushes++;
     this.#samples.clear();

@@ -7,10 +7,10 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { Rng } from "../random_streams.ts";
+import { RAM_BASE, RAM_BYTES, Rng } from "../random_streams.ts";
+import { EAGER, type Line, machine, program } from "../testing.ts";
 import { type CpuMode, RiscvCpu, Stop } from "../mod.ts";
 import { FS_MASK } from "../mstatus.ts";
-import { RAM_BASE, RAM_BYTES } from "../random_streams.ts";
 import {
   ALIAS,
   leafFor,
@@ -21,13 +21,13 @@ import {
 } from "./random_programs.ts";
 
 const PAGE = 4096;
-const EAGER = { samples: 1, jumps: 1, slice: 50, batch: 1, patience: 0 };
+const POLICY = { ...EAGER, slice: 50 };
 const SPARE_PAGES = [24, 25, 26, 27];
 
 function build(p: RandomProgram, mode: CpuMode): RiscvCpu {
   const cpu = new RiscvCpu({
     ...{ harts: 1, ramBase: RAM_BASE, ramBytes: RAM_BYTES, nsPerInsn: 100, timebaseHz: 10_000_000 },
-    ...{ sbi: false, mode, policy: EAGER },
+    ...{ sbi: false, mode, policy: POLICY },
   });
   cpu.stage2.fill(1);
   cpu.ram.set(p.ram);
@@ -94,7 +94,7 @@ function disturb(r: Rng, p: RandomProgram, cpus: readonly RiscvCpu[]): void {
   if (what === 2 && p.paged && p.slot >> 12 !== p.physical[page]) p.physical[page] = to;
 }
 
-function program(seed: number): void {
+function randomRun(seed: number): void {
   const r = new Rng(seed);
   const p = randomProgram(r);
   const [interpreted, compiled] = [build(p, "interpreter"), build(p, "compiled")];
@@ -118,15 +118,6 @@ function program(seed: number): void {
   const { executed } = compiled.compilation!;
   share.compiled += executed;
   share.all += compiled.hart(0).icount;
-  if (Deno.env.get("SHOW")) {
-    console.log(
-      seed,
-      p.paged,
-      compiled.hart(0).icount,
-      interpreted.hart(0).csr(0xb00) - interpreted.hart(0).csr(0xb02),
-      JSON.stringify(compiled.compilation),
-    );
-  }
 }
 const share = { compiled: 0, all: 0 };
 
@@ -134,6 +125,80 @@ const SEED = Number(Deno.env.get("SEED") ?? 1);
 const PROGRAMS = Number(Deno.env.get("PROGRAMS") ?? 100);
 
 Deno.test("compiled: random programs run as interpreted, in any pieces", () => {
-  for (let seed = SEED; seed < SEED + PROGRAMS; seed++) program(seed);
+  for (let seed = SEED; seed < SEED + PROGRAMS; seed++) randomRun(seed);
   assert.ok(share.compiled > share.all / 3, `only ${share.compiled} of ${share.all} were compiled`);
+});
+
+// Directed programs.
+
+const [A0, A1, A2, A3, A4] = [10, 11, 12, 13, 14];
+const add = (rd: number, rs1: number, imm: number): Line => ["addi", { rd, rs1, imm }];
+
+/** A machine that runs `lines` from the start of RAM, in a mode. */
+function running(mode: CpuMode, lines: Line[], policy = POLICY): RiscvCpu {
+  const cpu = machine({ mode, policy });
+  program(cpu, 0, lines);
+  cpu.hart(0).start({ pc: RAM_BASE, a0: 0, a1: RAM_BASE + 0x8000, priv: 3 });
+  return cpu;
+}
+
+Deno.test("budget: every small one ends at the same instruction, compiled or not", () => {
+  const lines: Line[] = [
+    add(A0, A0, 1),
+    ["sd", { rs2: A0, rs1: A1, imm: 0 }],
+    ["andi", { rd: A2, rs1: A0, imm: 3 }],
+    ["bne", { rs1: A2, rs2: 0, imm: 8 }],
+    add(A3, A3, 5),
+    ["ld", { rd: A4, rs1: A1, imm: 0 }],
+    ["jal", { rd: 0, imm: -24 }],
+  ];
+  for (let budget = 1; budget <= 24; budget++) {
+    const [a, b] = [running("interpreter", lines), running("compiled", lines)];
+    b.run(0, 1000); // Compiled by now.
+    a.run(0, 1000);
+    for (let i = 0; i < 60; i++) {
+      for (const cpu of [a, b]) assert.equal(cpu.run(0, budget), Stop.Budget);
+      compare(b, a);
+    }
+    assert.ok(b.compilation!.executed > 500);
+  }
+});
+
+Deno.test("data beside code: stores to a page leave its compiled code alone", () => {
+  const lines: Line[] = [
+    ["auipc", { rd: A1, imm: 0 }],
+    add(A0, A0, 1),
+    ["sd", { rs2: A0, rs1: A1, imm: 64 }],
+    ["jal", { rd: 0, imm: -8 }],
+  ];
+  const cpu = running("compiled", lines);
+  cpu.run(0, 10_000);
+  const { dropped, executed } = cpu.compilation!;
+  assert.equal(dropped, 0);
+  assert.ok(executed > 8000, `${executed} compiled`);
+  assert.equal(cpu.ramView.getBigUint64(64, true), cpu.hart(0).x(A0));
+});
+
+Deno.test("code that changes all the time: executed as it is, in bounded memory", () => {
+  const most = 20;
+  const loop: Line[] = [add(A2, A2, 1), add(A0, A0, 1), ["jal", { rd: 0, imm: -8 }]];
+  const cpu = running("compiled", loop, { ...POLICY, slice: 8, most });
+  const reference = running("interpreter", loop);
+  for (let i = 0; i < 300; i++) {
+    for (const c of [cpu, reference]) {
+      program(c, 4, [add(A0, A0, i)]);
+      c.run(0, 61);
+    }
+    compare(cpu, reference);
+  }
+  const { regions, dropped, flushes } = cpu.compilation!;
+  assert.ok(regions > 3 * most && flushes >= 3 && dropped >= regions - most, `${regions} regions`);
+});
+
+Deno.test("compiled: what runs once or twice is not compiled", () => {
+  const cpu = machine({ mode: "compiled", policy: undefined });
+  program(cpu, 0, [add(A0, 0, 1000), add(A0, A0, -1), ["bne", { rs1: A0, rs2: 0, imm: -4 }]]);
+  cpu.hart(0).start({ pc: RAM_BASE, a0: 0, a1: 0, priv: 3 });
+  cpu.run(0, 2000);
+  assert.equal(cpu.compilation!.regions, 0);
 });
