@@ -5,7 +5,7 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
-import type { CpuMode } from "../core/cpu/mod.ts";
+import type { CpuMode, Statistics } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import { BackgroundDirectory } from "../core/trace/background.ts";
 import { TraceReader } from "../core/trace/reader.ts";
@@ -94,6 +94,8 @@ export interface RecordResult {
   /** Rows recorded. */
   readonly rows: number;
   readonly bytes: number;
+  /** What the compiler did; null where the harts were interpreted. */
+  readonly compilation: Statistics | null;
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -281,6 +283,7 @@ class Recording {
       exits: p.exits,
       rows: this.#rows(),
       bytes: this.#trace.bytes,
+      compilation: this.#board.machine.cpu.compilation,
     };
   }
 }

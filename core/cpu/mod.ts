@@ -20,6 +20,7 @@ export { described, extensionsOf } from "./extensions.ts";
 export { csrName } from "./csr.ts";
 export { Hart, type Privilege } from "./hart.ts";
 export { Stop } from "./state.ts";
+export type { Statistics } from "./compiler/compiler.ts";
 
 /** What harts have unless they are asked for something else. */
 export const ISA = "rv64imafdc_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
