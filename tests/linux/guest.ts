@@ -42,6 +42,8 @@ export interface LinuxMachine {
   readonly legacy?: boolean;
   readonly readOnly?: boolean;
   readonly costs?: string;
+  /** PCI devices by type, one in each slot that follows. */
+  readonly pci?: readonly string[];
 }
 
 const flag = (on = false) => on ? "on" : "off";
@@ -56,7 +58,7 @@ export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
     harts: m.harts,
     serial: { kind: m.serial, props: {} },
     append: m.append,
-    device: [],
+    device: (m.pci ?? []).map((use) => ({ use, addr: null, irq: null, slot: null, props: {} })),
     drive: [{
       path: null,
       options: { size: String(DISK_BYTES), legacy: flag(m.legacy), readonly: flag(m.readOnly) },

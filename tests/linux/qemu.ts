@@ -78,6 +78,7 @@ function argumentsFor(
     ...["-global", `virtio-mmio.force-legacy=${legacy}`],
     ...["-drive", `file=${disk},if=none,id=disk,format=raw`],
     ...["-device", "virtio-blk-device,drive=disk"],
+    ...spec.devices.flatMap((d) => ["-device", d.use]),
     ...["-trace", `events=${events}`, "-D", log],
   ];
 }
