@@ -91,6 +91,8 @@ async function examples(
   return [
     "SELECT reason, count(*) FROM exit GROUP BY 1",
     ...library.flatMap((view) => view.example === null ? [] : [view.example]),
-    `SELECT reason, count(*) FROM between_marks('exit', '${label}') GROUP BY 1`,
+    ...macros().flatMap(({ example }) =>
+      example === null ? [] : [example.replaceAll("'LABEL'", `'${label}'`)]
+    ),
   ];
 }
