@@ -52,7 +52,9 @@ export function macros(): Macro[] {
   const text = Deno.readTextFileSync(new URL("./macros.sql", import.meta.url));
   return text.split(/\n\n(?=(?:--[^\n]*\n)+CREATE)/).map((part) => {
     const fields = headerFields(part.slice(0, part.indexOf("CREATE")));
-    const [, name = "", doc = ""] = /^(.+?\)): (.*)$/.exec(fields.get("doc") ?? "") ?? [];
+    const [, name = "", first = "", rest = ""] =
+      /^(.+?\)): (.)(.*)$/.exec(fields.get("doc") ?? "") ?? [];
+    const doc = first.toUpperCase() + rest;
     if (doc === "") throw new Error(`macros.sql: expected "-- call(…): sentence", got ${part}`);
     const isTable = /\bAS TABLE\b/.test(part);
     return { name, doc, isTable, example: fields.get("Try") ?? null, sql: part };

@@ -105,7 +105,9 @@ export async function createSurface(
           scopes === null ? "" : where(table, scopes[run]!, codes[run]!)
         }`;
       }).join(" UNION ALL ");
-    script.push(`CREATE OR REPLACE VIEW raw."${table}" AS ${branches((_, column) => `"${column}"`)}`);
+    script.push(
+      `CREATE OR REPLACE VIEW raw."${table}" AS ${branches((_, column) => `"${column}"`)}`,
+    );
     script.push(
       `CREATE OR REPLACE VIEW "${table}" AS ${
         branches((run, column, declared) => decoded(codes[run]!, column, declared))
@@ -191,7 +193,9 @@ async function codeLists(engine: Engine, run: number): Promise<Map<string, strin
     list[Number(code)] = text(name as string);
     kinds.set(kind as string, list);
   }
-  return new Map([...kinds].map(([kind, list]) => [kind, Array.from(list, (item) => item ?? "NULL")]));
+  return new Map(
+    [...kinds].map(([kind, list]) => [kind, Array.from(list, (item) => item ?? "NULL")]),
+  );
 }
 
 function decoded(

@@ -33,7 +33,7 @@ CREATE OR REPLACE MACRO exits_in_buckets(width_ns_) AS TABLE (
   SELECT run, start_ns, reason_name(run, reason) AS reason, exits
   FROM (
     SELECT
-      run, (time_ns // width_ns_ * width_ns_)::BIGINT AS start_ns, reason, count(*) AS exits
+      run, time_ns::BIGINT // width_ns_::BIGINT * width_ns_::BIGINT AS start_ns, reason, count(*) AS exits
     FROM raw.exit
     GROUP BY ALL
   )
@@ -42,7 +42,7 @@ CREATE OR REPLACE MACRO exits_in_buckets(width_ns_) AS TABLE (
 
 -- slowest_requests(n): the n requests of each run that took longest, with where their time went.
 --
--- Try: SELECT id, device, kind, latency_ns, wait_ns, serve_ns FROM slowest_requests(3)
+-- Try: SELECT id, device, kind, latency_ns, serve_ns FROM slowest_requests(3)
 CREATE OR REPLACE MACRO slowest_requests(n_) AS TABLE (
   SELECT *
   FROM request_steps

@@ -20,7 +20,7 @@ CREATE OR REPLACE VIEW exits_by_region (
 WITH stretch AS (
   -- Regions cut at multiples of 4096 events, so that exits find theirs by equality.
   SELECT
-    *, unnest(range((begin_seq >> 12)::BIGINT, (end_seq >> 12)::BIGINT + 1)) AS slot
+    *, unnest(range((begin_seq >> 12)::BIGINT, (end_seq >> 12)::BIGINT + 1))::UBIGINT AS slot
   FROM region
 ),
 counted AS (

@@ -17,7 +17,7 @@ WITH span AS (
   SELECT bucket_width(max(time_ns) - min(time_ns)) AS width_ns FROM raw.exit
 ),
 counted AS (
-  SELECT run, (time_ns // width_ns)::BIGINT AS bucket, width_ns, reason, count(*) AS exits
+  SELECT run, time_ns::BIGINT // width_ns AS bucket, width_ns, reason, count(*) AS exits
   FROM raw.exit, span
   GROUP BY ALL
 )

@@ -6,7 +6,7 @@
 --        that is counted for the last rise.
 -- Time:  virtual nanoseconds since reset; the columns from wait_ns on are differences.
 -- Reads: irq.
--- Try:   SELECT device, avg(wait_ns), avg(claim_ns), avg(handle_ns) FROM interrupt_path GROUP BY ALL
+-- Try:   SELECT device, max(wait_ns), max(total_ns) FROM interrupt_path GROUP BY ALL
 CREATE OR REPLACE VIEW interrupt_path (
   run,              -- Name of the trace.
   device,           -- Instance whose interrupt it is; null when not known.

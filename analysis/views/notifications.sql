@@ -4,7 +4,7 @@
 --        the same on each of its queues.
 -- Time:  none; counts only.
 -- Reads: vring, vring_summary, interrupts.
--- Try:   SELECT device, queue, kicks, chains_without_kick, interrupts FROM notifications
+-- Try:   SELECT device, kicks, chains_without_kick, interrupts FROM notifications
 CREATE OR REPLACE VIEW notifications (
   run,                   -- Name of the trace.
   device,                -- Instance the queue belongs to.

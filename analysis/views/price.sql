@@ -4,7 +4,7 @@
 -- Grain: one row per run, profile, reason and handler, also of those without a price.
 -- Time:  host nanoseconds as the profile's source states them; no virtual time.
 -- Reads: cost, name.
--- Try:   SELECT profile, reason, handler, ns, source FROM price WHERE ns IS NOT NULL LIMIT 10
+-- Try:   SELECT reason, handler, max(ns) FROM price GROUP BY ALL
 CREATE OR REPLACE VIEW price (
   run,            -- Name of the trace.
   profile,        -- Cost profile.

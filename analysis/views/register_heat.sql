@@ -20,7 +20,7 @@ WITH span AS (
 ),
 counted AS (
   SELECT
-    run, device, register, (time_ns // width_ns)::BIGINT AS bucket, width_ns, count(*) AS accesses,
+    run, device, register, time_ns::BIGINT // width_ns AS bucket, width_ns, count(*) AS accesses,
     count(*) FILTER (write) AS writes, count(exit_seq) AS exits
   FROM raw.access, span
   GROUP BY ALL

@@ -5,7 +5,7 @@
 --        null. An interrupt that announced several requests stands in each of their rows.
 -- Time:  virtual nanoseconds since reset; the columns from wait_ns on are differences.
 -- Reads: request_latency, request, exit, vring, dma, interrupt_path.
--- Try:   SELECT device, kind, avg(wait_ns), avg(serve_ns), avg(signal_ns) FROM request_steps GROUP BY ALL
+-- Try:   SELECT kind, avg(wait_ns), avg(serve_ns) FROM request_steps GROUP BY ALL
 CREATE OR REPLACE VIEW request_steps (
   run,              -- Name of the trace.
   id,               -- Id of the request.

@@ -22,7 +22,7 @@ span AS (
 ),
 counted AS (
   SELECT
-    run, (time_ns // width_ns)::BIGINT AS bucket, width_ns, count(*) AS faults,
+    run, time_ns::BIGINT // width_ns AS bucket, width_ns, count(*) AS faults,
     min(gpa) AS lowest_gpa, max(gpa) AS highest_gpa
   FROM span, raw.exit
   JOIN codes USING (run)
