@@ -156,29 +156,52 @@ const recordOptions = object({
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
+const between = optional(option("--between", values.between, {
+  description: say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
+}));
+
 const queryOptions = object({
   command: constant("query"),
   words: multiple(
     argument(values.file("TRACE|SQL"), {
-      description: say`Traces, then one SQL statement in quotes (or a view's name).`,
+      description:
+        say`Traces, or patterns or folders of traces, then one SQL statement in quotes (or
+        a view's name).`,
     }),
-    { min: 1, errors: { tooFew: say`Name a trace to ask` } },
   ),
   format: withDefault(
-    option("--format", choice(["table", "csv", "json", "arrow"], { metavar: "FORMAT" }), {
-      description: say`How to print the answer; arrow is an IPC stream of bytes.`,
-    }),
+    option(
+      "--format",
+      choice(["table", "csv", "json", "markdown", "arrow"], { metavar: "FORMAT" }),
+      {
+        description: say`How to print the answer; arrow is an IPC stream of bytes.`,
+      },
+    ),
     "table",
   ),
   file: optional(option("-F", "--file", values.file("FILE.sql"), {
     description: say`Read the SQL from FILE instead.`,
   })),
+  param: multiple(option("--param", values.parameter, {
+    description: say`What $NAME in the SQL stands for: a number, true, false, null, or text.
+      Repeatable.`,
+  })),
+  between,
+  interactive: option("-i", "--interactive", {
+    description: say`Give a prompt: statements up to their semicolon, .help for commands. On a
+      terminal it follows the tour; without one, statements are read from standard input.`,
+  }),
+  explainSchema: option("--explain-schema", {
+    description:
+      say`Print every table, view and macro with a sentence per column, and stop. No trace
+      is needed; --format table, markdown or json.`,
+  }),
 });
 
 const compareOptions = object({
   command: constant("compare"),
   traces: multiple(argument(values.file("TRACE"), doc(say`Directory that record wrote.`)), {
-    min: 2,
+    min: 1,
     errors: { tooFew: say`Name two traces to compare, or more` },
   }),
   format: withDefault(
@@ -187,6 +210,7 @@ const compareOptions = object({
     }),
     "table",
   ),
+  between,
 });
 
 const inspectOptions = object({
@@ -226,8 +250,8 @@ export const parser = or(
   command("query", queryOptions, {
     brief: say`Ask traces a question in SQL; without SQL, a tour of tables and views.`,
     description: say`Loads the traces into DuckDB, with the view library, and prints the answer of
-      one SQL statement. Without SQL: what there is to ask. Several traces are told apart by the
-      column run.`,
+      one SQL statement. Without SQL: what there is to ask, and on a terminal a prompt. Several
+      traces are told apart by the column run.`,
     footer: lines('Example: query traces/a.trace "SELECT reason, count(*) FROM exit GROUP BY 1"'),
   }),
   command("compare", compareOptions, {
