@@ -253,6 +253,7 @@ export class ExitUnit {
       device: codes.device,
       register: register < 0 ? null : codes.registers[register],
       cost_ns: priced.costNs,
+      duration_ns: null,
       space: SPACE_MMIO,
     };
     const kind = log.template("access_exit", constants);
