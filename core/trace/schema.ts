@@ -121,7 +121,6 @@ export const CODES = {
     { name: "sstc", spec: "supervisor timer compare (Sstc)" },
     { name: "sbi", spec: "software interrupt through SBI" },
     { name: "gsi", spec: "global system interrupt of a host's KVM, in imported traces" },
-    { name: "kvm_msi", spec: "message-signalled interrupt of a host's KVM, in imported traces" },
     { name: "apic", spec: "local APIC of an x86 host's KVM, in imported traces" },
     { name: "vgic", spec: "interrupt controller of an arm64 host's KVM, in imported traces" },
   ],

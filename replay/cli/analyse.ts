@@ -1,5 +1,6 @@
-/** `query`, `compare` and `inspect`: parsed options handed to the analysis. @module */
+/** `query`, `compare`, `inspect` and `import`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
+import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
 
 export interface QueryArguments {
@@ -20,6 +21,14 @@ export interface InspectArguments {
   readonly trace: string;
 }
 
+export interface ImportArguments {
+  readonly command: "import";
+  readonly files: readonly string[];
+  readonly output: string;
+  readonly format?: "kvm" | "qemu" | "simpletrace";
+  readonly force: boolean;
+}
+
 async function query(a: QueryArguments): Promise<number> {
   const { runQuery } = await import("../../analysis/query.ts");
   const { traces, sql } = splitWords(a.words, existsSync);
@@ -36,9 +45,14 @@ async function inspect(a: InspectArguments): Promise<number> {
   return await runInspect({ trace: a.trace });
 }
 
+async function importFiles({ files, output, format, force }: ImportArguments): Promise<number> {
+  const { runImport } = await import("../../analysis/import/import.ts");
+  return runImport({ files, output, format: format ?? null, force, version: VERSION });
+}
+
 /** Runs one of them and returns its exit code. */
 export async function runAnalysis(
-  a: QueryArguments | CompareArguments | InspectArguments,
+  a: QueryArguments | CompareArguments | InspectArguments | ImportArguments,
 ): Promise<number> {
   switch (a.command) {
     case "query":
@@ -47,5 +61,7 @@ export async function runAnalysis(
       return await compare(a);
     case "inspect":
       return await inspect(a);
+    case "import":
+      return await importFiles(a);
   }
 }
