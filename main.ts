@@ -218,6 +218,27 @@ const inspectOptions = object({
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
 });
 
+const importOptions = object({
+  command: constant("import"),
+  files: multiple(
+    argument(values.file("FILE"), {
+      description:
+        say`Text of perf script, trace-cmd report or ftrace's trace with KVM's tracepoints,
+        QEMU's trace log, or a simpletrace file; several are parts of one trace, in order.`,
+    }),
+    { min: 1, errors: { tooFew: say`Name a file to import` } },
+  ),
+  output: option("-o", "--output", values.file("NAME.trace"), {
+    description: say`Directory to write the trace to.`,
+  }),
+  format: optional(
+    option("--format", choice(["kvm", "qemu", "simpletrace"], { metavar: "FORMAT" }), {
+      description: say`What the files are. Default: told by their content.`,
+    }),
+  ),
+  force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
+});
+
 const replayOptions = object({
   command: constant("replay"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
@@ -262,10 +283,21 @@ export const parser = or(
   command("inspect", inspectOptions, {
     brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
   }),
+  command("import", importOptions, {
+    brief: say`Turn a real host's trace (perf, trace-cmd, QEMU) into one to query and compare.`,
+    description: say`Reads what tracing on a host wrote and makes a trace of it. Lines that are not
+      understood are counted and shown, never guessed.`,
+    footer: lines(
+      "On the host: perf record -a -e 'kvm:*' sleep 10; perf script > host.txt",
+      "         or: trace-cmd record -e kvm sleep 10; trace-cmd report > host.txt",
+      "         or: qemu-system-… -trace 'memory_region_ops_*' -trace 'virtio_*' -D host.txt",
+      "Exit code: 1 when no line was understood.",
+    ),
+  }),
   command("replay", replayOptions, {
     brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
   }),
-  { errors: { noMatch: say`Name a command: record, query, compare, inspect or replay` } },
+  { errors: { noMatch: say`Name a command: record, query, compare, inspect, import or replay` } },
 );
 
 const COMMANDS: Record<string, { usage: Usage }> = {
@@ -273,6 +305,7 @@ const COMMANDS: Record<string, { usage: Usage }> = {
   query: queryOptions,
   compare: compareOptions,
   inspect: inspectOptions,
+  import: importOptions,
   replay: replayOptions,
   completion: { usage: [] },
 };

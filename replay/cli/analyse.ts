@@ -1,6 +1,7 @@
-/** `query`, `compare` and `inspect`: parsed options handed to the analysis. @module */
+/** `query`, `compare`, `inspect` and `import`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
 import type { Between } from "../../analysis/scope.ts";
+import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
 import type { Parameter } from "./values.ts";
 
@@ -25,6 +26,14 @@ export interface CompareArguments {
 export interface InspectArguments {
   readonly command: "inspect";
   readonly trace: string;
+}
+
+export interface ImportArguments {
+  readonly command: "import";
+  readonly files: readonly string[];
+  readonly output: string;
+  readonly format?: "kvm" | "qemu" | "simpletrace";
+  readonly force: boolean;
 }
 
 async function query(a: QueryArguments): Promise<number> {
@@ -58,9 +67,14 @@ async function inspect(a: InspectArguments): Promise<number> {
   return await runInspect({ trace: a.trace });
 }
 
+async function importFiles({ files, output, format, force }: ImportArguments): Promise<number> {
+  const { runImport } = await import("../../analysis/import/import.ts");
+  return runImport({ files, output, format: format ?? null, force, version: VERSION });
+}
+
 /** Runs one of them and returns its exit code. */
 export async function runAnalysis(
-  a: QueryArguments | CompareArguments | InspectArguments,
+  a: QueryArguments | CompareArguments | InspectArguments | ImportArguments,
 ): Promise<number> {
   switch (a.command) {
     case "query":
@@ -69,5 +83,7 @@ export async function runAnalysis(
       return await compare(a);
     case "inspect":
       return await inspect(a);
+    case "import":
+      return await importFiles(a);
   }
 }
