@@ -158,16 +158,35 @@ export interface Dots {
   readonly axis: string;
 }
 
+/** Axis and scale that hold `values`; a logarithmic one is ruled at powers of ten only. */
+function reach(values: readonly number[], log: boolean, tickCount: number): Spec {
+  if (!log) {
+    return { axis: { grid: true, tickCount, format: ",~f" }, scale: { domainMin: 0, nice: true } };
+  }
+  const [first, last] = [
+    Math.floor(Math.log10(Math.min(...values))),
+    Math.ceil(Math.log10(Math.max(...values))),
+  ];
+  const ticks = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
+  return {
+    axis: { grid: true, values: ticks, format: ",~g" },
+    scale: { type: "log", domain: [ticks[0], ticks.at(-1)] },
+  };
+}
+
+/** Values so far apart that a linear axis would hide the small ones. */
+const farApart = (values: readonly number[]): boolean =>
+  Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > 20;
+
 /** A dot per run on a line per label, with the factor between the outermost at the line's end. */
 export function dots({ rows, spans, legend, axis }: Dots, { width, narrow }: Room): Spec {
   const values = rows.map((row) => Number(row.value));
-  const log = Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > 20;
+  const log = farApart(values);
   const x = (field: string): Spec => ({
     field,
     type: "quantitative",
     title: axis,
-    axis: { grid: true, tickCount: narrow ? 4 : 7, format: "~s" },
-    scale: { type: log ? "log" : "linear", nice: true, ...(log ? {} : { domainMin: 0 }) },
+    ...reach(values, log, narrow ? 4 : 7),
   });
   const all = [
     ...rows.map((row) => ({ ...row, least: null, most: null, text: null })),
@@ -234,7 +253,7 @@ const countAxis = (title: string, whole = false): Spec => ({
   type: "quantitative",
   title,
   stack: null,
-  axis: { grid: true, tickCount: 4, format: "~s", ...(whole ? { tickMinStep: 1 } : {}) },
+  axis: { grid: true, tickCount: 4, format: ",~f", ...(whole ? { tickMinStep: 1 } : {}) },
   scale: { domainMin: 0, nice: true },
 });
 
@@ -248,8 +267,10 @@ export function intervals(
     spec: {
       width,
       height: narrow ? 110 : 140,
-      mark: { type: "rect", stroke: null },
+      // A stroke of the same colour closes the seams between neighbours.
+      mark: { type: "rect", strokeWidth: 0.6 },
       encoding: {
+        stroke: coloured("part", legend),
         x: { field: "from", ...timeAxis(xTitle, narrow) },
         x2: { field: "to" },
         y: { field: "low", ...countAxis(yTitle) },
@@ -260,7 +281,7 @@ export function intervals(
   };
 }
 
-/** Rows with `panel`, `run`, `from`, `to`, `mean`, `most`. */
+/** Rows with `panel`, `run`, `from`, `mean`, `most`, the last of a panel where its time ends. */
 export interface Levels {
   readonly rows: readonly Row[];
   readonly legend: readonly LegendItem[];
@@ -281,13 +302,8 @@ export function levels({ rows, legend, xTitle, yTitle }: Levels, { width, narrow
       encoding: { color: coloured("run", legend) },
       layer: [
         {
-          mark: { type: "rect", fillOpacity: 0.55, stroke: null },
-          encoding: {
-            x,
-            x2: { field: "to" },
-            y: { field: "zero", ...countAxis(yTitle, true) },
-            y2: { field: "mean" },
-          },
+          mark: { type: "area", interpolate: "step-after", fillOpacity: 0.45, line: false },
+          encoding: { x, y: { field: "mean", ...countAxis(yTitle, true) } },
         },
         {
           mark: { type: "line", interpolate: "step-after", strokeWidth: 1.5 },
@@ -309,7 +325,6 @@ export interface Curves {
 /** A line of steps per run; a panel per `panel`. The x axis is logarithmic where values are far apart. */
 export function curves({ rows, legend, xTitle, yTitle }: Curves, { width, narrow }: Room): Spec {
   const xs = rows.map((row) => Number(row.x));
-  const log = Math.min(...xs) > 0 && Math.max(...xs) / Math.min(...xs) > 20;
   return {
     data: { values: rows },
     facet: panels("panel", rows),
@@ -322,10 +337,15 @@ export function curves({ rows, legend, xTitle, yTitle }: Curves, { width, narrow
           field: "x",
           type: "quantitative",
           title: xTitle,
-          axis: { grid: true, tickCount: narrow ? 4 : 8, format: "~g" },
-          scale: log ? { type: "log", nice: true } : { zero: true, nice: true },
+          ...reach(xs, farApart(xs), narrow ? 4 : 8),
         },
-        y: { field: "y", ...countAxis(yTitle), axis: { grid: true, values: [0, 50, 90, 100] } },
+        y: {
+          field: "y",
+          type: "quantitative",
+          title: yTitle,
+          axis: { grid: true, values: [0, 50, 90, 100] },
+          scale: { domain: [0, 100] },
+        },
         color: coloured("run", legend),
         strokeDash: {
           field: "run",

@@ -20,6 +20,8 @@ export interface Asked {
   readonly id: string;
   readonly question: string;
   readonly paths: readonly string[];
+  /** Commands that record them, where they are known. */
+  readonly commands: readonly string[];
 }
 
 /** Everything that a report says of these traces. */

@@ -5,7 +5,7 @@
 import { count, rate, time } from "../format.ts";
 import * as charts from "./charts.ts";
 import { distinct, runLegend } from "./charts.ts";
-import { laid, list, number, of, reasonLegend, text, total } from "./figure_rows.ts";
+import { laid, number, of, reasonLegend, some, text, total } from "./figure_rows.ts";
 import type { Context, Figure, Row } from "./model.ts";
 
 /** Percentiles that the table shows. */
@@ -47,9 +47,7 @@ ORDER BY kind, run, percent`,
         } at the 99th percentile`;
       })
     );
-    return `${list(said.slice(0, MOST_SAID))}${
-      said.length > MOST_SAID ? "; the rest is in the table" : ""
-    }.`;
+    return some(said);
   },
   legend: runLegend,
   spec(rows, room, context) {
@@ -63,9 +61,6 @@ ORDER BY kind, run, percent`,
     return charts.curves({ rows: drawn, legend: runLegend(rows, context), ...titles }, room);
   },
 };
-
-/** A sentence with more parts than this is read by nobody. */
-const MOST_SAID = 4;
 
 const queueName = (row: Row): string => `${row.run}: ${row.device} queue ${row.queue}`;
 
@@ -116,19 +111,24 @@ ORDER BY run, device, queue, nth`,
         count(most)
       }`;
     });
-    return `${list(said.slice(0, MOST_SAID))}.`;
+    return some(said);
   },
   legend: runLegend,
   spec(rows, room, context) {
-    const drawn = rows.map((row) => ({
+    const point = (row: Row, ns: number): Row => ({
       panel: queueName(row),
-      run: row.run,
-      from: number(row, "begin_ns") / 1e6,
-      to: (number(row, "begin_ns") + number(row, "width_ns")) / 1e6,
-      zero: 0,
+      run: row.run!,
+      from: ns / 1e6,
       mean: row.mean_held!,
       most: row.most_held!,
-    }));
+    });
+    const drawn = [...Map.groupBy(rows, queueName).values()].flatMap((own) => {
+      const last = own.at(-1)!;
+      return [
+        ...own.map((row) => point(row, number(row, "begin_ns"))),
+        point(last, number(last, "begin_ns") + number(last, "width_ns")),
+      ];
+    });
     const titles = { xTitle: "virtual time, ms", yTitle: "chains" };
     return charts.levels({ rows: drawn, legend: runLegend(rows, context), ...titles }, room);
   },
@@ -169,9 +169,11 @@ ORDER BY run, device, queue, least`,
   absent: "no virtqueue was notified by an exit",
   finding(rows) {
     const said = [...Map.groupBy(rows, queueName)].map(([name, own]) =>
-      `${name} took ${rate(total(own, "chains") / total(own, "kicks"))} chains per notification`
+      `${name} took ${
+        rate(total(own, "chains") / total(own, "kicks"))
+      } chains per notification in the mean`
     );
-    return `In the mean, ${list(said.slice(0, MOST_SAID))}.`;
+    return some(said);
   },
   legend: runLegend,
   spec(rows, room, context) {
@@ -219,9 +221,7 @@ ORDER BY run, device, step`,
       `${row.device} of ${row.run} sent ${count(number(row, "times"))} messages`
     );
     const said = [...claims, ...sent];
-    return said.length === 0
-      ? "No interrupt reached a driver."
-      : `${list(said.slice(0, MOST_SAID))}.`;
+    return said.length === 0 ? "No interrupt reached a driver." : some(said);
   },
   legend: runLegend,
   spec(rows, room, context) {
@@ -275,7 +275,7 @@ ORDER BY profile, run, reason, handler`,
     const said = distinct(rows, "profile").map((profile) =>
       `${profile} ${runs.map((run) => time(sumOf(rows, profile, run))).join(" against ")}`
     );
-    return `Modelled${runs.length > 1 ? `, ${runs.join(" against ")}` : ""}: ${list(said)}.${
+    return `Modelled${runs.length > 1 ? `, ${runs.join(" against ")}` : ""}: ${some(said)}${
       assumed ? " All of these prices are converted or assumed; none was measured here." : ""
     }`;
   },

@@ -15,9 +15,13 @@ export const share = (part: number, whole: number): string =>
 export const of = (rows: readonly Row[], field: string, value: unknown): Row[] =>
   rows.filter((row) => row[field] === value);
 
-/** "A, B and C". */
-export function list(words: readonly string[]): string {
-  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+/** A sentence with more parts than this is read by nobody. */
+const MOST_SAID = 4;
+
+/** "A; B." with the first few parts, and where the rest is. */
+export function some(parts: readonly string[]): string {
+  const rest = parts.length > MOST_SAID ? "; the rest is in the table" : "";
+  return `${parts.slice(0, MOST_SAID).join("; ")}${rest}.`;
 }
 
 /** Reasons keep their colour from figure to figure: the order is the schema's. */

@@ -6,7 +6,7 @@
 import { count, rate, ratio, time } from "../format.ts";
 import * as charts from "./charts.ts";
 import { distinct, kindColour, runLegend } from "./charts.ts";
-import { laid, list, number, of, reasonLegend, share, text, total } from "./figure_rows.ts";
+import { laid, number, of, reasonLegend, share, some, text, total } from "./figure_rows.ts";
 import type { Figure, Row } from "./model.ts";
 
 /** Exits per KiB where every run's work is known, else exits. */
@@ -38,15 +38,13 @@ ORDER BY run, exits DESC, cause`,
   absent: "none of these runs took an exit at work",
   finding(rows, { runs }) {
     const unit = unitOf(rows);
-    const said = runs.map((run) => {
+    return some(runs.map((run) => {
       const own = of(rows, "run", run);
-      if (own.length === 0) return `${run} takes none`;
+      if (own.length === 0) return `${run} takes no exit`;
       const sum = total(own, unit.field);
-      return `${run} takes ${rate(sum)}, ${share(number(own[0], unit.field), sum)} of them for ${
-        text(own[0], "cause")
-      }`;
-    });
-    return `In ${unit.name}, ${list(said)}.`;
+      const most = `${share(number(own[0], unit.field), sum)} of them for ${text(own[0], "cause")}`;
+      return `${run} takes ${rate(sum)} ${unit.name}, ${most}`;
+    }));
   },
   legend: (rows) => distinct(rows, "cause").map((name, i) => ({ name, colour: kindColour(i) })),
   spec(rows, room, { runs }) {
@@ -88,17 +86,15 @@ ORDER BY first, label, run`,
   ],
   absent: "the guest marked no region of work (two marks, “X begin” and “X end”)",
   finding(rows) {
-    const said = spansOf(rows).map((span) =>
-      span.times === null
-        ? `${span.label} takes ${rate(span.least)} exits per KiB`
-        : `${span.label} takes ${rate(span.least)} on ${span.best} and ${
-          rate(span.most)
-        } on ${span.worst}`
+    return some(
+      spansOf(rows).map(({ label, least, most, best, worst, times }) =>
+        times === null
+          ? `${label} takes ${rate(least)} exits per KiB`
+          : `${label} takes ${rate(least)} exits per KiB on ${best}, ${
+            rate(most)
+          } on ${worst} (${times})`
+      ),
     );
-    const widest = spansOf(rows).filter((span) => span.times !== null)
-      .sort((a, b) => b.most / b.least - a.most / a.least)[0];
-    const most = widest ? ` The gap is widest for ${widest.label}: ${widest.times}.` : "";
-    return `In exits per KiB, ${list(said)}.${most}`;
   },
   legend: runLegend,
   spec(rows, room, context) {
@@ -170,7 +166,7 @@ ORDER BY run, exits DESC, register`,
         share(number(own[0], "exits"), total(own, "exits"))
       } of its register accesses)`;
     });
-    return `${list(said)}.`;
+    return some(said);
   },
   legend: runLegend,
   spec(rows, room, context) {
@@ -224,7 +220,7 @@ ORDER BY run, begin_ns, reason`,
         share(reasons[0]!.exits, total(own, "exits"))
       } of them ${reasons[0]!.name}`;
     });
-    return `${list(said)}.`;
+    return some(said);
   },
   legend: (rows) => reasonLegend(rows),
   spec(rows, room, { runs }) {

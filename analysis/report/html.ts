@@ -26,6 +26,9 @@ const PHONE = { width: 316, narrow: true };
 const TABLE_ROWS = 60;
 
 const e = escapeText;
+/** Prose: a number and its unit stay on one line. */
+const prose = (text: string): string =>
+  e(text.replace(/(\d) (?=[×%]|(?:[nµm]?s|KiB|MiB|bytes)\b)/g, "$1\u00a0"));
 
 /** The whole file. Throws AnalysisError when the plots cannot be drawn. */
 export async function renderHtml(report: Report): Promise<string> {
@@ -107,7 +110,7 @@ function chapterHtml(chapter: Chapter, drawn: readonly string[], several: boolea
     }.</p>`;
   return `<section id="${e(chapter.id)}">
 ${several ? `<h2>${e(chapter.question)}</h2>` : ""}
-<p class="answer">${e(chapter.answer)}</p>
+<p class="answer">${prose(chapter.answer)}</p>
 ${cardsHtml(chapter)}
 <nav aria-label="Figures"><ol>${links.join("")}</ol></nav>
 ${figures.join("\n")}
@@ -165,10 +168,10 @@ function figureHtml(chapter: Chapter, filled: FilledFigure, drawn: readonly stri
   const more = grid.rows.length - shown.rows.length;
   return `<figure id="${id}">
 <figcaption><h3>${e(figure.title)}</h3>
-<p class="finding">${e(finding)}</p></figcaption>
+<p class="finding">${prose(finding)}</p></figcaption>
 <ul class="legend">${legend.join("")}</ul>
 ${drawn.join("\n")}
-<p class="reading">${e(figure.reading)}</p>
+<p class="reading">${prose(figure.reading)}</p>
 <details class="numbers"><summary>The numbers</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="${e(figure.title)}: numbers">${
     tableHtml(shown, "", figure.title)
@@ -245,7 +248,7 @@ const besideGrid = (rows: readonly PublishedRow[]): Grid => ({
   ]),
 });
 
-function setupHtml({ setup, runs, paths }: Chapter): string {
+function setupHtml({ setup, runs, paths, commands }: Chapter): string {
   const rows = setup.map(({ what, values, differs }) =>
     `<tr${differs ? ' class="differs"' : ""}><th scope="row">${e(what)}</th>${
       (differs || runs.length === 1
@@ -253,14 +256,15 @@ function setupHtml({ setup, runs, paths }: Chapter): string {
         : [`<td colspan="${runs.length}">${e(values[0]!)}</td>`]).join("")
     }</tr>`
   );
-  const verify = paths.map((path) => `deno task replay ${path} --verify`).join("\n");
+  const verify = paths.map((path) => `deno task replay ${path} --verify`);
   return `<section class="part">
 <h3>Set-up and digests</h3>
 <p class="finding">${
-    runs.length > 1 ? "What differs stands first, in bold; the rest is the same for all." : ""
-  } A trace is repeated bit for bit, and compared byte by byte, with:</p>
-<pre>${e(verify)}</pre>
+    commands.length === 0 ? "" : "The first commands record the traces. "
+  }Replay runs a trace again and compares every byte with the recording.</p>
+<pre tabindex="0">${e([...commands, ...verify].join("\n"))}</pre>
 <details><summary>The machine of ${runs.length > 1 ? "each run" : "the run"}</summary>
+${runs.length > 1 ? '<p class="reading">What differs stands first, in bold.</p>' : ""}
 <div class="scroll"><table class="stack setup" aria-label="Set-up"><thead><tr><th scope="col">what</th>${
     runs.map((run) => `<th scope="col">${e(run)}</th>`).join("")
   }</tr></thead><tbody>${rows.join("\n")}</tbody></table></div></details>

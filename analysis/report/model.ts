@@ -85,6 +85,8 @@ export interface Chapter {
   readonly runs: readonly string[];
   /** The traces' directories, as they were given. */
   readonly paths: readonly string[];
+  /** Commands that record them, where they are known. */
+  readonly commands: readonly string[];
   readonly comparison: Comparison;
   readonly figures: readonly FilledFigure[];
   /** Figures without rows: title and why. */

@@ -43,8 +43,8 @@ const THEME: Spec = {
   },
   text: { limit: 0 },
   style: {
-    label: { fontSize: 13, fill: "var(--ink)" },
-    value: { fontSize: 13, fill: "var(--ink)", fontWeight: 600 },
+    label: { fontSize: 13, color: "var(--ink)" },
+    value: { fontSize: 13, color: "var(--ink)", fontWeight: 600 },
   },
 };
 

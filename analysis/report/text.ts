@@ -99,8 +99,9 @@ function publishedMarkdown({ published }: Chapter): string {
   return `### Beside published numbers\n\n${renderMarkdown(grid)}`;
 }
 
-function setupMarkdown({ setup, runs }: Chapter): string {
-  return `### Set-up and digests\n\n${
+function setupMarkdown({ setup, runs, paths, commands }: Chapter): string {
+  const lines = [...commands, ...paths.map((path) => `deno task replay ${path} --verify`)];
+  return `### Set-up and digests\n\n\`\`\`\n${lines.join("\n")}\n\`\`\`\n\n${
     renderMarkdown({
       head: ["", ...runs],
       right: [false, ...runs.map(() => false)],
@@ -114,7 +115,11 @@ export function renderReportJson(report: Report): string {
     id: chapter.id,
     question: chapter.question,
     answer: chapter.answer,
-    traces: chapter.runs.map((run, i) => ({ run, path: chapter.paths[i] })),
+    traces: chapter.runs.map((run, i) => ({
+      run,
+      path: chapter.paths[i],
+      command: chapter.commands[i] ?? null,
+    })),
     setup: chapter.setup,
     comparison: chapter.comparison,
     figures: chapter.figures.map(({ figure, rows, finding }) => ({
