@@ -4,6 +4,7 @@
  * @module
  */
 import { collect, type Comparison, flatten, sumExits } from "../comparison.ts";
+import type { Engine } from "../engine.ts";
 import { exitRate, explain, kindName } from "../explain.ts";
 import { count, rate, time } from "../format.ts";
 import type { Session } from "../open.ts";
@@ -11,7 +12,7 @@ import { jsonInteger, records, type Value } from "../rows.ts";
 import { DEVICE_FIGURES } from "./device_figures.ts";
 import { share } from "./figure_rows.ts";
 import { EXIT_FIGURES } from "./figures.ts";
-import type { Cell, Chapter, Figure, FilledFigure, Row, SetupRow } from "./model.ts";
+import type { Cell, Chapter, Context, Figure, FilledFigure, Row, SetupRow } from "./model.ts";
 import { besides } from "./published.ts";
 
 export const FIGURES: readonly Figure[] = [...EXIT_FIGURES, ...DEVICE_FIGURES];
@@ -31,9 +32,9 @@ export async function collectChapter(session: Session, asked: Asked): Promise<Ch
   const absent: Chapter["absent"][number][] = [];
   const context = { runs: session.names };
   for (const figure of FIGURES) {
-    const rows = records(await session.engine.query(figure.sql)).map(plainRow);
-    if (rows.length === 0) absent.push({ title: figure.title, why: figure.absent });
-    else figures.push({ figure, rows, finding: figure.finding(rows, context) });
+    const filled = await fillFigure(session.engine, figure, context);
+    if (filled === null) absent.push({ title: figure.title, why: figure.absent });
+    else figures.push(filled);
   }
   return {
     ...asked,
@@ -45,6 +46,16 @@ export async function collectChapter(session: Session, asked: Asked): Promise<Ch
     published: await besides(session.engine),
     setup: setupOf(session),
   };
+}
+
+/** Asks the figure's query; null when it has no rows. */
+export async function fillFigure(
+  engine: Engine,
+  figure: Figure,
+  context: Context,
+): Promise<FilledFigure | null> {
+  const rows = records(await engine.query(figure.sql)).map(plainRow);
+  return rows.length === 0 ? null : { figure, rows, finding: figure.finding(rows, context) };
 }
 
 /** A sentence on a single run. */

@@ -82,12 +82,11 @@ stay AS (
 ),
 width AS (SELECT greatest(ceil(max(until_ns) / 120), 1)::BIGINT AS ns FROM stay),
 piece AS (
-  SELECT run, device, queue, held, since_ns, until_ns, ns,
-    unnest(range(since_ns // ns, until_ns // ns + 1)) AS nth
-  FROM stay, width
+  SELECT *, greatest(0, least(until_ns, (nth + 1) * ns) - greatest(since_ns, nth * ns)) AS lasted
+  FROM (SELECT *, unnest(range(since_ns // ns, until_ns // ns + 1)) AS nth FROM stay, width)
 )
-SELECT run, device, queue, nth * ns AS begin_ns, ns AS width_ns,
-  sum(held * (least(until_ns, (nth + 1) * ns) - greatest(since_ns, nth * ns)))::DOUBLE / ns AS mean_held,
+SELECT run, device, queue, nth * ns AS begin_ns, ns AS width_ns, sum(lasted)::BIGINT AS known_ns,
+  coalesce(sum(held * lasted)::DOUBLE / nullif(sum(lasted), 0), 0) AS mean_held,
   max(held)::BIGINT AS most_held
 FROM piece
 GROUP BY run, device, queue, nth, ns
@@ -103,9 +102,11 @@ ORDER BY run, device, queue, nth`,
   absent: "no virtqueue was used",
   finding(rows) {
     const said = [...Map.groupBy(rows, queueName)].map(([name, own]) => {
-      const width = number(own[0], "width_ns");
-      const span = number(own.at(-1), "begin_ns") + width - number(own[0], "begin_ns");
-      const mean = total(own, "mean_held") * width / span;
+      const held = own.reduce(
+        (n, row) => n + number(row, "mean_held") * number(row, "known_ns"),
+        0,
+      );
+      const mean = held / Math.max(1, total(own, "known_ns"));
       const most = Math.max(...own.map((row) => number(row, "most_held")));
       return `${name} held ${rate(mean)} chains in the mean while in use and at most ${
         count(most)

@@ -8,9 +8,9 @@ import { sumExits } from "../comparison.ts";
 import { exitRate } from "../explain.ts";
 import { count, rate, ratio, size, time } from "../format.ts";
 import type { Grid } from "../output.ts";
-import { runColour } from "./charts.ts";
+import { dots, runColour } from "./charts.ts";
 import { escapeText } from "./escape.ts";
-import type { Chapter, FilledFigure, Report } from "./model.ts";
+import type { Chapter, FilledFigure, LegendItem, Report } from "./model.ts";
 import { drawPlots, type Plot } from "./plots.ts";
 import { oursText, type PublishedRow, sourceOf } from "./published.ts";
 import { figureGrid, overviewOf, unitOfWork } from "./text.ts";
@@ -32,8 +32,9 @@ const prose = (text: string): string =>
 
 /** The whole file. Throws AnalysisError when the plots cannot be drawn. */
 export async function renderHtml(report: Report): Promise<string> {
-  const drawn = await drawPlots(report.chapters.flatMap(plotsOf));
-  let at = 0;
+  const overview = overviewPlots(report);
+  const drawn = await drawPlots([...overview, ...report.chapters.flatMap(plotsOf)]);
+  let at = overview.length;
   const chapters = report.chapters.map((chapter) => {
     const own = drawn.slice(at, at += plotsOf(chapter).length);
     return chapterHtml(chapter, own, report.chapters.length > 1);
@@ -53,12 +54,12 @@ export async function renderHtml(report: Report): Promise<string> {
 <header>
 <p class="brand">Exitscope report</p>
 <h1>${e(report.title)}</h1>
-${overviewHtml(report)}</header>
+${overviewHtml(report, drawn.slice(0, overview.length))}</header>
 <main>
 ${chapters.join("\n")}
 </main>
 <footer class="part">
-<h3>Make this report again</h3>
+<h2 class="small">Make this report again</h2>
 <pre>${e(report.command)}</pre>
 <p class="reading">Every count is exact and every run can be repeated bit for bit: the same traces give the
 same bytes of this file. Times are virtual. Hypervisor profiles are models of names, rules and prices;
@@ -70,6 +71,37 @@ nothing here was measured on one. Written by Exitscope ${e(report.version)}.</p>
 }
 
 const plotId = (chapter: Chapter, { figure }: FilledFigure): string => `${chapter.id}-${figure.id}`;
+
+const OVERVIEW_LEGEND = [{ name: "most exits", colour: "run-1" }, {
+  name: "fewest exits",
+  colour: "run-2",
+}];
+
+/** A line per pair whose work is known; none where there are fewer than two. */
+function overviewPlots({ chapters }: Report): Plot[] {
+  const pairs = chapters.filter(({ comparison: { runs } }) =>
+    runs.length > 1 && unitOfWork(runs).per !== null
+  ).map(({ question, comparison: { runs } }) => {
+    const rates = runs.map(exitRate);
+    return { label: question, least: Math.min(...rates), most: Math.max(...rates) };
+  });
+  if (pairs.length < 2) return [];
+  const rows = pairs.flatMap(({ label, least, most }) => [
+    { label, run: "most exits", value: most },
+    { label, run: "fewest exits", value: least },
+  ]);
+  const spans = pairs.map((pair) => ({ ...pair, text: ratio(pair.most, pair.least) }));
+  const said = pairs.map(({ label, least, most }) =>
+    `${label} ${rate(most)} against ${rate(least)}.`
+  );
+  return [PAGE, PHONE].map((room) => ({
+    id: `overview-${room.narrow ? "phone" : "page"}`,
+    title: "All pairs at a glance",
+    description: `Exits per KiB. ${said.join(" ")}`,
+    className: room.narrow ? "phone" : "page",
+    spec: dots({ rows, spans, legend: OVERVIEW_LEGEND, axis: "exits per KiB" }, room),
+  }));
+}
 
 /** Each figure twice: for the width of a page and of a phone. */
 function plotsOf(chapter: Chapter): Plot[] {
@@ -85,14 +117,22 @@ function plotsOf(chapter: Chapter): Plot[] {
   });
 }
 
-function overviewHtml(report: Report): string {
+/** All questions with their answers; the plot where pairs can be set beside each other. */
+function overviewHtml(report: Report, drawn: readonly string[]): string {
   if (report.chapters.length < 2) return "";
-  const grid = overviewOf(report);
-  const links = report.chapters.map((chapter) =>
-    `<li><a href="#${e(chapter.id)}">${e(chapter.question)}</a></li>`
+  const answers = report.chapters.map(({ id, question, answer }) =>
+    `<li><a href="#${e(id)}">${e(question)}</a><br>${prose(answer)}</li>`
   );
-  return `<div class="scroll">${tableHtml(grid, "stack overview", "The pairs")}</div>
-<nav aria-label="Questions"><ol>${links.join("")}</ol></nav>
+  const plot = drawn.length === 0 ? "" : `<figure id="overview">
+<figcaption><h2 class="small">All pairs at a glance</h2></figcaption>
+${legendHtml(OVERVIEW_LEGEND)}
+${drawn.join("\n")}
+<p class="reading">A line per question: exits per KiB of payload of the run that took the most, and of the one
+that took the fewest. The factor at the right is how far they lie apart.</p>
+</figure>`;
+  return `<ol class="answers">${answers.join("")}</ol>
+${plot}
+<div class="scroll">${tableHtml(overviewOf(report), "stack overview", "All questions")}</div>
 `;
 }
 
@@ -109,7 +149,7 @@ function chapterHtml(chapter: Chapter, drawn: readonly string[], several: boolea
       e(chapter.absent.map(({ title, why }) => `“${title}” (${why})`).join("; "))
     }.</p>`;
   return `<section id="${e(chapter.id)}">
-${several ? `<h2>${e(chapter.question)}</h2>` : ""}
+<h2${several ? "" : ' class="small"'}>${several ? e(chapter.question) : "In short"}</h2>
 <p class="answer">${prose(chapter.answer)}</p>
 ${cardsHtml(chapter)}
 <nav aria-label="Figures"><ol>${links.join("")}</ol></nav>
@@ -132,7 +172,7 @@ function cardsHtml({ comparison: { runs }, runs: names }: Chapter): string {
     ];
     const big = per === null ? count(sumExits(run.kinds)) : rate(exitRate(run));
     return `<div class="card ${runColour({ runs: names }, run.run)}">
-<h4>${e(run.run)}</h4>
+<h3>${e(run.run)}</h3>
 <p class="big">${big}</p>
 <p class="unit">${per === null ? "exits" : "exits per KiB"}${timesOf(run, runs)}</p>
 <dl>${lines.map(([name, value]) => `<dt>${name}</dt><dd>${e(value)}</dd>`).join("")}</dl>
@@ -160,16 +200,13 @@ function timesOf(run: Runs[number], runs: Runs): string {
 function figureHtml(chapter: Chapter, filled: FilledFigure, drawn: readonly string[]): string {
   const { figure, rows, finding } = filled;
   const id = plotId(chapter, filled);
-  const legend = figure.legend(rows, { runs: chapter.runs }).map(({ name, colour }) =>
-    `<li><span class="swatch ${colour}"></span>${e(name)}</li>`
-  );
   const grid = figureGrid(filled);
   const shown = { ...grid, rows: grid.rows.slice(0, TABLE_ROWS) };
   const more = grid.rows.length - shown.rows.length;
   return `<figure id="${id}">
 <figcaption><h3>${e(figure.title)}</h3>
 <p class="finding">${prose(finding)}</p></figcaption>
-<ul class="legend">${legend.join("")}</ul>
+${legendHtml(figure.legend(rows, { runs: chapter.runs }))}
 ${drawn.join("\n")}
 <p class="reading">${prose(figure.reading)}</p>
 <details class="numbers"><summary>The numbers</summary>
@@ -185,6 +222,13 @@ ${drawn.join("\n")}
 <pre tabindex="0">${e(figure.sql)}</pre>
 </details>
 </figure>`;
+}
+
+function legendHtml(items: readonly LegendItem[]): string {
+  const shown = items.map(({ name, colour }) =>
+    `<li><span class="swatch ${colour}"></span>${e(name)}</li>`
+  );
+  return `<ul class="legend">${shown.join("")}</ul>`;
 }
 
 function tableHtml(grid: Grid, className: string, label: string): string {
