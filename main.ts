@@ -4,8 +4,9 @@
  * @module
  */
 import { object, or } from "@optique/core/constructs";
-import type { Message } from "@optique/core/message";
+import { formatMessage, type Message } from "@optique/core/message";
 import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import { parseSync } from "@optique/core/parser";
 import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
 import { extractOptionNames, type Usage } from "@optique/core/usage";
@@ -13,6 +14,7 @@ import { run } from "@optique/run";
 import { describe, EXIT, readerIsGone } from "./replay/cli/errors.ts";
 import { lines, say } from "./replay/cli/say.ts";
 import { nearest } from "./replay/cli/suggest.ts";
+import { SUITE_NAMES } from "./replay/cli/suite_names.ts";
 import * as values from "./replay/cli/values.ts";
 import { VERSION } from "./replay/version.ts";
 
@@ -213,6 +215,34 @@ const compareOptions = object({
   between,
 });
 
+const reportOptions = object({
+  command: constant("report"),
+  traces: multiple(argument(values.file("TRACE"), doc(say`Directories that record wrote.`))),
+  output: withDefault(
+    option("-o", "--output", values.file("FILE"), {
+      description: say`File to write; its ending says the format: .html, .md, .json or .csv.`,
+    }),
+    "report.html",
+  ),
+  format: optional(
+    option("--format", choice(["html", "md", "json", "csv"], { metavar: "FORMAT" }), {
+      description: say`Format, where the file's ending does not say it.`,
+    }),
+  ),
+  title: optional(option("--title", string({ metavar: "TEXT" }), {
+    description: say`What the report is called.`,
+  })),
+  suite: optional(option("--suite", choice(SUITE_NAMES, { metavar: "SUITE" }), {
+    description:
+      say`Record every pair of the suite, into the folder traces, and report on them all.`,
+  })),
+  force: option(
+    "-f",
+    "--force",
+    doc(say`Replace the file, and the suite's traces, if they exist.`),
+  ),
+});
+
 const inspectOptions = object({
   command: constant("inspect"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
@@ -280,6 +310,15 @@ export const parser = or(
     description: say`Sets traces side by side: machine, work done, exits by reason and by
       register, exits per KiB, interrupts, virtual time.`,
   }),
+  command("report", reportOptions, {
+    brief: say`Write a self-contained report: plots, numbers, the SQL behind them.`,
+    description: say`Writes one file about the traces: the answer in a sentence, plots (in HTML),
+      tables, set-up and digests, the SQL behind each figure, published numbers beside ours. The HTML
+      has no scripts and asks for nothing. The first HTML report fetches the plotting library.`,
+    footer: lines(
+      "Example: report traces/serial-sifive.trace traces/serial-virtio.trace -o serial.html",
+    ),
+  }),
   command("inspect", inspectOptions, {
     brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
   }),
@@ -297,13 +336,18 @@ export const parser = or(
   command("replay", replayOptions, {
     brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
   }),
-  { errors: { noMatch: say`Name a command: record, query, compare, inspect, import or replay` } },
+  {
+    errors: {
+      noMatch: say`Name a command: record, query, compare, report, inspect, import or replay`,
+    },
+  },
 );
 
 const COMMANDS: Record<string, { usage: Usage }> = {
   record: recordOptions,
   query: queryOptions,
   compare: compareOptions,
+  report: reportOptions,
   inspect: inspectOptions,
   import: importOptions,
   replay: replayOptions,
@@ -353,6 +397,13 @@ function parse() {
   });
 }
 
+/** What \`record\` would be asked for by these words, for commands that record. */
+function recordArguments(words: readonly string[]) {
+  const parsed = parseSync(recordOptions, words);
+  if (!parsed.success) throw new Error(`record ${words.join(" ")}: ${formatMessage(parsed.error)}`);
+  return parsed.value;
+}
+
 /** `deno task` runs in the project's folder; names on the command line mean the caller's. */
 function enterCallersFolder(): void {
   const folder = Deno.env.get("EXITSCOPE_CWD");
@@ -365,6 +416,8 @@ async function execute(parsed: Parsed): Promise<number> {
       return await (await import("./replay/cli/record.ts")).runRecord(parsed);
     case "replay":
       return await (await import("./replay/cli/replay.ts")).runReplay(parsed);
+    case "report":
+      return await (await import("./replay/cli/report.ts")).runReport(parsed, recordArguments);
     default:
       return await (await import("./replay/cli/analyse.ts")).runAnalysis(parsed);
   }

@@ -51,14 +51,14 @@ export function isDemonstration(a: RecordArguments): boolean {
     [a.serial, a.append, a.output].every((choice) => choice === undefined);
 }
 
-interface Recorded {
+export interface Recorded {
   path: string;
   result: RecordResult;
   output: Uint8Array;
 }
 
 /** Nobody types at a demonstration, and its output is kept instead of shown. */
-function quietTerminal(keep: (bytes: Uint8Array) => void): Terminal {
+export function quietTerminal(keep: (bytes: Uint8Array) => void): Terminal {
   return new Terminal({
     read: () => Promise.resolve(null),
     write: keep,
@@ -90,14 +90,14 @@ async function recordSide(a: RecordArguments, pair: Pair, side: Side, path: stri
 }
 
 /** The guest's exit code when a side did not end as it should; otherwise null. */
-function failure(side: Recorded): number | null {
+export function failure(side: Recorded): number | null {
   if (side.result.end.kind === "poweroff") return null;
   console.error(remarks(side.result) + summary(side.result, side.path));
   return side.result.exitCode === EXIT.ok ? EXIT.guest : side.result.exitCode;
 }
 
 /** Payload bytes of both sides, which must have arrived unchanged. */
-function checkOutputs(done: readonly Recorded[]): number {
+export function checkOutputs(done: readonly Recorded[]): number {
   const payloads = done.map((d) => checkPayload(d.output));
   for (const [i, { fault }] of payloads.entries()) {
     if (fault === null) continue;
