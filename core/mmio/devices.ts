@@ -5,6 +5,7 @@
 import { virtioBlk, virtioBlkPci } from "../virtio/blk.ts";
 import { virtioConsole, virtioConsolePci } from "../virtio/console.ts";
 import { virtioRng, virtioRngPci } from "../virtio/rng.ts";
+import { virtioScsi, virtioScsiPci } from "../virtio/scsi.ts";
 import { virtioMmioEmpty } from "../virtio/transport_mmio.ts";
 import { aclint } from "./aclint.ts";
 import type { DeviceType } from "./device.ts";
@@ -36,6 +37,8 @@ const ALL: readonly DeviceType[] = [
   virtioMmioEmpty,
   virtioRng,
   virtioRngPci,
+  virtioScsi,
+  virtioScsiPci,
 ];
 
 export const DEVICES: Readonly<Record<string, DeviceType>> = Object.fromEntries(
