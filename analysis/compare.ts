@@ -17,7 +17,7 @@ import {
   renderTable,
   standardOutput,
 } from "./output.ts";
-import { wrap } from "./tour.ts";
+import { wrap } from "./wrap.ts";
 
 export interface CompareOptions {
   /** Two trace directories or more; ratios are against the first. */
