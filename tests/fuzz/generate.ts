@@ -9,8 +9,8 @@ import type { Region } from "../../core/mmio/region.ts";
 import { place, value } from "../../core/mmio/test_laws.ts";
 import type { Random } from "../../core/mmio/test_random.ts";
 import { RAM_BASE } from "../../core/board/virt.ts";
-import { AT } from "../../core/mmio/lsi53c895a/test_chip.ts";
-import { registerAt } from "../../core/mmio/lsi53c895a/test_assembler.ts";
+import { AT, DRIVER } from "../../core/mmio/lsi53c895a/test_chip.ts";
+import { assemble, registerAt } from "../../core/mmio/lsi53c895a/test_assembler.ts";
 import {
   instruction,
   programAt,
@@ -29,6 +29,7 @@ const COMMAND = 0x04, BAR0 = 0x10;
 const PART_BYTES = 0x1_0000;
 /** Devices of the board itself, which --device cannot bring. */
 const FIXED = ["aclint", "finisher", "pci-host", "plic", "virtio-mmio"];
+const SIZES: readonly Size[] = [1, 2, 4, 8];
 /** virtio-mmio slots of the board. */
 const MOST_SLOTS = 7;
 
@@ -107,6 +108,16 @@ class Windows {
   }
 }
 
+/** The program of a driver that does what it should. */
+function driverAt(base: number): Uint8Array {
+  const symbols = {
+    status_byte: base + AT.status,
+    message_in: base + AT.messageIn,
+    data: base + AT.data,
+  };
+  return assemble(base + AT.script, DRIVER, symbols).bytes;
+}
+
 const write = (addr: number, size: Size, v: number): Op => ({
   op: "write",
   addr,
@@ -179,8 +190,8 @@ export class Generator {
     if (compatible.includes("virtio,mmio") && name !== "virtio-mmio") {
       const rings = new RingDriver(rng, dev, addr, memory);
       this.#setUp.push(...rings.setUp());
-      const weights = [() => rings.setUp(), ...Array(12).fill(() => rings.some())];
-      this.#macros.push(...weights, ...weights);
+      const weights = [() => rings.setUp(), ...Array(9).fill(() => rings.some())];
+      this.#macros.push(...weights);
     }
     if (name === "edu") {
       const bar = mapped[0].addr;
@@ -238,6 +249,7 @@ export class Generator {
     const register = (name: string) => registers + registerAt(name);
     switch (rng.below(6)) {
       case 0: {
+        if (rng.chance(0.6)) return [fill({ at: AT.script, bytes: driverAt(base) })];
         const program = Array.from({ length: SLOTS }, () => instruction(rng, places)).flat();
         return [fill(words(AT.script, ...program))];
       }
@@ -259,6 +271,7 @@ export class Generator {
           write(register("DIEN"), 1, 0x7d),
           write(register("SIEN0"), 2, 0x178f),
           write(register("DSA"), 4, base + AT.table),
+          write(register("SCNTL3"), 1, 3),
           write(register("DSP"), 4, rng.chance(0.9) ? programAt(rng, places) : places.place()),
         ];
     }
@@ -271,13 +284,14 @@ export class Generator {
   #access(): Op[] {
     const { rng } = this;
     const { dev, region, base } = rng.pick(this.#targets);
-    const { at, size } = place(rng, region);
+    const { at, size: named } = place(rng, region);
+    const size = SIZES.find((s) => s === named) ?? rng.pick(SIZES);
     const addr = base + at - at % size;
-    if (rng.chance(0.5)) return [read(addr, size as Size)];
+    if (rng.chance(0.5)) return [read(addr, size)];
     // One that ends the run tells little.
-    if (dev.type.name === "finisher" && rng.chance(0.98)) return [write(addr, size as Size, 1)];
+    if (dev.type.name === "finisher" && rng.chance(0.98)) return [write(addr, size, 1)];
     const hi = rng.chance(0.8) ? 0 : value(rng);
-    return [{ op: "write", addr, size: size as Size, lo: value(rng) >>> 0, hi: hi >>> 0 }];
+    return [{ op: "write", addr, size, lo: value(rng) >>> 0, hi: hi >>> 0 }];
   }
 
   /** What comes next. */
@@ -285,7 +299,7 @@ export class Generator {
     const { rng } = this;
     const dice = rng.below(100);
     if (dice < 10) {
-      const ns = rng.chance(0.7) ? rng.below(3000) : rng.below(rng.pick([100_000, 1_000_000]));
+      const ns = rng.below(rng.pick([3000, 3000, 50_000, 50_000, 1_000_000]));
       return [{ op: "step", ns }];
     }
     if (dice < 14 && this.#inputs.length > 0) {
@@ -301,7 +315,7 @@ export class Generator {
       return [{ op: "fill", addr, bytes: rng.bytes(rng.below(64)) }];
     }
     if (dice < 22) return [write(RAM_BASE + rng.below(PART_BYTES * 16) * 4, 4, value(rng))];
-    if (dice < 60 && this.#macros.length > 0) return rng.pick(this.#macros)();
+    if (dice < 75 && this.#macros.length > 0) return rng.pick(this.#macros)();
     return this.#access();
   }
 }

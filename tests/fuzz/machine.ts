@@ -5,12 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { type Board, buildBoard } from "../../core/board/build.ts";
 import { DEFAULT_SPEC, type MachineSpec } from "../../core/board/spec.ts";
 import { RAM_BASE } from "../../core/board/virt.ts";
 import { DEVICES } from "../../core/mmio/devices.ts";
-import type { DeviceInstance, DeviceType, GuestMemory, Port } from "../../core/mmio/device.ts";
+import type { DeviceType, GuestMemory, Port } from "../../core/mmio/device.ts";
 import { Trace } from "../../core/trace/trace.ts";
 import { drivesOf } from "../../replay/cli/drive.ts";
 import { parseDevice, parseDrive } from "../../replay/cli/values.ts";
@@ -143,16 +142,19 @@ export class HostileBoard {
   readonly #image: Uint32Array<ArrayBuffer>;
   #rows = 0;
 
-  constructor(readonly words: readonly string[]) {
+  /** `more` are types beside those of DEVICES. */
+  constructor(readonly words: readonly string[], more: readonly DeviceType[] = []) {
     const code = [...Object.keys(LOAD), ...Object.keys(STORE)].map((size, i) =>
       (i < 4 ? loadInsn : storeInsn)(Number(size) as Size)
     );
     this.#image = Uint32Array.from([...code, WFI]);
     const files = new Map([[CODE.name as string, new Uint8Array(this.#image.buffer)]]);
-    const types = new Map(Object.values(DEVICES).map((t) => [t.name, this.#watched(t)]));
+    const known = [...Object.values(DEVICES), ...more];
+    const types = new Map(known.map((t) => [t.name, this.#watched(t)]));
     const trace = new Trace(null, {
       watch: (table, row, seq, clock) => {
         this.#rows++;
+
         this.work.add(1);
         const d = this.#digest;
         d.add(table);
@@ -314,23 +316,17 @@ export class HostileBoard {
     }
   }
 
-  /** Digest of all that can be saved. */
-  get state(): string {
+  /** Where all that can be saved differs from another board; null where it does not. */
+  difference(other: HostileBoard): string | null {
     const { machine, devices, drives } = this.board;
-    const hash = createHash("sha256").update(machine.cpu.ram);
-    for (const d of devices.values()) hash.update(d.save());
-    for (const d of drives.values()) hash.update(d.save());
-    return hash.digest("hex");
-  }
-
-  /** Which device's state differs from another board's. */
-  difference(other: HostileBoard): string {
-    const differs = ([name, d]: [string, DeviceInstance | { save(): Uint8Array }]) => {
-      const there = other.board.devices.get(name) ?? other.board.drives.get(name);
-      return Buffer.compare(d.save(), there!.save()) !== 0;
-    };
-    const parts = [...this.board.devices, ...this.board.drives].filter(differs).map(([n]) => n);
-    return parts.length === 0 ? "RAM" : parts.join(", ");
+    const there = other.board;
+    const saved: [string, { save(): Uint8Array }][] = [...devices, ...drives];
+    const differ = saved.filter(([name, d]) => {
+      const twin = there.devices.get(name) ?? there.drives.get(name)!;
+      return Buffer.compare(d.save(), twin.save()) !== 0;
+    });
+    if (differ.length > 0) return differ.map(([name]) => name).join(", ");
+    return Buffer.compare(machine.cpu.ram, there.machine.cpu.ram) === 0 ? null : "RAM";
   }
 
   /** Ranges that answer neither overlap nor lie upside down. */

@@ -14,6 +14,7 @@ const QUEUES = 2;
 /** Of a driver's memory: rings first, an indirect table, then buffers. */
 const QUEUE_BYTES = 0x3000, INDIRECT_AT = 0x7000, BUFFERS_AT = 0x8000, BUFFER_BYTES = 0x8000;
 const PAGE = 4096;
+const INDIRECT = 1 << 28; // VIRTIO_F_INDIRECT_DESC
 const DRIVER = 3, FEATURES_OK = 8, DRIVER_OK = 4;
 
 interface Queue {
@@ -53,7 +54,11 @@ const fill16 = (addr: number, ...v: number[]): Op =>
 export class RingDriver {
   readonly #queues: Queue[];
   readonly #legacy: boolean;
+  readonly #isDisk: boolean;
   readonly #offered: readonly number[];
+
+  /** Were indirect descriptors negotiated? */
+  #indirect = false;
 
   constructor(
     private readonly rng: Random,
@@ -61,9 +66,11 @@ export class RingDriver {
     private readonly at: number,
     private readonly memory: number,
   ) {
+    this.#isDisk = dev.type.name.includes("blk");
     this.#legacy = dev.peek(REG.Version, 4) === 1n;
     this.#offered = [Number(dev.peek(REG.DeviceFeatures, 4) ?? 0n), this.#legacy ? 0 : 1];
-    this.#queues = Array.from({ length: QUEUES }, (_, index) => this.#place(index, 8));
+    const queues = dev.type.name.includes("console") ? QUEUES : 1;
+    this.#queues = Array.from({ length: queues }, (_, index) => this.#place(index, 8));
   }
 
   #place(index: number, size: number): Queue {
@@ -83,18 +90,19 @@ export class RingDriver {
     const ops = [this.#write(REG.Status, 0), this.#write(REG.Status, DRIVER)];
     this.#offered.forEach((word, i) => {
       const accepted = rng.chance(0.5) ? word : (word & rng.u32()) >>> 0;
+      if (i === 0) this.#indirect = (accepted & INDIRECT) !== 0;
       ops.push(this.#write(REG.DriverFeaturesSel, i));
       ops.push(this.#write(REG.DriverFeatures, i === 1 ? word : accepted));
     });
     if (this.#legacy) ops.push(this.#write(REG.GuestPageSize, PAGE));
     else ops.push(this.#write(REG.Status, DRIVER | FEATURES_OK));
-    for (let i = 0; i < QUEUES; i++) ops.push(...this.#start(i));
+    for (const { index } of this.#queues) ops.push(...this.#start(index));
     ops.push(this.#write(REG.Status, DRIVER | (this.#legacy ? 0 : FEATURES_OK) | DRIVER_OK));
     return ops;
   }
 
   #start(i: number): Op[] {
-    const size = this.rng.pick([1, 2, 8, 8, 8, 16, 64]);
+    const size = this.rng.pick([1, 2, 4, 8, 8, 8, 8, 16]);
     const q = this.#queues[i] = this.#place(i, size);
     const ops = [fill(q.desc, new Uint8Array(QUEUE_BYTES)), this.#write(REG.QueueSel, i)];
     ops.push(this.#write(REG.QueueNum, size));
@@ -117,29 +125,38 @@ export class RingDriver {
 
   #buffer(): number {
     const { rng } = this;
-    return rng.chance(0.95) ? this.memory + BUFFERS_AT + rng.below(BUFFER_BYTES) : value(rng);
+    return rng.chance(0.99) ? this.memory + BUFFERS_AT + rng.below(BUFFER_BYTES) : value(rng);
+  }
+
+  /** Device-readable and device-writable buffers of a chain. */
+  #shape(index: number): [number, number] {
+    const { rng } = this;
+    if (rng.chance(0.1)) return [rng.below(4), rng.below(4)];
+    if (this.#isDisk) return rng.chance(0.5) ? [1, 2] : [2, 1];
+    return index === 0 ? [0, 1 + rng.below(2)] : [1 + rng.below(2), 0];
   }
 
   /** A chain as a device may expect one: header, data, status; or only some of them. */
-  #chain(size: number): Descriptor[] {
+  #chain({ size, index }: Queue): Descriptor[] {
     const { rng } = this;
-    const readable = rng.below(3), writable = rng.below(3);
-    const lengths = [16, 16, 1, 512, 512, 1024, 4096, rng.below(5000), 0];
+    const [readable, writable] = this.#shape(index);
+    const sectors = [512, 512, 1024, 4096];
+    const lengths = this.#isDisk && rng.chance(0.9) ? sectors : [16, 1, 0, 512, rng.below(5000)];
     const total = Math.max(1, Math.min(size, readable + writable));
     const first = rng.below(size);
     return Array.from({ length: total }, (_, i) => ({
       gpa: this.#buffer(),
-      length: i === 0 && readable > 0 && rng.chance(0.8)
+      length: i === 0 && readable > 0 && rng.chance(0.95)
         ? 16
-        : i === total - 1 && writable > 0 && rng.chance(0.6)
+        : i === total - 1 && writable > 0 && rng.chance(this.#isDisk ? 0.97 : 0.3)
         ? 1
-        : rng.chance(0.98)
+        : rng.chance(0.995)
         ? rng.pick(lengths)
         : value(rng),
-      flags: rng.chance(0.01)
+      flags: rng.chance(0.004)
         ? rng.below(8)
         : (i < total - 1 ? DESC_F.NEXT : 0) | (i >= readable ? DESC_F.WRITE : 0),
-      next: rng.chance(0.99) ? (first + i + 1) % size : rng.below(0x1_0000),
+      next: rng.chance(0.997) ? (first + i + 1) % size : rng.below(0x1_0000),
     }));
   }
 
@@ -148,7 +165,7 @@ export class RingDriver {
     const { rng } = this;
     const bytes = new Uint8Array(16);
     const view = new DataView(bytes.buffer);
-    view.setUint32(0, rng.pick([0, 0, 1, 1, 4, 8, 11, 13, 14, rng.u32()]), true);
+    view.setUint32(0, rng.pick([0, 0, 0, 1, 1, 1, 4, 8, 11, 13, 14, rng.u32()]), true);
     view.setUint32(8, rng.chance(0.9) ? rng.below(130) : value(rng), true);
     view.setUint32(12, rng.chance(0.95) ? 0 : value(rng), true);
     return fill(gpa, bytes);
@@ -156,11 +173,12 @@ export class RingDriver {
 
   #request(q: Queue): Op[] {
     const { rng } = this;
-    const chain = this.#chain(q.size);
-    const head = rng.below(q.size);
+    const chain = this.#chain(q);
+    // One after the other, so that few meet themselves in flight.
+    const head = rng.chance(0.97) ? 3 * q.availIdx % q.size : rng.below(q.size);
     const ops: Op[] = [];
-    if (rng.chance(0.7)) ops.push(this.#header(chain[0].gpa));
-    if (rng.chance(0.2)) {
+    if (rng.chance(0.95)) ops.push(this.#header(chain[0].gpa));
+    if (rng.chance(this.#indirect ? 0.3 : 0.005)) {
       const table = chain.map((d, i) => ({ ...d, next: i + 1 }));
       ops.push(fill(this.memory + INDIRECT_AT, descriptorBytes(table)));
       const length = DESC.bytes * table.length + (rng.chance(0.03) ? rng.below(16) : 0);
