@@ -26,6 +26,13 @@ const logOptions = {
     description: say`Write them to FILE instead of standard error.`,
   })),
 };
+const cpu = withDefault(
+  option("--cpu", choice(["interpreter", "compiled", "lockstep"], { metavar: "HOW" }), {
+    description: say`How the harts execute; no trace tells. compiled: hot guest code becomes
+      WebAssembly. lockstep: both at once, compared all the time.`,
+  }),
+  "compiled",
+);
 
 const recordOptions = object({
   command: constant("record"),
@@ -145,6 +152,7 @@ const recordOptions = object({
   traceLimit: optional(option("--trace-limit", values.size, {
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
+  cpu,
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
@@ -194,6 +202,7 @@ const replayOptions = object({
       difference when one differs.`,
   }),
   ...logOptions,
+  cpu,
   force: option("-f", "--force", doc(say`Replace a --log-file that exists.`)),
 });
 
