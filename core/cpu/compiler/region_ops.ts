@@ -49,35 +49,32 @@ export const routinesOf = (layout: Layout): Routines => ({
     }),
 });
 
-/** The template of a decoded instruction. */
-export function templateOf(d: Decoded, routines: Routines): Template {
-  const f = new TemplateFunc();
-  const ops = new RegionOps(f, routines, d.insn.row.length, d.insn.floats.size > 0);
-  d.insn.sem(ops, d);
-  return ops.end();
-}
-
-class RegionOps extends MemoryOps {
+/** One makes all templates: there are many instructions, and it is large. */
+export class RegionOps extends MemoryOps {
   #pending: { set: Code; v: Code }[] = [];
   #onward: Onward = { kind: "next" };
   #serializes = false;
+  protected length = 4;
+  #floating = false;
   /** What is known while the template is made: values, and conditions. */
   readonly #values = new WeakMap<Code, bigint>();
   readonly #truths = new WeakMap<Code, boolean>();
 
-  constructor(
-    protected override readonly f: TemplateFunc,
-    routines: Routines,
-    protected readonly length: number,
-    private readonly floating: boolean,
-  ) {
+  constructor(protected override readonly f: TemplateFunc, routines: Routines) {
     super(f, routines, ACCESS);
   }
 
-  end(): Template {
+  /** The template of a decoded instruction. */
+  template(d: Decoded): Template {
+    this.length = d.insn.row.length;
+    this.#floating = d.insn.floats.size > 0;
+    this.#onward = { kind: "next" };
+    this.#serializes = false;
+    this.f.clear();
+    d.insn.sem(this, d);
     this.#commit();
     if (this.#serializes) this.#recheck();
-    return { code: this.f.code, hints: this.f.hints, onward: this.#onward };
+    return { code: this.f.code, hints: this.f.hints.slice(), onward: this.#onward };
   }
   #commit(): void {
     for (const { set, v } of this.#pending.splice(0)) this.f.emit([...v, ...set]);
@@ -183,8 +180,8 @@ class RegionOps extends MemoryOps {
 
   /** A block with floating point begins only where FS is dirty and the rounding mode is RNE. */
   override get(s: Slot): Code {
-    if (this.floating && s === "mstatus") return this.konst(FS_MASK);
-    if (this.floating && s === "frm") return this.konst(RM.RNE);
+    if (this.#floating && s === "mstatus") return this.konst(FS_MASK);
+    if (this.#floating && s === "frm") return this.konst(RM.RNE);
     return super.get(s);
   }
   override float(op: FloatOp, format: Format, mode: Code, ...args: Code[]): Code {
