@@ -26,6 +26,15 @@ const cpu = withDefault(
   "compiled",
 );
 
+const logOptions = {
+  log: optional(option("--log", values.logItems, {
+    description: say`Print events as lines while they happen. LIST: ${values.LOG_ITEM_LIST}.`,
+  })),
+  logFile: optional(option("--log-file", values.file("FILE"), {
+    description: say`Write them to FILE instead of standard error.`,
+  })),
+};
+
 const recordOptions = object({
   command: constant("record"),
   output: optional(option("-o", "--output", values.file("NAME.trace"), {
@@ -33,8 +42,18 @@ const recordOptions = object({
       number when that exists.`,
   })),
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
-    description: say`Guest to run: an ELF or a Linux Image; bundled:NAME for one of ours (serial,
-      bench, flops, trap, mmode). Raw bytes are placed with --load.`,
+    description: say`Guest to run: an ELF, a Linux Image, or raw bytes, which start 2 MiB into RAM
+      (with --bios none: at its start); bundled:NAME for one of ours (serial, block, bench,
+      flops, pci, edu, trap, mmode, panic, legacy_blk).`,
+  })),
+  guest: optional(option("--guest", choice(["linux"], { metavar: "NAME" }), {
+    description:
+      say`Guest that is fetched and kept in the cache, instead of --kernel. linux: Debian's
+      kernel for riscv64, which writes and reads a disk, checks the data and powers off.`,
+  })),
+  guestDir: optional(option("--guest-dir", values.file("DIR"), {
+    description: say`Folder with the guest's files, where apt cannot fetch them: kernel, static
+      busybox, modules.`,
   })),
   load: multiple(option("--load", values.load, {
     description: say`Also place FILE, as it is, at this guest-physical address. Repeatable.`,
@@ -52,6 +71,10 @@ const recordOptions = object({
   initrd: optional(option("--initrd", values.file("FILE"), {
     description: say`Initial RAM disk, announced in /chosen.`,
   })),
+  symbols: multiple(option("--symbols", values.file("FILE"), {
+    description: say`Names for the guest's code that its kernel does not bring: a vmlinux (ELF) or a
+      System.map. Not loaded. Repeatable. A Linux Image's own names are read from guest memory.`,
+  })),
   dumpDtb: optional(option("--dump-dtb", values.file("FILE"), {
     description: say`Write the device tree of this machine to FILE and stop.`,
   })),
@@ -60,6 +83,10 @@ const recordOptions = object({
     128 * 2 ** 20,
   ),
   harts: withDefault(option("--harts", values.count, doc(say`Harts (virtual CPUs).`)), 1),
+  period: optional(option("--period", values.period, {
+    description: say`Virtual time that an instruction takes. Default: 1ns. A guest that spins until
+      a timer fires, as xv6 does, is through sooner with more.`,
+  })),
   isa: optional(option("--isa", string({ metavar: "ISA" }), {
     description:
       say`What the harts have, such as rv64imac_zba_sstc_sv39; the rest is illegal and not
@@ -71,7 +98,13 @@ const recordOptions = object({
   })),
   device: multiple(option("--device", values.device, {
     description: say`Plug in a device: a type, or a file that declares one, then
-      ,addr=0x…,irq=N,PROPERTY=VALUE. Repeatable.`,
+      ,addr=0x…,irq=N,PROPERTY=VALUE, or ,slot=N for one of PCI. Repeatable.`,
+  })),
+  drive: multiple(option("--drive", values.drive, {
+    description: say`Attach a disk: a raw image, which is never changed, or size=64M for a blank
+      one; then ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
+      num_queues=N,legacy=on and others of virtio-blk's, or if=scsi for a disk behind an LSI
+      53C895A. Repeatable.`,
   })),
   hypervisor: optional(
     option("--hypervisor", choice(["kvm-riscv", "kvm-x86", "none"], { metavar: "PROFILE" }), {
@@ -99,9 +132,20 @@ const recordOptions = object({
   untilOutput: optional(option("--until-output", values.regex, {
     description: say`Stop when the console's output matches.`,
   })),
+  answer: multiple(option("--answer", values.answer, {
+    description: say`Type TEXT once the console's current line matches PATTERN; \n, \r, \t and \xHH
+      are escapes. Repeatable, in order: '--answer' 'login: $=>root\n'.`,
+  })),
   timeout: optional(option("--timeout", values.seconds, {
     description: say`Stop after so many seconds of the host's clock, with exit code 3.`,
   })),
+  panic: optional(option("--panic", values.panic, {
+    description:
+      say`The line that a guest's panic begins with; it ends the run with exit code 3, the
+      last events and the registers. Default: the panics of Linux, OpenSBI, xv6, rCore and U-Boot.
+      off: nobody looks for one.`,
+  })),
+  ...logOptions,
   traceTables: optional(option("--trace-tables", values.tables, {
     description: say`Tables to write, comma between. Default: all. input is always written:
       replay needs it.`,
@@ -110,7 +154,7 @@ const recordOptions = object({
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
   cpu,
-  force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
+  force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
 const queryOptions = object({
@@ -159,6 +203,8 @@ const replayOptions = object({
       difference when one differs.`,
   }),
   cpu,
+  ...logOptions,
+  force: option("-f", "--force", doc(say`Replace a --log-file that exists.`)),
 });
 
 export const parser = or(

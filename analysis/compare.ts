@@ -9,7 +9,14 @@ import { AnalysisError } from "./errors.ts";
 import { exitRate, explain, kindName } from "./explain.ts";
 import { count, rate, ratio, size, time } from "./format.ts";
 import { openTraces } from "./open.ts";
-import { type Grid, type Output, renderMarkdown, renderTable, standardOutput } from "./output.ts";
+import {
+  type Grid,
+  indent,
+  type Output,
+  renderMarkdown,
+  renderTable,
+  standardOutput,
+} from "./output.ts";
 import { wrap } from "./tour.ts";
 
 export interface CompareOptions {
@@ -76,8 +83,6 @@ function abbreviated(comparison: Comparison): { legend: string[]; labelled: Comp
     labelled: { ...comparison, runs: runs.map((run, i) => ({ ...run, run: letter(i) })) },
   };
 }
-
-const indent = (text: string): string => text.replace(/^(?=.)/gm, "  ");
 
 interface Section {
   readonly title: string;

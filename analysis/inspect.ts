@@ -9,7 +9,7 @@ import { EVENT_TABLES, TABLE_NAMES, type TableName } from "../core/trace/schema.
 import { flatten } from "./comparison.ts";
 import { count, rate, size, time } from "./format.ts";
 import { committedBytes } from "./open.ts";
-import { type Grid, type Output, renderTable, standardOutput } from "./output.ts";
+import { type Grid, indent, type Output, renderTable, standardOutput } from "./output.ts";
 
 export interface InspectOptions {
   readonly trace: string;
@@ -113,8 +113,6 @@ function render(report: Report, width: number): string {
   });
   return [...text, `Tables\n${indent(renderTable(tableGrid(report), width - 2))}`].join("\n");
 }
-
-const indent = (text: string): string => text.replace(/^(?=.)/gm, "  ");
 
 /** A label and its value, which goes on below itself; values without blanks stay whole. */
 function fold(label: string, value: string, width: number): string {

@@ -58,6 +58,8 @@ export interface Grid {
   readonly rows: readonly (readonly string[])[];
 }
 
+export const indent = (text: string): string => text.replace(/^(?=.)/gm, "  ");
+
 const NO_BOX = {
   "top": "",
   "top-mid": "",

@@ -133,7 +133,14 @@ class SyntheticGuest {
       vring("kick", null);
       vring("pop", null);
       vring("descriptor", bytes);
-      this.trace.dma({ device, gpa: 0x8100_0000, bytes, write: false, request });
+      this.trace.dma({
+        device,
+        gpa: 0x8100_0000,
+        bytes,
+        write: false,
+        framing: false,
+        request,
+      });
       vring("push", 0);
       vring("interrupt", null);
       raised = this.#irq("raise", "virtio-console0", VIRTIO_LINE, "wire");

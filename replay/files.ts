@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import type { DeviceType } from "../core/mmio/device.ts";
 import type { FileRef, MachineSpec } from "../core/board/spec.ts";
+import { CACHED, cachedPath } from "./guests/cache.ts";
 
 /** Bad input, with what to do about it: shown as one line, exit code 2. */
 export class InputError extends Error {
@@ -17,8 +18,19 @@ export class InputError extends Error {
 const BUNDLED = "bundled:";
 const GUESTS = new URL("../fixtures/guests/", import.meta.url);
 
+const GUEST_FILE = /^(.*)\.(?:elf|bin)$/;
+
+/** File names of the guests that come with the project, by what stands behind `bundled:`. */
+export function bundledGuests(): Map<string, string> {
+  const names = [...Deno.readDirSync(GUESTS)].map((entry) => GUEST_FILE.exec(entry.name));
+  return new Map(names.flatMap((m) => m === null ? [] : [[m[1], m[0]]]));
+}
+
 function locate(path: string): string | URL {
-  return path.startsWith(BUNDLED) ? new URL(`${path.slice(BUNDLED.length)}.elf`, GUESTS) : path;
+  if (path.startsWith(CACHED)) return cachedPath(path);
+  if (!path.startsWith(BUNDLED)) return path;
+  const name = path.slice(BUNDLED.length);
+  return new URL(bundledGuests().get(name) ?? name, GUESTS);
 }
 
 /** Files by the path that a MachineSpec names them with. */
@@ -31,25 +43,37 @@ export function readInput(path: string, what: string): { ref: FileRef; bytes: Ui
     bytes = Deno.readFileSync(locate(path));
   } catch (e) {
     const why = e instanceof Deno.errors.NotFound ? "there is no such file" : (e as Error).message;
-    throw new InputError(`cannot read ${what} ${path}: ${why}`, "check the path");
+    const fix = path.startsWith(CACHED)
+      ? "`record --guest linux` fetches it; EXITSCOPE_CACHE names the folder it was kept in"
+      : "check the path";
+    throw new InputError(`cannot read ${what} ${path}: ${why}`, fix);
   }
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return { ref: { path, sha256, bytes: bytes.length }, bytes };
 }
 
 /** Every file that `spec` names, with what it is for. */
-function* refs(spec: MachineSpec): Generator<[FileRef, string]> {
+export function* filesOf(spec: MachineSpec): Generator<[FileRef, string]> {
   if (spec.kernel) yield [spec.kernel, "kernel"];
   if (typeof spec.bios === "object") yield [spec.bios, "bios"];
   if (spec.initrd) yield [spec.initrd, "initrd"];
   for (const { file } of spec.loads) yield [file, "load"];
   for (const { file } of spec.devices) if (file) yield [file, "device"];
+  for (const file of spec.symbols ?? []) yield [file, "symbols"];
+}
+
+/** What a manifest lists as a machine's files: those above, and images small enough to have a digest. */
+export function* listedFiles(spec: MachineSpec): Generator<FileRef> {
+  for (const [file] of filesOf(spec)) yield file;
+  for (const { path, sha256, sizeBytes } of spec.drives ?? []) {
+    if (path !== null && sha256 !== null) yield { path, sha256, bytes: sizeBytes };
+  }
 }
 
 /** Reads what a recorded machine was built from; a file that changed since is refused. */
 export function readRecorded(spec: MachineSpec): Files {
   const files = new Map<string, Uint8Array>();
-  for (const [ref, what] of refs(spec)) {
+  for (const [ref, what] of filesOf(spec)) {
     const { ref: now, bytes } = readInput(ref.path, what);
     if (now.sha256 !== ref.sha256) {
       throw new InputError(

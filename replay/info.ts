@@ -33,6 +33,8 @@ const CSRS: Readonly<Record<string, number>> = {
 };
 const PRIV: Readonly<Record<number, string>> = { 0: "U", 1: "S", 3: "M" };
 
+const RA = 1;
+
 const hex = (v: bigint) => v.toString(16).padStart(16, "0");
 
 function registers(board: Board, hart: number): string {
@@ -42,7 +44,13 @@ function registers(board: Board, hart: number): string {
     ...ABI.map((name, i) => [`${name}/x${i}`, h.x(i)] as const),
     ...Object.entries(CSRS).map(([name, n]) => [name, h.csr(n)] as const),
   ].map(([name, v]) => `${name.padEnd(9)} ${hex(v)}`);
-  const lines = [`pc        ${hex(h.pc)}  mode ${PRIV[h.priv]}  icount ${h.icount}`];
+  const lines = [
+    `pc        ${hex(h.pc)}  mode ${PRIV[h.priv]}  icount ${h.icount}`,
+    ...(["pc", "ra"] as const).flatMap((name) => {
+      const symbol = board.symbols.table.describe(name === "pc" ? h.pc : h.x(RA));
+      return symbol === null || h.priv === 0 ? [] : [`${name} is in  ${symbol}`];
+    }),
+  ];
   for (let i = 0; i < cells.length; i += 3) lines.push(cells.slice(i, i + 3).join(" "));
   return lines.join("\n");
 }
@@ -52,7 +60,11 @@ export function machineInfo(board: Board): MachineInfo {
     exits: () =>
       CODES.reason.map(({ name }, i) => ({ reason: name, count: board.exits.counts[i] ?? 0 })),
     memoryMap: () => [
-      ...board.bus.mappings.map((m) => ({ addr: m.base, size: m.end - m.base, name: m.dev.name })),
+      ...board.bus.mappings.map((m) => ({
+        addr: m.start,
+        size: m.end - m.start,
+        name: m.dev.name,
+      })),
       { addr: RAM_BASE, size: board.spec.memoryBytes, name: "ram" },
     ],
     registers: (hart) => registers(board, hart),

@@ -12,9 +12,15 @@ import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
-import type { Files } from "./files.ts";
+import { type Before, lastEvents } from "./last_events.ts";
+import { type Answer, Answers } from "./answers.ts";
+import type { EventLog } from "./event_log.ts";
+import { type Files, listedFiles } from "./files.ts";
+import { HostImages } from "./images.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
-import { buildRun, giveInput, giveStop } from "./run.ts";
+import { PanicWatch } from "./panics.ts";
+import { buildRun, endRun, giveInput, giveStop } from "./run.ts";
+import { describeTrapLoop, TrapLoopWatch } from "./trap_loop.ts";
 import { VERSION } from "./version.ts";
 
 /** Instructions between two looks at the world: some milliseconds. */
@@ -26,6 +32,10 @@ const YIELD_MS = 10;
 const PROGRESS_MS = 100;
 /** Code that a run ends with when the guest failed or ran out of time. */
 const EXIT_GUEST = 3;
+/** Events shown of a guest that failed. */
+const LAST_EVENTS = 20;
+/** Ends that are the guest's failure. */
+const FAILURES: ReadonlySet<EndKind> = new Set(["timeout", "idle-forever", "panic", "trap-loop"]);
 
 export interface RecordOptions {
   readonly spec: MachineSpec;
@@ -41,6 +51,12 @@ export interface RecordOptions {
   readonly untilIcount?: number;
   /** Stop once the console's output matches; checked at every byte's arrival, line by line. */
   readonly untilOutput?: RegExp;
+  /** What a panic begins with, in place of the systems known; null: nobody looks for one. */
+  readonly panic?: RegExp | null;
+  /** Told of every event as it happens. */
+  readonly log?: EventLog;
+  /** Typed at the console by script, beside what the host hands over. */
+  readonly answers?: readonly Answer[];
   /** Stop after so many seconds of host time. */
   readonly timeoutSeconds?: number;
   /** Instructions per slice; leaves no mark in the trace. */
@@ -81,7 +97,19 @@ export type EndKind =
   | "timeout"
   | "quit"
   | "trace-limit"
-  | "idle-forever";
+  | "idle-forever"
+  | "panic"
+  | "trap-loop";
+
+/** What is known of a guest that failed. */
+export interface Aftermath {
+  /** What it said, or what became of it. */
+  readonly cause: string;
+  /** The last events before that, as lines; those of tables that were recorded. */
+  readonly events: readonly string[];
+  /** Registers of the hart that it happened on, at the end of the run, as text. */
+  readonly registers: string;
+}
 
 export interface RecordResult {
   readonly end: { readonly kind: EndKind; readonly code: number };
@@ -96,6 +124,12 @@ export interface RecordResult {
   readonly bytes: number;
   /** What the compiler did; null where the harts were interpreted. */
   readonly compilation: Statistics | null;
+  /** Of a panic or a trap loop, else null. */
+  readonly aftermath: Aftermath | null;
+  /** Why a Linux kernel's names could not be read, as the rest of a sentence; else null. */
+  readonly unnamed: string | null;
+  /** Answers whose pattern never appeared. */
+  readonly unanswered: readonly Answer[];
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -105,12 +139,17 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
   const sink = o.directory === null ? null : new BackgroundDirectory(o.directory, {
     version: VERSION,
     machine: o.spec,
-    files: [...filesOf(o.spec)],
+    files: [...listedFiles(o.spec)],
     batch_rows: batchRows,
     event_tables: tables,
   }, { force: o.force });
   try {
-    const trace = new Trace(sink, { tables, batchRows, limitBytes: o.traceLimitBytes });
+    const trace = new Trace(sink, {
+      tables,
+      batchRows,
+      limitBytes: o.traceLimitBytes,
+      watch: o.log?.watch,
+    });
     const recording = new Recording(o, host, trace);
     return await recording.run();
   } catch (e) {
@@ -119,23 +158,21 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
   }
 }
 
-function* filesOf(spec: MachineSpec) {
-  if (spec.kernel) yield spec.kernel;
-  if (typeof spec.bios === "object") yield spec.bios;
-  if (spec.initrd) yield spec.initrd;
-  for (const { file } of spec.loads) yield file;
-  for (const { file } of spec.devices) if (file) yield file;
-}
-
 class Recording {
   #o: RecordOptions;
   #host: RecordHost;
   #trace: Trace;
   #board!: Board;
+  readonly #images = new HostImages();
   /** Typed bytes that no device has taken yet. */
   #typed: Uint8Array = new Uint8Array();
   #line = "";
   #matched = false;
+  #panics: PanicWatch | null = null;
+  #traps!: TrapLoopWatch;
+  /** The hart that can never go on. */
+  #trapping: number | null = null;
+  #answers: Answers;
   #outBytes = 0;
   #startMs = performance.now();
   #yieldedMs = this.#startMs;
@@ -145,14 +182,29 @@ class Recording {
     this.#o = o;
     this.#host = host;
     this.#trace = trace;
+    this.#answers = new Answers(o.answers ?? []);
   }
 
   async run(): Promise<RecordResult> {
+    try {
+      return await this.#run();
+    } finally {
+      this.#images.close();
+    }
+  }
+
+  async #run(): Promise<RecordResult> {
     const { spec, files, cpu } = this.#o;
-    this.#board = await buildRun(spec, files, this.#trace, {
-      cpu,
-      out: (device, bytes) => this.#out(device, bytes),
-    });
+    const out = (device: string, bytes: Uint8Array) => this.#out(device, bytes);
+    this.#board = await buildRun(spec, files, this.#trace, { cpu, out }, this.#images);
+    const { machine } = this.#board;
+    if (this.#o.panic !== null) {
+      const trace = this.#trace;
+      const now = () => ({ executed: machine.executed, hart: machine.turn, seq: trace.seq });
+      this.#panics = new PanicWatch(now, this.#o.panic);
+    }
+    this.#traps = new TrapLoopWatch(machine.harts);
+    this.#o.log?.attach(this.#board);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
     return this.#finish(end.kind, end.code);
@@ -160,7 +212,8 @@ class Recording {
 
   #out(device: string, bytes: Uint8Array): void {
     this.#outBytes += bytes.length;
-    const { untilOutput } = this.#o;
+    const { untilOutput, log } = this.#o;
+    if (this.#panics?.out(device, bytes)) this.#board.machine.pause();
     if (untilOutput !== undefined && !this.#matched) {
       for (const byte of bytes) {
         this.#line = byte === 10 ? "" : this.#line + String.fromCharCode(byte);
@@ -169,7 +222,16 @@ class Recording {
       // The pause takes effect after this very access, so that the place is exact.
       if (this.#matched) this.#board.machine.pause();
     }
+    for (const byte of bytes) this.#answer(this.#answers.see(byte));
+    log?.flush();
     this.#host.out(device, bytes);
+  }
+
+  /** As above: what is typed by script arrives right after the access that it answers. */
+  #answer(typed: Uint8Array | null): void {
+    if (typed === null) return;
+    this.#typed = concat(this.#typed, typed);
+    this.#board.machine.pause();
   }
 
   async #untilEnd(): Promise<{ kind: EndKind; code: number }> {
@@ -178,30 +240,48 @@ class Recording {
     for (;;) {
       const waiting = this.#typed.length > 0 || this.#host.interactive;
       const stopped = machine.run({
-        executed: Math.min(machine.executed + sliceInsns, untilIcount),
+        executed: Math.min(
+          machine.executed + sliceInsns,
+          untilIcount,
+          this.#traps.nextAt,
+          this.#panics?.stopAt ?? Infinity,
+        ),
         idle: waiting ? "return" : "jump",
       });
-      if (stopped.why === "guest") return stopped.stop;
-      const why = this.#whyStop(untilIcount);
-      if (why !== null) {
-        giveStop(this.#board, this.#trace, why);
-        return { kind: why, code: why === "timeout" ? EXIT_GUEST : 0 };
+      if (stopped.why === "guest") {
+        return this.#panicked ? { kind: "panic", code: EXIT_GUEST } : stopped.stop;
       }
+      const why = this.#whyStop(untilIcount);
+      if (why !== null) return this.#stopFor(why);
       await this.#lookAround();
       if (!this.#feed() && stopped.why === "idle" && !(await this.#rest(stopped))) {
-        giveStop(this.#board, this.#trace, "idle-forever");
-        return { kind: "idle-forever", code: EXIT_GUEST };
+        return this.#stopFor(this.#panicked ? "panic" : "idle-forever");
       }
     }
+  }
+
+  get #panicked(): boolean {
+    return (this.#panics?.panic ?? null) !== null;
+  }
+
+  #stopFor(kind: EndKind): { kind: EndKind; code: number } {
+    giveStop(this.#board, this.#trace, kind);
+    return { kind, code: FAILURES.has(kind) ? EXIT_GUEST : 0 };
   }
 
   #whyStop(untilIcount: number): EndKind | null {
     const { timeoutSeconds = Infinity } = this.#o;
     if (this.#matched) return "until-output";
-    if (this.#board.machine.executed >= untilIcount) return "until-icount";
+    const { executed } = this.#board.machine;
+    if (executed >= untilIcount) return "until-icount";
+    if (executed >= (this.#panics?.stopAt ?? Infinity)) return "panic";
+    this.#trapping = this.#traps.look(executed);
+    if (this.#trapping !== null) return "trap-loop";
     if (this.#trace.limitReached) return "trace-limit";
     if (this.#host.quit()) return "quit";
-    if (performance.now() - this.#startMs >= timeoutSeconds * 1000) return "timeout";
+    if (performance.now() - this.#startMs >= timeoutSeconds * 1000) {
+      return this.#panicked ? "panic" : "timeout";
+    }
     return null;
   }
 
@@ -272,7 +352,9 @@ class Recording {
 
   #finish(kind: EndKind, code: number): RecordResult {
     const p = this.#progress();
+    const unnamed = endRun(this.#board, kind);
     this.#trace.close({ kind, code, executed: p.icount });
+    this.#o.log?.flush();
     this.#host.progress?.(p);
     return {
       end: { kind, code },
@@ -284,6 +366,31 @@ class Recording {
       rows: this.#rows(),
       bytes: this.#trace.bytes,
       compilation: this.#board.machine.cpu.compilation,
+      aftermath: this.#aftermath(kind),
+      unnamed,
+      unanswered: this.#answers.left,
+    };
+  }
+
+  #aftermath(kind: EndKind): Aftermath | null {
+    const panic = this.#panics?.panic ?? null;
+    const trapping = this.#trapping;
+    if (kind === "panic" && panic !== null) {
+      return this.#describe(panic.line, panic.hart, panic);
+    }
+    if (kind !== "trap-loop" || trapping === null) return null;
+    const now = { seq: Infinity, console: null };
+    return this.#describe(describeTrapLoop(this.#board, trapping), trapping, now);
+  }
+
+  #describe(cause: string, hart: number, at: Omit<Before, "count">): Aftermath {
+    const { directory } = this.#o;
+    const symbol = (pc: bigint) => this.#board.symbols.table.describe(pc);
+    const before = { ...at, count: LAST_EVENTS };
+    return {
+      cause,
+      events: directory === null ? [] : lastEvents(directory, before, symbol),
+      registers: machineInfo(this.#board).registers(hart),
     };
   }
 }

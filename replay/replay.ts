@@ -11,8 +11,10 @@ import type { EventTable } from "../core/trace/schema.ts";
 import { Trace, type TraceEnd } from "../core/trace/trace.ts";
 import { type Difference, VerifySink } from "../core/trace/verify.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
+import type { EventLog } from "./event_log.ts";
 import { readRecorded } from "./files.ts";
-import { buildRun, giveInput, giveStop, INPUT } from "./run.ts";
+import { RecordedImages } from "./images.ts";
+import { buildRun, endRun, giveInput, giveStop, INPUT } from "./run.ts";
 
 /** Instructions between two looks at whether the comparison is over. */
 const SLICE = 20_000_000;
@@ -25,6 +27,8 @@ export interface ReplayOptions {
   readonly cpu?: CpuMode;
   /** Bytes that the guest sends to the outside world, as they were sent then. */
   readonly out?: (device: string, bytes: Uint8Array) => void;
+  /** Told of every event as it happens. */
+  readonly log?: EventLog;
   readonly progress?: (p: { icount: number; timeNs: number }) => void;
 }
 
@@ -50,10 +54,24 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
   const trace = new Trace(sink, {
     tables: reader.manifest.event_tables as EventTable[],
     batchRows: o.batchRows ?? reader.manifest.batch_rows,
+    watch: o.log?.watch,
   });
-  const board = await buildRun(spec, files, trace, { cpu: o.cpu, out: o.out ?? (() => {}) });
-  const end = new Replay(reader, board, trace, sink, o).run();
-  trace.close(end);
+  const out = (device: string, bytes: Uint8Array) => {
+    o.log?.flush();
+    o.out?.(device, bytes);
+  };
+  const images = new RecordedImages(reader);
+  let board: Board, end: TraceEnd | null;
+  try {
+    board = await buildRun(spec, files, trace, { cpu: o.cpu, out }, images);
+    o.log?.attach(board);
+    end = new Replay(reader, board, trace, sink, o).run();
+    if (end !== null) endRun(board, end.kind);
+    trace.close(end);
+    o.log?.flush();
+  } finally {
+    images.close();
+  }
   const difference = sink?.difference ?? null;
   return {
     ok: difference === null,
@@ -78,6 +96,7 @@ class Replay {
   /** How the run ended: as recorded, or null where a killed recording's rows end. */
   run(): TraceEnd | null {
     for (const row of this.reader.inputs()) {
+      if (row.kind === INPUT.medium) continue; // The machine comes upon it by itself.
       const stopped = this.#runTo(row);
       if (stopped !== null) return this.#endOf(stopped);
       if (this.#over) return null;

@@ -8,8 +8,13 @@ import type { MachineSpec } from "../core/board/spec.ts";
 import { codeOf } from "../core/trace/schema.ts";
 import type { Trace } from "../core/trace/trace.ts";
 import { type Files, loadDeviceTypes } from "./files.ts";
+import type { Images } from "./images.ts";
 
-export const INPUT = { device: codeOf("input_kind", "device"), stop: codeOf("input_kind", "stop") };
+export const INPUT = {
+  device: codeOf("input_kind", "device"),
+  stop: codeOf("input_kind", "stop"),
+  medium: codeOf("input_kind", "medium"),
+};
 
 /** A place in a run at which an input takes effect: where it is met again by a replay. */
 export interface Place {
@@ -23,12 +28,34 @@ export async function buildRun(
   spec: MachineSpec,
   files: Files,
   trace: Trace,
-  host: BoardHost,
+  host: Pick<BoardHost, "cpu" | "out">,
+  images: Images,
 ): Promise<Board> {
-  const board = buildBoard(spec, files, await loadDeviceTypes(spec), trace, host);
+  const types = await loadDeviceTypes(spec);
+  const board: Board = buildBoard(spec, files, types, trace, {
+    out: host.out,
+    open: (drive) =>
+      images.open(drive, (at, data) => {
+        trace.found({
+          kind: INPUT.medium,
+          executed: board.machine.executed,
+          device: drive.id,
+          channel: String(at),
+          data,
+        });
+      }),
+  });
   // Names and prices are committed before the guest runs: a killed recording has them all.
   trace.flush();
   return board;
+}
+
+/**
+ * Writes what is only known when a run has ended: names of the code in guest memory. Returns why a Linux
+ * kernel has none, else null. A trace that is as large as it may be gets none.
+ */
+export function endRun(board: Board, kind: string): string | null {
+  return kind === "trace-limit" ? null : board.symbols.writeKernel();
 }
 
 /** Writes the input's row, durable before it returns, then lets it take effect. */

@@ -64,7 +64,7 @@ const BAD_RECORDINGS: readonly Bad[] = [
     name: "a kernel that is no ELF",
     files: { "a.elf": "#!/bin/sh\n" },
     args: ["--kernel", "a.elf"],
-    says: /a\.elf is neither an ELF.*--load/,
+    says: /a\.elf is text.*ELF/,
   },
   {
     name: "a truncated ELF",
@@ -95,6 +95,26 @@ const BAD_RECORDINGS: readonly Bad[] = [
     args: ["--kernel", "bundled:serail"],
     says: /bundled:serial\?/,
   },
+  {
+    name: "a guest with another kernel",
+    args: ["--guest", "linux", "--kernel", "bundled:serial"],
+    says: /--guest linux brings its own kernel.*Leave out --kernel/,
+  },
+  {
+    name: "a folder without the guest's files",
+    args: ["--guest-dir", "."],
+    says: /lacks a kernel, busybox, virtio_mmio\.ko, virtio_blk\.ko.*put there a riscv64 kernel/i,
+  },
+  {
+    name: "a guest without the firmware it needs",
+    args: ["--guest", "linux", "--bios", "none"],
+    says: /needs firmware below it.*builtin/,
+  },
+  {
+    name: "a guest with too little memory",
+    args: ["--guest", "linux", "-m", "64M"],
+    says: /more than 64M of RAM.*--memory 96M/,
+  },
   { name: "too little memory", args: ["--memory", "1K"], says: /--memory/ },
   { name: "too many harts", args: ["--harts", "999"], says: /--harts/ },
   {
@@ -112,6 +132,23 @@ const BAD_RECORDINGS: readonly Bad[] = [
     files: { "mine.ts": "export const x = 1;\n" },
     args: ["--device", "./mine.ts,addr=0x4010000"],
     says: /mine\.ts.*default export/,
+  },
+  {
+    name: "a file without names",
+    files: { "a.map": "nothing\n" },
+    args: ["--kernel", "bundled:serial", "--symbols", "a.map"],
+    says: /a\.map.*System\.map/,
+  },
+  {
+    name: "a log file that exists",
+    files: { "a.log": "mine\n" },
+    args: ["--kernel", "bundled:serial", "--log", "irq", "--log-file", "a.log"],
+    says: /a\.log exists.*--force/,
+  },
+  {
+    name: "a log file for no log",
+    args: ["--kernel", "bundled:serial", "--log-file", "a.log"],
+    says: /--log exits,irq/,
   },
   { name: "an unknown cost profile", args: ["--costs", "free"], says: /free.*--costs/ },
   {
@@ -143,7 +180,19 @@ const BAD_USAGE: readonly Bad[] = [
     args: ["record", "--trace-tables", "exits"],
     says: /exit, access/,
   },
+  {
+    name: "a log item that is none",
+    args: ["record", "--log", "exits,virtoi"],
+    says: /"exits,virtoi": expected a list.*exits, access, virtio/,
+  },
+  {
+    name: "a panic that is no pattern",
+    args: ["record", "--panic", "("],
+    says: /off, or a regular/,
+  },
   { name: "a pattern that is none", args: ["record", "--until-output", "("], says: /regular/ },
+  { name: "a period that is none", args: ["record", "--period", "0"], says: /1ns to 1ms/ },
+  { name: "an answer that is none", args: ["record", "--answer", "a->b"], says: /PATTERN=>TEXT/ },
   { name: "a choice that is none", args: ["record", "--stage2-page", "1g"], says: /4k/ },
   { name: "a value left out", args: ["record", "--memory"], says: /--memory/ },
   { name: "one trace to compare", args: ["compare", "a.trace"], says: /two traces/ },
@@ -252,6 +301,67 @@ cliTest(
   },
 );
 
+cliTest("a panic gives 3, its words, the last events and the registers", async (folder) => {
+  const args = ["record", "--kernel", "bundled:panic", "--append", "how=linux", "-o", "p.trace"];
+  const { code, stdout, stderr } = await run(folder, [
+    ...args,
+    "--log",
+    "irq",
+    "--log-file",
+    "log",
+  ]);
+  assert.equal(code, 3, stderr);
+  assert.match(stdout, /---\[ end Kernel panic/);
+  assert.match(
+    stderr,
+    /^exitscope: \[ {4}0\.000123\] Kernel panic - not syncing: no guest to run$/m,
+  );
+  assert.match(stderr, /^ +\d+ 0 exit +mmio .* \w+\+0x[\da-f]+/m);
+  assert.match(stderr, /^pc is in {2}main\+0x/m);
+  assert.match(stderr, /the guest panicked after/);
+  assert.match(
+    Deno.readTextFileSync(join(folder, "log")),
+    /^ +\d+ 0 irq +raise uart0 line 10 wire$/m,
+  );
+  const replayed = await run(folder, ["replay", "p.trace", "--verify", "--log", "irq"]);
+  assert.equal(replayed.code, 0, replayed.stderr);
+  assert.match(replayed.stderr, /^ +\d+ 0 irq +raise uart0 line 10 wire$/m);
+});
+
+cliTest("raw bytes start 2 MiB into RAM, and that is said", async (folder) => {
+  // auipc a0, 0; j .: a0 shows where the guest runs.
+  const code = Uint8Array.of(0x17, 0x05, 0, 0, 0x6f, 0, 0, 0);
+  Deno.writeFileSync(join(folder, "raw.bin"), code);
+  const raw = ["record", "--kernel", "raw.bin", "--until-icount", "10"];
+  const ran = await run(folder, [...raw, "-o", "raw.trace"]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stderr, /raw\.bin is neither .*raw bytes, which start at 0x80200000/);
+  const pcs = "SELECT DISTINCT hex(pc) AS pc FROM exit";
+  const asked = await run(folder, ["query", "raw.trace", pcs, "--format", "csv"]);
+  assert.equal(asked.stdout, "pc\n0x80200000\n");
+  const bare = await run(folder, [...raw, "--bios", "none", "-o", "bare.trace"]);
+  assert.match(bare.stderr, /start at 0x80000000/);
+  assert.equal((await run(folder, ["replay", "--verify", "raw.trace"])).code, 0);
+});
+
+cliTest(
+  "what --answer types comes at the byte that it answers, alike each time",
+  async (folder) => {
+    const echo = ["record", "--kernel", "bundled:serial", "--append", "mode=echo"];
+    const answers = ["--answer", "ech(o)$=>hello\\n", "--answer", " hello=>exit 5\\n"];
+    for (const name of ["a.trace", "b.trace"]) {
+      const { code, stdout, stderr } = await run(folder, [...echo, ...answers, "-o", name]);
+      assert.equal(code, 5, stderr);
+      assert.match(stdout, /^echo 5 3610a686 hello$/m);
+    }
+    const [a, b] = ["a", "b"].map((t) => Deno.readFileSync(join(folder, `${t}.trace/input.arrow`)));
+    assert.deepEqual(a, b);
+    assert.equal((await run(folder, ["replay", "--verify", "a.trace"])).code, 0);
+    const wrong = ["--answer", "no such prompt=>x", "--until-icount", "1M", "-o", "c.trace"];
+    assert.match((await run(folder, [...echo, ...wrong])).stderr, /never matched no such prompt/);
+  },
+);
+
 cliTest(
   "record without options records both devices and says what made the difference",
   async (folder) => {
@@ -317,6 +427,21 @@ cliTest("--help, --version and completion answer without loading the machine", a
   const offered = await run(folder, ["completion", "bash", "record", "--ser"]);
   assert.match(offered.stdout, /--serial/);
 });
+
+cliTest(
+  "a guest that cannot be fetched: what to put where, and nothing is left",
+  async (folder) => {
+    Deno.mkdirSync(join(folder, "empty"));
+    const env = { PATH: join(folder, "empty"), EXITSCOPE_CACHE: join(folder, "cache") };
+    const { code, stderr } = await run(folder, ["record", "--guest", "linux"], { env });
+    assert.equal(code, 2, stderr);
+    assert.match(
+      stderr.trim().split("\n").at(-1)!,
+      /^exitscope: cannot fetch .*no apt-get on this machine.*--guest-dir DIR .*kernel.*busybox.*\.ko/,
+    );
+    assert.deepEqual(tree(folder), ["cache/", "cache/linux/", "empty/"]);
+  },
+);
 
 cliTest("--dump-dtb writes the tree and records nothing", async (folder) => {
   const { code, stderr } = await run(folder, ["record", "--dump-dtb", "virt.dtb"]);

@@ -1,4 +1,4 @@
--- Every request that came through a virtqueue was popped once, pushed once, and moved its bytes.
+-- Every request that came through a virtqueue was popped once, pushed once, and moved its payload.
 --
 -- Grain: one row per violation; none on a sound trace.
 -- Time:  none.
@@ -18,7 +18,10 @@ WITH ring AS (
   GROUP BY ALL
 ),
 moved AS (
-  SELECT run, request AS id, sum(bytes) AS bytes FROM dma WHERE request IS NOT NULL GROUP BY ALL
+  SELECT run, request AS id, sum(bytes) AS bytes
+  FROM dma
+  WHERE request IS NOT NULL AND framing IS NOT TRUE
+  GROUP BY ALL
 ),
 queued AS (
   SELECT DISTINCT run, device FROM vring
@@ -26,10 +29,10 @@ queued AS (
 SELECT
   r.run, r.seq,
   'request ' || r.id || ' of ' || r.bytes || ' bytes: ' || coalesce(pops, 0) || ' pops, ' ||
-  coalesce(pushes, 0) || ' pushes, ' || coalesce(moved.bytes, 0) || ' bytes of dma'
+  coalesce(pushes, 0) || ' pushes, ' || coalesce(moved.bytes, 0) || ' bytes of payload'
 FROM request r
 JOIN queued q ON q.run = r.run AND q.device = r.device
 LEFT JOIN ring ON ring.run = r.run AND ring.id = r.id
 LEFT JOIN moved ON moved.run = r.run AND moved.id = r.id
 WHERE pops IS DISTINCT FROM 1 OR pushes IS DISTINCT FROM 1
-  OR (r.status = 'ok' AND coalesce(moved.bytes, 0) <> r.bytes);
+  OR coalesce(moved.bytes, 0) <> r.bytes;

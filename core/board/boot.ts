@@ -6,7 +6,7 @@
  */
 import type { Machine } from "../vmm/machine.ts";
 import { deviceTree } from "./device_tree.ts";
-import { type CodeSymbol, parseImage } from "./loader.ts";
+import { type ElfSymbol, parseImage } from "./loader.ts";
 import type { FileRef, MachineSpec } from "./spec.ts";
 import { BoardError, hasMachineMode, type Placed, RAM_BASE } from "./virt.ts";
 
@@ -17,13 +17,25 @@ export interface Booted {
   readonly dtb: Uint8Array;
   readonly dtbAddr: number;
   readonly entry: bigint;
-  readonly symbols: readonly CodeSymbol[];
+  /** Of every ELF file that was loaded. */
+  readonly symbols: readonly ElfSymbol[];
+  /** The guest's kernel came with names for its code. */
+  readonly named: boolean;
+  /** It is a Linux Image. */
+  readonly linux: boolean;
 }
 
 const DTB_ALIGN = 2 * 1024 * 1024;
 const PAGE = 4096;
 const FW_DYNAMIC = { magic: 0x4942_534f, version: 2, supervisor: 1, bytes: 48 } as const;
 const A2 = 12;
+
+/** Firmware keeps the start of RAM; a kernel of raw bytes is loaded past it, as QEMU's `virt` does. */
+const FIRMWARE_BYTES = 2 * 1024 * 1024;
+
+/** Where a kernel that says nothing of its place goes, and starts. */
+export const flatKernelAddr = (spec: MachineSpec): number =>
+  RAM_BASE + (spec.bios === "none" ? 0 : FIRMWARE_BYTES);
 
 /** A piece of RAM that was filled at boot, so that the next one does not land on it. */
 interface Extent {
@@ -63,7 +75,7 @@ export function boot(
   };
   const bytesOf = (ref: FileRef) => files.get(ref.path)!;
   const entries: bigint[] = [];
-  const symbols: CodeSymbol[] = [];
+  const symbols: ElfSymbol[] = [];
   const load = (file: FileRef, flatAddr: number | null) => {
     const ram = { ramBase: RAM_BASE, ramBytes: spec.memoryBytes };
     const image = parseImage(bytesOf(file), { name: file.path, flatAddr, ...ram });
@@ -74,9 +86,10 @@ export function boot(
     }
     symbols.push(...image.symbols);
     entries.push(BigInt(image.entry));
+    return image;
   };
   if (typeof spec.bios === "object") load(spec.bios, RAM_BASE);
-  if (spec.kernel) load(spec.kernel, null);
+  const kernel = spec.kernel ? load(spec.kernel, flatKernelAddr(spec)) : null;
   for (const { file, addr } of spec.loads) {
     place(`file ${file.path}`, addr, bytesOf(file));
     entries.push(BigInt(addr));
@@ -93,7 +106,8 @@ export function boot(
     ? placeInfo(dtbAddr + dtb.length, entries[1], place)
     : 0;
   startHarts(spec, machine, entries[0], dtbAddr, info);
-  return { dtb, dtbAddr, entry: entries[0], symbols };
+  const named = kernel?.symbols.some((s) => s.code) ?? false;
+  return { dtb, dtbAddr, entry: entries[0], symbols, named, linux: kernel?.kind === "linux" };
 }
 
 function placeInitrd(

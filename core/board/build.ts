@@ -5,7 +5,10 @@
 import { type CpuMode, RiscvCpu } from "../cpu/mod.ts";
 import { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance, DeviceType } from "../mmio/device.ts";
+import type { Drive } from "../mmio/medium.ts";
 import { RamMemory } from "../mmio/memory.ts";
+import { PciRoot } from "../mmio/pci/root.ts";
+import type { Wire } from "../mmio/wire.ts";
 import type { Code } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
 import { COSTS } from "../vmm/costs.ts";
@@ -13,8 +16,10 @@ import { makePort, type PortHost } from "../vmm/device_port.ts";
 import { EventQueue } from "../vmm/events.ts";
 import { type DeviceCodes, ExitUnit } from "../vmm/exits.ts";
 import { Machine } from "../vmm/machine.ts";
-import { PROFILES } from "../vmm/profiles.ts";
+import { type Profile, PROFILES } from "../vmm/profiles.ts";
 import { boot, type Booted, type Files } from "./boot.ts";
+import { GuestSymbols } from "./guest_symbols.ts";
+import { makeDrives, type OpenImage } from "./drives.ts";
 import type { MachineSpec } from "./spec.ts";
 import {
   BoardError,
@@ -39,6 +44,8 @@ export interface BoardHost {
   readonly cpu?: CpuMode;
   /** Bytes from a device, or from `sbi`, to the outside world. */
   out(device: string, bytes: Uint8Array): void;
+  /** For drives that have an image. */
+  open?: OpenImage;
 }
 
 export interface Board {
@@ -48,9 +55,11 @@ export interface Board {
   readonly bus: Bus;
   readonly placed: readonly Placed[];
   readonly devices: ReadonlyMap<string, DeviceInstance>;
+  readonly drives: ReadonlyMap<string, Drive>;
   /** The device that typed bytes go to. */
   readonly serial: DeviceInstance;
   readonly booted: Booted;
+  readonly symbols: GuestSymbols;
   /** Bytes that an input of a device, or of `sbi`, can take now. */
   canInput(device: string, channel: string): number;
   /** Hands bytes to an input, at this moment of virtual time. */
@@ -100,8 +109,12 @@ function assignCodes(devices: readonly DeviceInstance[], trace: Trace) {
   return { codes, unassigned: devices.length };
 }
 
-function writeCosts(trace: Trace): void {
+/** Writes the tables that no event of the run writes: names and costs. */
+function writeReference(trace: Trace, profile: Profile, devices: readonly DeviceInstance[]) {
+  trace.names("hw_reason", profile.names);
+  const assigned = assignCodes(devices, trace);
   for (const c of COSTS) trace.cost(c);
+  return assigned;
 }
 
 function buildCpu(spec: MachineSpec, mode: CpuMode): RiscvCpu {
@@ -120,31 +133,70 @@ function buildCpu(spec: MachineSpec, mode: CpuMode): RiscvCpu {
 }
 
 /** What `plugDevices` adds to a port's host itself. */
-type Wiring = "line" | "deviceOfLine" | "nextRequestId";
+type Wiring = "join" | "line" | "deviceOfLine" | "nextRequestId";
 
-/** Creates every device with its port and wires, and puts it on the bus; position = device code. */
-function plugDevices(placed: readonly Placed[], host: Omit<PortHost, Wiring>) {
+/** Who drives which line of the controller; functions of a PCI bus share theirs. */
+class Lines {
+  readonly #of = new Map<number, { code: number; wire: Wire }[]>();
+
+  join(source: number, code: number, wire: Wire): void {
+    const joined = this.#of.get(source) ?? [];
+    joined.push({ code, wire });
+    this.#of.set(source, joined);
+  }
+
+  /** A shared line is up while anybody holds it up. */
+  level(source: number): boolean {
+    return this.#of.get(source)!.some(({ wire }) => wire.level);
+  }
+
+  /** Code of the one device that drives the line; null when none does, or several may. */
+  owner(source: number): number | null {
+    const joined = this.#of.get(source);
+    return joined?.length === 1 ? joined[0].code : null;
+  }
+}
+
+/** Creates every device with its port and wires, and puts it on its bus; position = device code. */
+function plugDevices(
+  placed: readonly Placed[],
+  drives: ReadonlyMap<string, Drive>,
+  host: Omit<PortHost, Wiring>,
+) {
   const bus = new Bus();
   const devices = new Map<string, DeviceInstance>();
-  const lineOwner = new Map<number, number>();
+  const lines = new Lines();
+  let pci: PciRoot | null = null;
   let requests = 0;
   const portHost: PortHost = {
     ...host,
-    line: (source, level) => plic.line(source, level),
-    deviceOfLine: (source) => lineOwner.get(source) ?? null,
+    join: (source, code, wire) => lines.join(source, code, wire),
+    line: (source) => plic.line(source, lines.level(source)),
+    deviceOfLine: (source) => lines.owner(source),
     nextRequestId: () => ++requests,
   };
   placed.forEach((p, code) => {
     const controller = p.name === "plic";
-    const port = makePort(portHost, { name: p.name, code, irqs: p.irqs, controller });
+    const port = makePort(portHost, {
+      name: p.name,
+      code,
+      irqs: p.irqs,
+      controller,
+      drives: p.drives.map((id) => drives.get(id)!),
+    });
     const dev = p.type.create(p.name, port, p.props);
     devices.set(p.name, dev);
-    bus.add(dev, p.addr);
-    for (const source of p.irqs) lineOwner.set(source, code);
+    if (p.bridge !== undefined) pci = new PciRoot(dev, bus, p.bridge.windows);
+    if (p.slot === undefined) bus.add(dev, p.addr);
+    else pci!.plug(p.slot, dev);
   });
   const plic = devices.get("plic")!;
   return { devices, bus };
 }
+
+const noImage: OpenImage = ({ id, path }) => {
+  throw new Error(`drive ${id} has the image ${path}, and nobody to open it`);
+};
 
 /** Throws BoardError for a machine that cannot be built, LoadError for a kernel that does not fit. */
 export function buildBoard(
@@ -161,7 +213,8 @@ export function buildBoard(
   const events = new EventQueue();
   const placed = placeDevices(spec, types);
   // Devices reach the machine through their ports, and the machine needs its devices: bound late.
-  const { devices, bus } = plugDevices(placed, {
+  const drives = makeDrives(spec, placed, host.open ?? noImage);
+  const { devices, bus } = plugDevices(placed, drives, {
     trace,
     events,
     mem: new RamMemory(cpu.ram, RAM_BASE, (offset, bytes) => cpu.wroteRam(offset, bytes)),
@@ -171,9 +224,7 @@ export function buildBoard(
     stop: (kind, code) => machine.stop(kind, code),
     hartIrq: (hart, bit, level) => machine.hartIrq(hart, bit, level),
   });
-  trace.names("hw_reason", profile.names);
-  const { codes, unassigned } = assignCodes([...devices.values()], trace);
-  writeCosts(trace);
+  const { codes, unassigned } = writeReference(trace, profile, [...devices.values()]);
   const exits = new ExitUnit({
     profile,
     costs: spec.costs,
@@ -201,6 +252,7 @@ export function buildBoard(
   });
   for (const dev of devices.values()) dev.reset();
   const booted = boot(spec, files, placed, machine);
+  const ram = { base: RAM_BASE, bytes: cpu.ram };
   return {
     spec,
     machine,
@@ -208,8 +260,10 @@ export function buildBoard(
     bus,
     placed,
     devices,
+    drives,
     serial: devices.get(SERIAL[spec.serial].name)!,
     booted,
+    symbols: new GuestSymbols(spec, files, booted, { ram, harts }, trace),
     canInput: (device, channel) =>
       device === "sbi" ? machine.canType : devices.get(device)!.canInput(channel),
     input: (device, channel, data) =>

@@ -22,11 +22,16 @@ export interface Segment {
   memoryBytes: number;
 }
 
-/** A named virtual address; size 0 is unknown. */
-export interface CodeSymbol {
+/** A named virtual address of an ELF file. */
+export interface ElfSymbol {
   addr: bigint;
+  /** Bytes; 0 is unknown. */
   size: number;
   name: string;
+  /** It names code. */
+  code: boolean;
+  /** End of its section, where that holds code; null when not known. */
+  limit: bigint | null;
 }
 
 /** What {@link parseImage} found in a file. */
@@ -36,7 +41,7 @@ export interface Image {
   entry: number;
   segments: Segment[];
   /** By address; empty but for ELF. */
-  symbols: CodeSymbol[];
+  symbols: ElfSymbol[];
 }
 
 /** Where an image may go. */
@@ -52,23 +57,23 @@ export interface Placement {
 const MIB = 1 << 20;
 /** Past this, more memory is no sensible advice. */
 const MAX_RAM_MIB = 3072;
-/** How far from a symbol of unknown size an address still counts as inside it. */
-const UNSIZED_REACH = 2n << 20n;
-
 const AGAIN = "copy or build it again";
 
 const hex = (n: number): string => `0x${n.toString(16)}`;
+
+/** What a file is by its first bytes; whatever is neither of the others is taken as it is. */
+export function imageKind(file: Uint8Array): Image["kind"] {
+  return isElf(file) ? "elf" : isLinuxImage(file) ? "linux" : "flat";
+}
+
+const PARSERS = { elf: parseElf, linux: parseLinuxImage, flat: parseFlat } as const;
 
 /**
  * Finds out a file's format, checks it and says what goes where in RAM; nothing is written.
  * @throws {LoadError} when the file is damaged, for another machine, or does not fit in RAM.
  */
 export function parseImage(file: Uint8Array, at: Placement): Image {
-  const image = isElf(file)
-    ? parseElf(file, at)
-    : isLinuxImage(file)
-    ? parseLinuxImage(file, at)
-    : parseFlat(file, at);
+  const image = PARSERS[imageKind(file)](file, at);
   const { entry, segments } = image;
   for (const segment of segments) checkInRam(segment, at);
   if (segments.reduce((sum, s) => sum + s.memoryBytes, 0) > at.ramBytes) {
@@ -81,25 +86,6 @@ export function parseImage(file: Uint8Array, at: Placement): Image {
     );
   }
   return image;
-}
-
-/** The symbol that covers a virtual address, and how far into it the address lies. */
-export function symbolAt(
-  symbols: readonly CodeSymbol[],
-  vaddr: bigint,
-): { name: string; offset: number } | null {
-  let low = 0;
-  let high = symbols.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (symbols[middle].addr <= vaddr) low = middle + 1;
-    else high = middle;
-  }
-  const symbol = symbols[low - 1];
-  if (!symbol) return null;
-  const offset = vaddr - symbol.addr;
-  const reach = symbol.size > 0 ? BigInt(symbol.size) : UNSIZED_REACH;
-  return offset < reach ? { name: symbol.name, offset: Number(offset) } : null;
 }
 
 function checkInRam({ addr, memoryBytes }: Segment, at: Placement): void {
@@ -120,10 +106,19 @@ function checkInRam({ addr, memoryBytes }: Segment, at: Placement): void {
 
 // --- Flat binaries and Linux Image -----------------------------------------------------------------
 
+/** Printable to the end, or as far as it is looked at: a script or a source, named by mistake. */
+function isText(file: Uint8Array): boolean {
+  const whitespace = (byte: number) => byte >= 9 && byte <= 13;
+  return file.subarray(0, 256).every((b) => whitespace(b) || (b >= 0x20 && b < 0x7f));
+}
+
 function parseFlat(file: Uint8Array, at: Placement): Image {
   if (file.length === 0) throw new LoadError(`${at.name} is empty`, AGAIN);
   if (file[0] === 0x1f && file[1] === 0x8b) {
     throw new LoadError(`${at.name} is gzip-compressed`, "unpack it first: gunzip");
+  }
+  if (isText(file)) {
+    throw new LoadError(`${at.name} is text, not code for RISC-V`, "give an ELF, Image or binary");
   }
   if (at.flatAddr === null) {
     throw new LoadError(
@@ -181,6 +176,9 @@ const PROGRAM_HEADER_BYTES = 56;
 const SECTION_HEADER_BYTES = 64;
 const SYMBOL_BYTES = 24;
 const SHT_SYMTAB = 2;
+const SHF_EXECINSTR = 4;
+const STT_NOTYPE = 0;
+const STT_FUNC = 2;
 const MAX_NAME_BYTES = 1024;
 
 /** e_machine of what people are likely to have at hand, for the message. */
@@ -195,7 +193,7 @@ const RV64 = "build it for little-endian 64-bit RISC-V (-march=rv64…)";
 
 const viewOf = (b: Uint8Array): DataView => new DataView(b.buffer, b.byteOffset, b.byteLength);
 
-const isElf = (file: Uint8Array): boolean => text(file, 0, 4) === "\x7fELF";
+export const isElf = (file: Uint8Array): boolean => text(file, 0, 4) === "\x7fELF";
 
 /** Bounds-checked little-endian reads of one ELF file. */
 class ElfReader {
@@ -319,7 +317,26 @@ function physicalEntry(elf: ElfReader, headers: ProgramHeader[]): number {
   return Number(entry);
 }
 
-function readSymbols(elf: ElfReader): CodeSymbol[] {
+/**
+ * Symbols of an ELF file that need not be loadable, by address.
+ * @throws {LoadError} when the file is damaged or for another machine.
+ */
+export function elfSymbols(file: Uint8Array, name: string): ElfSymbol[] {
+  const elf = new ElfReader(file, name);
+  checkElfHeader(elf);
+  return readSymbols(elf);
+}
+
+interface Section {
+  readonly type: number;
+  readonly flags: number;
+  readonly addr: bigint;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly link: number;
+}
+
+function readSections(elf: ElfReader): Section[] {
   const offset = elf.number(40);
   const count = elf.u16(60);
   if (count === 0) return [];
@@ -331,32 +348,60 @@ function readSymbols(elf: ElfReader): CodeSymbol[] {
     );
   }
   elf.need(offset, count * SECTION_HEADER_BYTES, "its section header table");
-  const symbols: CodeSymbol[] = [];
-  for (let i = 0; i < count; i++) {
+  return Array.from({ length: count }, (_, i) => {
     const at = offset + i * SECTION_HEADER_BYTES;
-    const link = elf.u32(at + 40);
-    if (elf.u32(at + 4) !== SHT_SYMTAB || link >= count) continue;
-    readSymbolTable(elf, at, offset + link * SECTION_HEADER_BYTES, symbols);
+    return {
+      type: elf.u32(at + 4),
+      flags: elf.u32(at + 8),
+      addr: elf.u64(at + 16),
+      offset: elf.number(at + 24),
+      bytes: elf.number(at + 32),
+      link: elf.u32(at + 40),
+    };
+  });
+}
+
+function readSymbols(elf: ElfReader): ElfSymbol[] {
+  const sections = readSections(elf);
+  const symbols: ElfSymbol[] = [];
+  for (const section of sections) {
+    const strings = sections[section.link];
+    if (section.type !== SHT_SYMTAB || strings === undefined) continue;
+    readSymbolTable(elf, section, strings, sections, symbols);
   }
   return symbols.sort((a, b) => a.addr < b.addr ? -1 : a.addr > b.addr ? 1 : rank(a) - rank(b));
 }
 
-/** Of several names for an address, lookups find the last: one with a size. */
-const rank = (s: CodeSymbol): number => s.size > 0 ? 1 : 0;
+/** Of several names for an address the last counts: one with a size. */
+const rank = (s: ElfSymbol): number => s.size > 0 ? 1 : 0;
 
-function readSymbolTable(elf: ElfReader, at: number, strings: number, out: CodeSymbol[]): void {
-  const [offset, bytes] = [elf.number(at + 24), elf.number(at + 32)];
-  const [namesOffset, namesBytes] = [elf.number(strings + 24), elf.number(strings + 32)];
+function readSymbolTable(
+  elf: ElfReader,
+  table: Section,
+  strings: Section,
+  sections: readonly Section[],
+  out: ElfSymbol[],
+): void {
+  const { offset, bytes } = table;
   elf.need(offset, bytes, "its symbol table");
-  elf.need(namesOffset, namesBytes, "its symbol names");
-  const names = elf.file.subarray(namesOffset, namesOffset + namesBytes);
+  elf.need(strings.offset, strings.bytes, "its symbol names");
+  const names = elf.file.subarray(strings.offset, strings.offset + strings.bytes);
   for (let s = offset; s + SYMBOL_BYTES <= offset + bytes; s += SYMBOL_BYTES) {
     const type = elf.file[s + 4] & 15;
-    if (type > 2 || elf.u16(s + 6) === 0) continue; // Only NOTYPE, OBJECT, FUNC that are defined.
+    const index = elf.u16(s + 6);
+    if (type > STT_FUNC || index === 0) continue; // Only NOTYPE, OBJECT, FUNC that are defined.
     const start = elf.u32(s);
     const end = names.subarray(start, start + MAX_NAME_BYTES).indexOf(0);
     const name = text(names, start, Math.max(end, 0));
     if (name === "" || name.startsWith("$") || name.startsWith(".L")) continue; // psABI: mapping symbols.
-    out.push({ addr: elf.u64(s + 8), size: elf.number(s + 16), name });
+    const home = sections[index];
+    const executable = home !== undefined && (home.flags & SHF_EXECINSTR) !== 0;
+    out.push({
+      addr: elf.u64(s + 8),
+      size: elf.number(s + 16),
+      name,
+      code: type === STT_FUNC || (type === STT_NOTYPE && executable),
+      limit: executable ? home.addr + BigInt(home.bytes) : null,
+    });
   }
 }

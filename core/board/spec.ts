@@ -24,6 +24,47 @@ export interface DeviceSpec {
   readonly addr: number | null;
   /** Interrupt source at the PLIC; null: the next free one. */
   readonly irq: number | null;
+  /** Slot on the PCI bus; null, or absent as in old manifests: the next free one. */
+  readonly slot?: number | null;
+  readonly props: Readonly<Record<string, string>>;
+}
+
+/** A guest whose files come from packages, so that its versions are known. */
+export interface GuestRef {
+  readonly name: string;
+  /** None when the user gave the files. */
+  readonly packages: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly sha256: string;
+    readonly bytes: number;
+  }[];
+}
+
+/** A disk's medium and where it is attached, as `--drive` gives it. */
+export interface DriveSpec {
+  /** As people name it: `drive0`. */
+  readonly id: string;
+  /** The image, as given; null: a medium without a file. */
+  readonly path: string | null;
+  readonly sizeBytes: number;
+  /** Digest of the image at the start of the recording, where it was small enough to take. */
+  readonly sha256: string | null;
+  /** Without a file: what the first contents follow from; null: zeros. */
+  readonly seed: number | null;
+  /** The device that is made for it; `none`: a device of `--device` names it. */
+  readonly interface: "virtio" | "scsi" | "none";
+  /** virtio-mmio slot; null: the last one that is free. */
+  readonly slot: number | null;
+  readonly readOnly: boolean;
+  /** Writes go to the image, too; else it is never changed. */
+  readonly write: boolean;
+  /** What is read of the image is kept in the trace, so that a replay needs no image. */
+  readonly embed: boolean;
+  readonly latencyNs: number;
+  /** Bytes per second; 0: no limit. */
+  readonly bandwidth: number;
+  /** Properties of its device. */
   readonly props: Readonly<Record<string, string>>;
 }
 
@@ -44,6 +85,8 @@ export interface MachineSpec {
   readonly kernel: FileRef | null;
   readonly loads: readonly { readonly file: FileRef; readonly addr: number }[];
   readonly initrd: FileRef | null;
+  /** Absent: nobody knows what the kernel is. */
+  readonly guest?: GuestRef;
   /** Kernel command line. */
   readonly append: string;
   readonly hypervisor: ProfileName;
@@ -51,6 +94,10 @@ export interface MachineSpec {
   /** Cost profile fed into virtual time; null: exits take no virtual time. */
   readonly costs: string | null;
   readonly devices: readonly DeviceSpec[];
+  /** Files that name the guest's code and are not loaded; none when left out. */
+  readonly symbols?: readonly FileRef[];
+  /** None in traces older than drives. */
+  readonly drives?: readonly DriveSpec[];
   /** Wall clock that the RTC shows at reset, in ns since 1970. */
   readonly rtcStartNs: number;
 }
@@ -73,6 +120,7 @@ export const DEFAULT_SPEC: MachineSpec = {
   stage2Page: "4k",
   costs: null,
   devices: [],
+  drives: [],
   // 2025-01-01T00:00:00Z: a fixed start, so that two recordings are alike.
   rtcStartNs: 1_735_689_600_000_000_000,
 };

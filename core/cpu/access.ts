@@ -15,7 +15,7 @@ import {
   setSlot,
 } from "./emit.ts";
 import { allocCode, invalidate } from "./code_pages.ts";
-import { tlbEntry } from "./memory_ops.ts";
+import { META_STORE, tlbEntry } from "./memory_ops.ts";
 import { BANK, HART, type Layout, PAGE, TLB } from "./layout.ts";
 import { CAUSE, MSTATUS } from "./mstatus.ts";
 import { Access, SLOT, STATUS_STOP, STATUS_TRAP, Stop } from "./state.ts";
@@ -189,7 +189,9 @@ export class AccessPaths {
     }, () => {
       const pa = this.#translate(f, Access.Store, va, bytes, bail);
       f.if(i32.eqz(inRam(this.#layout, pa)), () => {
-        f.emit(setSlot("accessValue", value));
+        const unused = i64.sub(i64.const(64), i64.extendU(i32.shl(bytes, i32.const(3))));
+        const used = i64.shrU(i64.const(-1), unused);
+        f.emit(setSlot("accessValue", i64.and(value, used)));
         this.#leaveRam(f, pa, bytes, meta, CAUSE.StoreMisaligned, Stop.Store);
         bail();
       });
@@ -255,7 +257,8 @@ export class AccessPaths {
     });
     f.emit(setSlot("accessGpa", pa));
     f.emit(setSlot("accessVa", va));
-    f.emit(setSlot("accessMeta", i64.extendU(meta)));
+    const store = i32.const(stop === Stop.Store ? META_STORE : 0);
+    f.emit(setSlot("accessMeta", i64.extendU(i32.or(meta, store))));
     f.emit(setSlot("status", i64.const(STATUS_STOP + stop)));
   }
 

@@ -26,6 +26,8 @@ export const accessMeta = (bytes: Bytes, e: Fill, length: number) =>
   bytes | (e === "signed" ? META_SIGNED : e === "boxed" ? META_BOXED : 0) | length << 8;
 export const META_SIGNED = 16;
 export const META_BOXED = 32;
+/** Added for a store when it leaves RAM. */
+export const META_STORE = 64;
 
 /** Address of the TLB entry for `va` in the bank at `bank`. */
 export const tlbEntry = (bank: Code, va: Code): Code =>

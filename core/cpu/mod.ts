@@ -18,8 +18,8 @@ import { Stop } from "./state.ts";
 export { disassemble } from "./disassemble.ts";
 export { described, extensionsOf } from "./extensions.ts";
 export { csrName } from "./csr.ts";
-export { Hart, type Privilege } from "./hart.ts";
-export { Stop } from "./state.ts";
+export { ACCESS_BYTES, Hart, type Privilege, WORD } from "./hart.ts";
+export { SLOT, Stop } from "./state.ts";
 export type { Statistics } from "./compiler/compiler.ts";
 
 /** What harts have unless they are asked for something else. */
@@ -81,6 +81,8 @@ function validate(o: CpuOptions): void {
 }
 
 export class RiscvCpu {
+  /** Everything lies in it: harts where `Hart.at` says. */
+  readonly memory: WebAssembly.Memory;
   /** Guest RAM; tell `wroteRam` of writes. */
   readonly ram: Uint8Array<ArrayBuffer>;
   readonly ramView: DataView<ArrayBuffer>;
@@ -118,6 +120,7 @@ export class RiscvCpu {
     this.#compiler = compiler;
     this.#wasm = exports as unknown as InterpreterExports;
     this.#layout = l;
+    this.memory = memory;
     this.ram = new Uint8Array(buffer, l.ram, l.ramBytes);
     this.ramView = new DataView(buffer, l.ram, l.ramBytes);
     this.stage2 = new Uint8Array(buffer, l.stage2, l.ramBytes / PAGE);
@@ -163,7 +166,6 @@ export class RiscvCpu {
         left -= h.icount - start;
         continue;
       }
-      if (stop === Stop.Load || stop === Stop.Store) h.describeAccess(stop === Stop.Store);
       if (stop !== Stop.Budget) return stop;
       left -= slice;
       if (slice === sampled) this.#compiler?.sample(h.at, slice);

@@ -6,6 +6,7 @@
  * @module
  */
 import type { CODES } from "../trace/schema.ts";
+import type { Drive } from "./medium.ts";
 import type { GuestMemory } from "./memory.ts";
 
 type CodeName<K extends keyof typeof CODES> = (typeof CODES)[K][number]["name"];
@@ -32,6 +33,20 @@ export interface DmaRow {
   bytes: number;
   /** True when the device wrote guest memory. */
   write: boolean;
+  /** Header or status of the request, rather than what it carries; false unless said. */
+  framing?: boolean;
+  request?: number | null;
+}
+
+/** A row of `step`. */
+export interface StepRow {
+  kind: CodeName<"step_kind">;
+  op: CodeName<"step_op">;
+  gpa: number;
+  word: number;
+  operand: number;
+  bytes: number;
+  own_memory: boolean;
   request?: number | null;
 }
 
@@ -51,6 +66,8 @@ export interface RequestRow {
   submit_icount: number;
   complete_ns: number;
   status: CodeName<"request_status">;
+  /** Null for what is no SCSI command. */
+  command?: CodeName<"scsi_command"> | null;
   kick_exit_seq: number | null;
   irq_seq: number | null;
 }
@@ -66,6 +83,7 @@ export interface MarkRow {
 export interface DeviceTrace {
   vring(row: VringRow): void;
   dma(row: DmaRow): void;
+  step(row: StepRow): void;
   /** seq of the row. */
   irq(row: IrqRow): number;
   request(row: RequestRow): void;
@@ -94,6 +112,15 @@ export interface Port {
    * pending. Returns the seq of that `irq` row. `settle` must then keep the line up.
    */
   signal(line?: number): number;
+  /** PCI functions only: does the driver take messages (MSI or MSI-X) instead of the line? */
+  messages(): boolean;
+  /**
+   * PCI functions only: sends message `vector`, or holds it back while it is masked. Returns the seq of
+   * its `irq` row, -1 when none was sent. In `signal` it is message 0 that takes the line's place.
+   */
+  message(vector: number): number;
+  /** PCI functions only: bus address of base address register `bar`, null while it decodes nothing. */
+  bar(bar: number): number | null;
   /** Virtual ns on the clock of the hart whose access is served, or of the event. */
   now(): number;
   /**
@@ -109,6 +136,8 @@ export interface Port {
   hartIrq(hart: number, bit: number, level: boolean): void;
   /** The device can take more input than it could before. */
   inputSpace(): void;
+  /** The drive in the device's bay `index`, null for an empty one. */
+  drive(index: number): Drive | null;
   /** Guest RAM, and nothing but RAM: a device cannot reach registers, its own or another's. */
   readonly mem: GuestMemory;
   readonly trace: DeviceTrace;

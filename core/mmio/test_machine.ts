@@ -4,6 +4,7 @@
  * @module
  */
 import type { DeviceInstance, DeviceType, PropValue } from "./device.ts";
+import { type Drive, makeDrive, overlayMedium, seededMedium } from "./medium.ts";
 import { RamMemory } from "./memory.ts";
 import type { DeviceTrace, Port } from "./port.ts";
 import { Wire } from "./wire.ts";
@@ -27,6 +28,12 @@ export interface Saved {
   readonly nowNs: number;
   readonly nextRequest: number;
   readonly seq: number;
+  readonly drives: readonly Uint8Array[];
+}
+
+function testDrive(index: number): Drive {
+  const medium = overlayMedium(seededMedium(256 * 1024, index + 1));
+  return makeDrive(`drive${index}`, medium, { latencyNs: 500, bandwidth: 2 ** 30 });
 }
 
 export class TestMachine {
@@ -35,6 +42,7 @@ export class TestMachine {
   readonly #host: Uint8Array;
   readonly dev: DeviceInstance;
   readonly wires: Wire[];
+  readonly drives: readonly Drive[];
   /** What left the device, in order: `irq 0 raise`, `out 41`, `vring {…}`. */
   readonly log: string[] = [];
   readonly outBytes: number[] = [];
@@ -49,6 +57,8 @@ export class TestMachine {
       props?: Readonly<Record<string, PropValue>>;
       ramBytes?: number;
       name?: string;
+      /** Default: one of 256 KiB for each bay. */
+      drives?: readonly Drive[];
       /** Where the device's first line leads. */
       drive?: (level: boolean) => void;
     } = {},
@@ -64,6 +74,7 @@ export class TestMachine {
           if (line === 0) o.drive?.(level);
         },
       ));
+    this.drives = o.drives ?? Array.from({ length: type.drives }, (_, i) => testDrive(i));
     this.dev = type.create(o.name ?? `${type.name}0`, this.#port(), o.props);
     this.dev.reset();
   }
@@ -79,6 +90,7 @@ export class TestMachine {
     return {
       vring: row("vring"),
       dma: row("dma"),
+      step: row("step"),
       request: row("request"),
       mark: row("mark"),
       irq: (r) => this.#row("irq", r),
@@ -96,6 +108,9 @@ export class TestMachine {
     return {
       irq: (level, line = 0) => this.wires[line].set(level),
       signal: (line = 0) => this.wires[line].signal(),
+      messages: () => false,
+      message: () => -1,
+      bar: () => null,
       now: () => this.nowNs,
       timer: (name, atNs, arg = 0) => {
         say("timer", name, atNs, arg);
@@ -110,6 +125,7 @@ export class TestMachine {
       stop: (kind, code) => say("stop", kind, code),
       hartIrq: (hart, bit, level) => say("hart", hart, bit, level),
       inputSpace: () => say("inputSpace"),
+      drive: (index) => this.drives.at(index) ?? null,
       mem: new RamMemory(this.ram, RAM_BASE),
       trace: this.#trace(),
     };
@@ -150,6 +166,7 @@ export class TestMachine {
   continueFrom(other: TestMachine): void {
     this.ram.set(other.ram);
     this.nowNs = other.nowNs;
+    this.#loadDrives(other.drives.map((d) => d.save()));
     this.#nextRequest = other.#nextRequest;
     this.#seq = other.#seq;
   }
@@ -177,7 +194,12 @@ export class TestMachine {
       nowNs: this.nowNs,
       nextRequest: this.#nextRequest,
       seq: this.#seq,
+      drives: this.drives.map((d) => d.save()),
     };
+  }
+
+  #loadDrives(saved: readonly Uint8Array[]): void {
+    saved.forEach((bytes, i) => this.drives[i].load(bytes));
   }
 
   /** The device last: its `settle` finds wires and events as they were. */
@@ -188,6 +210,7 @@ export class TestMachine {
     this.nowNs = saved.nowNs;
     this.#nextRequest = saved.nextRequest;
     this.#seq = saved.seq;
+    this.#loadDrives(saved.drives);
     this.dev.load(saved.device);
   }
 }

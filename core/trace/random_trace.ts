@@ -4,7 +4,13 @@
  * @module
  */
 import { columnsOf, type ReadRow, type Row } from "./rows.ts";
-import { COMMON, type EventTable, TABLE_NAMES, type TableName } from "./schema.ts";
+import {
+  COMMON,
+  type EventTable,
+  REFERENCE_TABLES,
+  TABLE_NAMES,
+  type TableName,
+} from "./schema.ts";
 import type { Trace } from "./trace.ts";
 
 /** The seed of random tests: SEED in the environment repeats a failure. */
@@ -92,7 +98,7 @@ function randomRow<T extends TableName>(table: T, random: Random) {
   return { row: row as Row<T>, read };
 }
 
-const WITHIN_EXITS = ["access", "vring", "dma", "irq", "request", "mark"] as const;
+const WITHIN_EXITS = ["access", "vring", "dma", "step", "irq", "request", "mark"] as const;
 
 /** Writes random rows like a machine: exits with rows inside them, other rows and inputs between. */
 export class RandomMachine {
@@ -102,7 +108,7 @@ export class RandomMachine {
   #vcpu = 0;
 
   constructor(readonly trace: Trace, readonly random: Random) {
-    for (const name of ["name", "cost"] as const) this.#plain(name);
+    for (const name of REFERENCE_TABLES) this.#plain(name);
   }
 
   /** One exit or one thing between exits; flushes when the trace asks for it. */
@@ -113,7 +119,7 @@ export class RandomMachine {
     this.#vcpu = random.below(4);
     trace.setClock(this.#timeNs, this.#icount, this.#vcpu);
     if (random.below(20) === 0) this.#event("input");
-    else if (random.below(4) === 0) this.#event(WITHIN_EXITS[random.below(6)]);
+    else if (random.below(4) === 0) this.#event(WITHIN_EXITS[random.below(7)]);
     else this.#exit();
     if (trace.full) trace.flush();
   }
@@ -121,7 +127,7 @@ export class RandomMachine {
   #exit(): void {
     const seq = this.trace.take();
     this.trace.exitSeq = seq;
-    for (let n = this.random.below(4); n > 0; n--) this.#event(WITHIN_EXITS[this.random.below(6)]);
+    for (let n = this.random.below(4); n > 0; n--) this.#event(WITHIN_EXITS[this.random.below(7)]);
     this.#event("exit", seq);
     this.trace.exitSeq = -1;
   }
@@ -139,7 +145,7 @@ export class RandomMachine {
     (this.written[table] as unknown[]).push({ ...common, ...read });
   }
 
-  #plain(table: "name" | "cost"): void {
+  #plain(table: (typeof REFERENCE_TABLES)[number]): void {
     for (let n = 3; n > 0; n--) {
       const { row, read } = randomRow(table, this.random);
       (this.trace[table] as (r: unknown) => number)(row);

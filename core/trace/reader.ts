@@ -56,6 +56,23 @@ export class TraceReader {
     for (const batch of this.batches(table)) yield* batchRows(table, batch);
   }
 
+  /** Rows from the last to the first, a batch at a time: for who needs only the end of a large table. */
+  *rowsBackwards<T extends TableName>(table: T): Generator<ReadRow<T>> {
+    const file = this.openTable(table);
+    if (file === null) return;
+    try {
+      const spans = [...file.messages()].filter((m) => !m.isSchema);
+      for (const span of spans.reverse()) {
+        const stream = concatenate(schemaMessage(table), file.read(span.at, span.bytes));
+        for (const batch of this.#decode(table, stream).reverse()) {
+          yield* [...batchRows(table, batch)].reverse();
+        }
+      }
+    } finally {
+      file.close();
+    }
+  }
+
   /**
    * Every input that took effect, in order: the committed rows and, when the recording was killed,
    * those that had been made durable since its last flush.

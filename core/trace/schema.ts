@@ -106,6 +106,7 @@ export const CODES = {
     { name: "inject", spec: "the hart took the interrupt trap" },
     { name: "acknowledge", spec: "the driver claimed the interrupt at its controller" },
     { name: "complete", spec: "the driver completed the interrupt at its controller" },
+    { name: "message", spec: "the device sent a message instead of driving a line" },
   ],
   irq_path: [
     { name: "wire", spec: "a device's wire into the interrupt controller" },
@@ -113,18 +114,97 @@ export const CODES = {
     { name: "aclint", spec: "machine-level timer and software interrupts" },
     { name: "sstc", spec: "supervisor timer compare (Sstc)" },
     { name: "sbi", spec: "software interrupt through SBI" },
+    { name: "msi", spec: "PCI message signalled interrupt (MSI)" },
+    { name: "msix", spec: "PCI message signalled interrupt of the device's table (MSI-X)" },
   ],
   request_kind: [
     { name: "console_write", spec: "bytes from the guest to a serial device" },
     { name: "console_read", spec: "bytes from a serial device to the guest" },
+    { name: "disk_read", spec: "sectors from a disk to the guest" },
+    { name: "disk_write", spec: "sectors from the guest to a disk" },
+    { name: "disk_flush", spec: "what was written becomes durable" },
+    { name: "disk_discard", spec: "sectors are needed no more; the bytes are those of the list" },
+    { name: "disk_write_zeroes", spec: "sectors become zero; the bytes are those of the list" },
+    { name: "disk_get_id", spec: "the disk's serial number" },
+    { name: "disk_unknown", spec: "a command that the disk does not know" },
+    { name: "rng_read", spec: "random bytes to the guest" },
+    { name: "factorial", spec: "edu: the factorial of a number" },
+    { name: "increment", spec: "edu: the successor of a number" },
+    { name: "dma_copy", spec: "edu: bytes copied between RAM and the device's buffer" },
+    { name: "scsi_control", spec: "a SCSI command that neither reads nor changes the medium" },
   ],
   request_status: [
     { name: "ok", spec: "done" },
     { name: "error", spec: "the device reported an error" },
   ],
+  scsi_command: [
+    { name: "TEST UNIT READY", spec: "SPC-4" },
+    { name: "REQUEST SENSE", spec: "SPC-4" },
+    { name: "READ (6)", spec: "SBC-2" },
+    { name: "WRITE (6)", spec: "SBC-2" },
+    { name: "INQUIRY", spec: "SPC-4" },
+    { name: "MODE SELECT (6)", spec: "SPC-4" },
+    { name: "RESERVE (6)", spec: "SPC-2" },
+    { name: "RELEASE (6)", spec: "SPC-2" },
+    { name: "MODE SENSE (6)", spec: "SPC-4" },
+    { name: "START STOP UNIT", spec: "SBC-3" },
+    { name: "SEND DIAGNOSTIC", spec: "SPC-4" },
+    { name: "PREVENT ALLOW MEDIUM REMOVAL", spec: "SBC-3" },
+    { name: "READ CAPACITY (10)", spec: "SBC-3" },
+    { name: "READ (10)", spec: "SBC-3" },
+    { name: "WRITE (10)", spec: "SBC-3" },
+    { name: "WRITE AND VERIFY (10)", spec: "SBC-3" },
+    { name: "VERIFY (10)", spec: "SBC-3" },
+    { name: "SYNCHRONIZE CACHE (10)", spec: "SBC-3" },
+    { name: "WRITE SAME (10)", spec: "SBC-3" },
+    { name: "UNMAP", spec: "SBC-3" },
+    { name: "MODE SELECT (10)", spec: "SPC-4" },
+    { name: "MODE SENSE (10)", spec: "SPC-4" },
+    { name: "READ (16)", spec: "SBC-3" },
+    { name: "WRITE (16)", spec: "SBC-3" },
+    { name: "WRITE AND VERIFY (16)", spec: "SBC-3" },
+    { name: "VERIFY (16)", spec: "SBC-3" },
+    { name: "SYNCHRONIZE CACHE (16)", spec: "SBC-3" },
+    { name: "WRITE SAME (16)", spec: "SBC-3" },
+    { name: "READ CAPACITY (16)", spec: "SBC-3" },
+    { name: "REPORT LUNS", spec: "SPC-4" },
+    { name: "READ (12)", spec: "SBC-3" },
+    { name: "WRITE (12)", spec: "SBC-3" },
+    { name: "WRITE AND VERIFY (12)", spec: "SBC-3" },
+    { name: "VERIFY (12)", spec: "SBC-3" },
+  ],
+  step_kind: [
+    { name: "instruction", spec: "the device's own processor executed an instruction" },
+    { name: "table_fetch", spec: "it read an operand of an instruction from a table in memory" },
+  ],
+  step_op: [
+    { name: "MOVE", spec: "SCRIPTS: block move" },
+    { name: "CHMOV", spec: "SCRIPTS: chained block move" },
+    { name: "SELECT", spec: "SCRIPTS: select or reselect a device on the SCSI bus" },
+    { name: "WAIT DISCONNECT", spec: "SCRIPTS: wait for the target to leave the bus" },
+    { name: "WAIT RESELECT", spec: "SCRIPTS: wait for a target to come back to the bus" },
+    { name: "SET", spec: "SCRIPTS: set ATN, ACK, target mode or carry" },
+    { name: "CLEAR", spec: "SCRIPTS: clear ATN, ACK, target mode or carry" },
+    { name: "MOVE REGISTER", spec: "SCRIPTS: read, modify and write a register" },
+    { name: "JUMP", spec: "SCRIPTS: conditional or unconditional jump" },
+    { name: "CALL", spec: "SCRIPTS: jump that keeps the return address in TEMP" },
+    { name: "RETURN", spec: "SCRIPTS: jump to the address in TEMP" },
+    { name: "INT", spec: "SCRIPTS: stop and interrupt" },
+    { name: "INTFLY", spec: "SCRIPTS: interrupt on the fly" },
+    { name: "MOVE MEMORY", spec: "SCRIPTS: copy memory" },
+    { name: "LOAD", spec: "SCRIPTS: memory to a register" },
+    { name: "STORE", spec: "SCRIPTS: a register to memory" },
+    { name: "illegal", spec: "SCRIPTS: no instruction" },
+  ],
   input_kind: [
     { name: "device", spec: "bytes or a signal handed to a device by the outside world" },
     { name: "stop", spec: "the recording was asked to stop here" },
+    { name: "medium", spec: "a piece of a drive's file was read for the first time" },
+  ],
+  symbol_source: [
+    { name: "elf", spec: "symbol table of an ELF file (System V gABI)" },
+    { name: "listing", spec: "a listing such as System.map, given with --symbols" },
+    { name: "kallsyms", spec: "the kernel's own table, read from guest memory when the run ended" },
   ],
 } as const satisfies Record<string, readonly Code[]>;
 
@@ -217,15 +297,35 @@ export const TABLES = {
     },
   },
   dma: {
-    doc: "One row per access of a device to guest memory (payload, not ring bookkeeping).",
+    doc: "One row per access of a device to guest memory (requests, no ring bookkeeping).",
     columns: {
       ...COMMON,
       device: device("Device that accessed memory."),
       gpa: column("u64", "First guest-physical address accessed."),
       bytes: column("u32", "Bytes accessed."),
       write: column("bool", "True when the device wrote guest memory."),
+      framing: column("bool", "True for a request's header or status, false for its payload."),
       request: nullable("u64", "Id of the request served; null when none."),
       exit_seq: exitSeq("it was made"),
+    },
+  },
+  step: {
+    doc: "One row per step of a device's own processor: work that costs the guest no exit.",
+    columns: {
+      ...COMMON,
+      device: device("Device that worked."),
+      kind: code("u8", "step_kind", "What kind of step."),
+      op: code("u8", "step_op", "Instruction executed, or the one whose operand was read."),
+      gpa: column("u64", "Bus address that it was read from."),
+      word: column("u32", "First 32 bits read: of an instruction, its encoding."),
+      operand: column("u32", "Second 32 bits read: of an instruction, mostly an address."),
+      bytes: column("u8", "Bytes read from there."),
+      own_memory: column(
+        "bool",
+        "True when it lay in the device's own memory, not in the guest's.",
+      ),
+      request: nullable("u64", "Id of the request served; null when none is known yet."),
+      exit_seq: exitSeq("it was done"),
     },
   },
   irq: {
@@ -234,7 +334,10 @@ export const TABLES = {
       ...COMMON,
       event: code("u8", "irq_event", "Which step."),
       device: nullableCode("u8", "device", "Device whose interrupt it is; null when not known."),
-      line: column("u16", "Line at the controller, or the interrupt cause for inject."),
+      line: column(
+        "u16",
+        "Line at the controller; the interrupt cause for inject, the vector for message.",
+      ),
       path: code("u8", "irq_path", "What carried it."),
       exit_seq: exitSeq("it happened"),
     },
@@ -251,6 +354,11 @@ export const TABLES = {
       submit_icount: column("u64", "icount of the submitting vcpu at that moment."),
       complete_ns: column("u64", "Virtual ns at which the device had finished it."),
       status: code("u8", "request_status", "How it ended."),
+      command: nullableCode(
+        "u8",
+        "scsi_command",
+        "SCSI command that it was; null when it was none, or one that the target does not know.",
+      ),
       kick_exit_seq: nullable("u64", "seq of the exit whose access started it; null when none."),
       irq_seq: nullable("u64", "seq of the irq row that announced it; null when unannounced."),
     },
@@ -295,13 +403,30 @@ export const TABLES = {
       measured: column("bool", "True for a published measurement, false for an assumption."),
     },
   },
+  symbol: {
+    doc: "One row per named piece of guest code: what a pc belongs to.",
+    columns: {
+      address: column("wide", "Guest virtual address of its first byte; no two rows share one."),
+      size: column("u32", "Bytes that it covers, from its own size or up to the next symbol."),
+      name: column("utf8", "Its name, as the guest's compiler spells it."),
+      module: nullable(
+        "utf8",
+        "Kernel module it is part of; null for the kernel or program itself.",
+      ),
+      source: code("u8", "symbol_source", "Where the name was found."),
+    },
+  },
 } as const satisfies Record<string, Table>;
 
 export type TableName = keyof typeof TABLES;
 export const TABLE_NAMES = Object.keys(TABLES) as TableName[];
 
-/** Tables that one appends to while the guest runs; `name` and `cost` are written once. */
-export type EventTable = Exclude<TableName, "name" | "cost">;
+/** Tables of what rows refer to, always written: they have no clock and no sequence number. */
+export const REFERENCE_TABLES = ["name", "cost", "symbol"] as const;
+type ReferenceTable = (typeof REFERENCE_TABLES)[number];
+
+/** Tables of what happens while the guest runs. */
+export type EventTable = Exclude<TableName, ReferenceTable>;
 export const EVENT_TABLES = TABLE_NAMES.filter((t): t is EventTable =>
-  t !== "name" && t !== "cost"
+  !(REFERENCE_TABLES as readonly string[]).includes(t)
 );

@@ -4,9 +4,9 @@
  * @module
  */
 import { valueBytes } from "./columns.ts";
-import { CHUNK_WORDS, type LogSink } from "./log.ts";
+import { CHUNK_LANES, type Constants, layoutOf, logMemory, type LogSink, NONE } from "./log.ts";
 import { LogReader } from "./log_reader.ts";
-import { type Append, LogWriter, type RowContext } from "./log_writer.ts";
+import { type Append, HIGH, LogWriter, type RowContext } from "./log_writer.ts";
 import { columnsOf, type Row } from "./rows.ts";
 import {
   type Code,
@@ -14,6 +14,7 @@ import {
   CODES,
   EVENT_TABLES,
   type EventTable,
+  REFERENCE_TABLES,
   TABLE_NAMES,
   type TableName,
   TABLES,
@@ -55,7 +56,17 @@ export interface TraceOptions {
   batchRows?: number;
   /** `limitReached` when about so many bytes have been written or wait to be. */
   limitBytes?: number;
+  /** Shown every row as it is given, whether its table is recorded or not. */
+  watch?: Watch;
 }
+
+/** Looks at a row; `clock` holds time_ns, icount (NaN when there is none) and vcpu. `seq` is -1 without one. */
+export type Watch = (
+  table: TableName,
+  row: Readonly<Record<string, unknown>>,
+  seq: number,
+  clock: Float64Array,
+) => void;
 
 export const DEFAULT_BATCH_ROWS = 65536;
 
@@ -66,8 +77,9 @@ const MAX_ROW_BYTES = Math.max(
 
 /** Makes batches of the log at once, on the machine's own thread. */
 class DirectLog implements LogSink {
-  readonly #words = new Float64Array(CHUNK_WORDS);
-  readonly #bytes = new Uint8Array(this.#words.buffer);
+  readonly memory = logMemory(1);
+  readonly #lanes = new Uint32Array(this.memory.buffer, 0, CHUNK_LANES);
+  readonly #bytes = new Uint8Array(this.#lanes.buffer);
   readonly #sink: TraceSink;
   #reader!: LogReader;
 
@@ -75,14 +87,14 @@ class DirectLog implements LogSink {
     this.#sink = sink;
   }
 
-  open(kept: ReadonlySet<TableName>): Float64Array {
+  open(kept: ReadonlySet<TableName>): Uint32Array {
     this.#reader = new LogReader(this.#sink, kept);
-    return this.#words;
+    return this.#lanes;
   }
 
-  next(words: number): Float64Array {
-    this.#reader.take(this.#words, this.#bytes, words);
-    return this.#words;
+  next(lanes: number): Uint32Array {
+    this.#reader.take(this.#lanes, this.#bytes, lanes);
+    return this.#lanes;
   }
 
   drain(): void {}
@@ -105,16 +117,19 @@ export class Trace implements RowContext {
   readonly access: Append<"access">;
   readonly vring: Append<"vring">;
   readonly dma: Append<"dma">;
+  readonly step: Append<"step">;
   readonly irq: Append<"irq">;
   readonly request: Append<"request">;
   readonly mark: Append<"mark">;
   readonly name: Append<"name">;
   readonly cost: Append<"cost">;
+  readonly symbol: Append<"symbol">;
 
   readonly batchRows: number;
   readonly #recorded: ReadonlySet<TableName>;
   readonly #appendInput: Append<"input">;
   readonly #limitBytes: number;
+  readonly #watch: Watch | null;
   /** Rows waiting at which the limit may be reached. */
   #limitRows = Infinity;
   #closed = false;
@@ -123,27 +138,71 @@ export class Trace implements RowContext {
   constructor(sink: TraceSink | LogSink | null, o: TraceOptions = {}) {
     this.batchRows = o.batchRows ?? DEFAULT_BATCH_ROWS;
     this.#limitBytes = o.limitBytes ?? Infinity;
-    this.#recorded = new Set<TableName>([...(o.tables ?? EVENT_TABLES), "input", "name", "cost"]);
+    this.#watch = o.watch ?? null;
+    this.#recorded = new Set<TableName>([
+      ...(o.tables ?? EVENT_TABLES),
+      "input",
+      ...REFERENCE_TABLES,
+    ]);
     const log = sink === null || "next" in sink ? sink : new DirectLog(sink);
     this.log = log === null ? null : new LogWriter(log, this.#recorded, this);
     this.exit = this.#appender("exit");
     this.access = this.#appender("access");
     this.vring = this.#appender("vring");
     this.dma = this.#appender("dma");
+    this.step = this.#appender("step");
     this.irq = this.#appender("irq");
     this.request = this.#appender("request");
     this.mark = this.#appender("mark");
     this.#appendInput = this.#appender("input");
     this.name = this.#appender("name");
     this.cost = this.#appender("cost");
+    this.symbol = this.#appender("symbol");
     for (const kind of Object.keys(CODES) as (keyof typeof CODES)[]) this.names(kind, CODES[kind]);
     this.flush();
   }
 
   #appender<T extends TableName>(table: T): Append<T> {
+    const append = this.#recorder(table);
+    const watch = this.#watch;
+    if (watch === null) return append;
+    return (row) => {
+      const seq = append(row);
+      watch(table, row, seq, this.clock);
+      return seq;
+    };
+  }
+
+  #recorder<T extends TableName>(table: T): Append<T> {
     if (this.log !== null && this.#recorded.has(table)) return this.log.appender(table);
     if (!("seq" in TABLES[table].columns)) return () => -1;
     return (row) => (row as { seq?: number }).seq ?? this.seq++;
+  }
+
+  /** True when somebody looks at rows: then each must come through its own function. */
+  get watched(): boolean {
+    return this.#watch !== null;
+  }
+
+  /**
+   * A function that appends a row which differs from others only in the common columns and exit_seq, and
+   * returns its seq: where rows are many, that costs much less than a row by its columns.
+   */
+  alike(table: "irq", constants: Constants): () => number {
+    const { log } = this;
+    if (this.watched) return () => this.irq(constants as Row<"irq">);
+    if (log === null || !this.#recorded.has(table)) return () => this.seq++;
+    const layout = layoutOf(table, constants);
+    const { lanes, at: { exit_seq: exitSeqAt } } = layout;
+    const kind = log.template(table, constants);
+    return () => {
+      const { exitSeq } = this;
+      const seq = this.seq++;
+      const at = log.open(kind, lanes, 1, seq) + exitSeqAt;
+      log.lanes[at] = exitSeq;
+      log.lanes[at + 1] = exitSeq < 0 ? NONE : exitSeq * HIGH;
+      return seq;
+    };
   }
 
   /** Reserves a sequence number for a row that is written later. */
@@ -169,6 +228,14 @@ export class Trace implements RowContext {
     const seq = this.#appendInput(row);
     this.log?.sync();
     return seq;
+  }
+
+  /**
+   * Records what the machine found in a host file while it was serving something. What follows from it
+   * comes later in the order, and so stands in no prefix of the trace without it.
+   */
+  found(row: Row<"input">): number {
+    return this.#appendInput(row);
   }
 
   /** True when it is time to flush, which the machine does at its next point between exits. */

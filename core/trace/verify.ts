@@ -9,7 +9,7 @@ import type { RecordBatch } from "apache-arrow";
 import { END_OF_STREAM, schemaMessage } from "./arrow_stream.ts";
 import { decode, type TraceReader } from "./reader.ts";
 import { columnsOf } from "./rows.ts";
-import { EVENT_TABLES, type TableName } from "./schema.ts";
+import { EVENT_TABLES, REFERENCE_TABLES, type TableName } from "./schema.ts";
 import { concatenate, rowsInBatch, type TableFile } from "./table_file.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
 
@@ -170,7 +170,7 @@ export class VerifySink implements TraceSink {
   constructor(reader: TraceReader) {
     const { clean_end, event_tables = EVENT_TABLES } = reader.manifest;
     this.#cleanEnd = clean_end;
-    const tables = new Set<TableName>([...event_tables, "input", "name", "cost"]);
+    const tables = new Set<TableName>([...event_tables, "input", ...REFERENCE_TABLES]);
     this.#tables = new Map([...tables].map((t) => [t, new TableVerifier(t, reader)]));
   }
 

@@ -8,6 +8,7 @@
  * @module
  */
 import {
+  type Drive,
   flag,
   type GuestMemory,
   type Port,
@@ -25,11 +26,12 @@ import {
   INTERRUPT,
   type QueueDeclaration,
   type Served,
+  type Span,
   STATUS,
   type VirtioBehaviour,
   type VirtioPort,
 } from "./virtio.ts";
-import { type Chain, type Fault, isFault, queueFields, Virtqueue } from "./virtqueue.ts";
+import { type Chain, type Fault, isFault, partBytes, queueFields, Virtqueue } from "./virtqueue.ts";
 
 /** What a reset by the driver clears (§2.4), beside the transport's and the device's own. */
 export const coreFields = (queues: readonly QueueDeclaration[]) => ({
@@ -75,8 +77,7 @@ interface Finished {
 export class VirtioCore implements VirtioPort<string> {
   readonly queues: readonly Virtqueue[];
   behaviour!: VirtioBehaviour;
-  readonly #features: ReadonlyMap<string, { word: 0 | 1; mask: number }>;
-  readonly #offered: readonly [number, number];
+  readonly #features: ReadonlyMap<string, { word: 0 | 1; mask: number; needs?: string }>;
   /** Served during this access or event; they are announced together when it ends. */
   #finished: Finished[] = [];
 
@@ -96,10 +97,9 @@ export class VirtioCore implements VirtioPort<string> {
     const offered = all.filter(([name, f]) =>
       (f.only ?? mode) === mode && !options.withheld.has(name)
     );
-    this.#features = new Map(offered.map(([name, f]) => [name, featureWord(f.bit)]));
-    const words: [number, number] = [0, 0];
-    for (const { word, mask } of this.#features.values()) words[word] = (words[word] | mask) >>> 0;
-    this.#offered = words;
+    this.#features = new Map(
+      offered.map(([name, f]) => [name, { ...featureWord(f.bit), needs: f.needs }]),
+    );
     this.queues = queues.map((q, i) => new Virtqueue(i, q, state.queues[i], this));
   }
 
@@ -121,16 +121,23 @@ export class VirtioCore implements VirtioPort<string> {
       submitIcount: trace.icount,
       kickExitSeq: trace.exitSeq ?? -1,
       completeNs: 0,
+      header: [],
     };
   }
 
   offers(feature: string): boolean {
-    return this.#features.has(feature);
+    const f = this.#features.get(feature);
+    if (f === undefined || this.behaviour.lacks?.(feature)) return false;
+    return f.needs === undefined || this.offers(f.needs);
   }
 
   /** Word 0 or 1 of the features offered (§2.2). */
   offered(word: number): number {
-    return this.#offered[word] ?? 0;
+    let bits = 0;
+    for (const [name, f] of this.#features) {
+      if (f.word === word && this.offers(name)) bits |= f.mask;
+    }
+    return bits >>> 0;
   }
 
   /** §3.1.1 step 4: features are settled once FEATURES_OK is set. */
@@ -160,12 +167,14 @@ export class VirtioCore implements VirtioPort<string> {
     this.#announce();
   }
 
-  /** §2.2: a subset of what is offered; §6.2: a modern device insists on VERSION_1. */
+  /**
+   * §2.2: a subset of what is offered. §6.2: a device MAY insist on VIRTIO_F_VERSION_1; this one does
+   * not, for drivers (xv6's) that read and write one word of features alone. They get the modern
+   * layout all the same: it is the register interface that decides.
+   */
   #featuresAcceptable(): boolean {
     const { driverFeaturesLow: low, driverFeaturesHigh: high } = this.s;
-    const [offeredLow, offeredHigh] = this.#offered;
-    return (low & ~offeredLow) === 0 && (high & ~offeredHigh) === 0 &&
-      this.has("VIRTIO_F_VERSION_1");
+    return (low & ~this.offered(0)) === 0 && (high & ~this.offered(1)) === 0;
   }
 
   /** §2.4: at any moment; chains in flight are forgotten. */
@@ -230,13 +239,21 @@ export class VirtioCore implements VirtioPort<string> {
   /** Heads in flight are distinct, so at most a queue's size of chains waits. */
   #submit(i: number, chain: Chain): void {
     const { inFlight } = this.s.queues[i];
-    const { latencyNs } = this.options;
-    if (latencyNs === 0) return this.finish(i, chain);
-    const busyUntil = this.declared[i].serial ? inFlight.at(-1)?.completeNs ?? 0 : 0;
-    chain.completeNs = Math.max(this.port.now(), busyUntil) + latencyNs;
+    const now = this.port.now();
+    const doneNs = this.behaviour.begin?.(i, chain) ?? this.#doneNs(i, now);
+    if (typeof doneNs !== "number") {
+      return this.fail(i, { ...doneNs, head: chain.head, request: chain.request });
+    }
+    if (doneNs <= now) return this.finish(i, chain);
+    chain.completeNs = doneNs;
     const after = inFlight.findIndex((c) => c.completeNs > chain.completeNs);
     inFlight.splice(after < 0 ? inFlight.length : after, 0, chain);
     if (inFlight[0] === chain) this.#arm(i);
+  }
+
+  #doneNs(i: number, now: number): number {
+    const last = this.declared[i].serial ? this.s.queues[i].inFlight.at(-1) : undefined;
+    return Math.max(now, last?.completeNs ?? 0) + this.options.latencyNs;
   }
 
   #arm(i: number): void {
@@ -333,29 +350,52 @@ export class VirtioCore implements VirtioPort<string> {
     this.port.irq(this.s.interruptStatus !== 0);
   }
 
-  read(chain: Chain): Uint8Array {
-    const parts = chain.segments.filter((s) => !s.write);
-    const out = new Uint8Array(parts.reduce((n, s) => n + s.length, 0));
-    let at = 0;
-    for (const { gpa, length } of parts) {
-      if (length === 0) continue;
-      out.set(this.mem.read(gpa, length), at);
-      this.port.trace.dma({ gpa, bytes: length, write: false, request: chain.request });
-      at += length;
-    }
+  now(): number {
+    return this.port.now();
+  }
+
+  drive(): Drive | null {
+    return this.port.drive(0);
+  }
+
+  read(chain: Chain, span: Span = { at: 0, bytes: partBytes(chain, false) }): Uint8Array {
+    const out = new Uint8Array(
+      Math.max(0, Math.min(span.bytes, partBytes(chain, false) - span.at)),
+    );
+    this.#each(chain, false, span.at, out.length, span.framing ?? false, (gpa, bytes, from) => {
+      out.set(this.mem.read(gpa, bytes), from);
+    });
     return out;
   }
 
-  write(chain: Chain, data: Uint8Array): number {
-    let at = 0;
-    for (const { gpa, length, write } of chain.segments) {
-      const bytes = Math.min(length, data.length - at);
-      if (!write || bytes === 0) continue;
-      this.mem.write(gpa, data.subarray(at, at + bytes));
-      this.port.trace.dma({ gpa, bytes, write: true, request: chain.request });
-      at += bytes;
+  write(chain: Chain, data: Uint8Array, at = 0, framing = false): number {
+    return this.#each(chain, true, at, data.length, framing, (gpa, bytes, from) => {
+      this.mem.write(gpa, data.subarray(from, from + bytes));
+    });
+  }
+
+  /** Pieces of guest memory that hold `count` bytes from `at` on of one part; how many there were. */
+  #each(
+    chain: Chain,
+    write: boolean,
+    at: number,
+    count: number,
+    framing: boolean,
+    take: (gpa: number, bytes: number, from: number) => void,
+  ): number {
+    let skip = at, done = 0;
+    for (const s of chain.segments) {
+      if (s.write !== write) continue;
+      const bytes = Math.min(s.length - skip, count - done);
+      if (bytes > 0) {
+        const gpa = s.gpa + skip;
+        take(gpa, bytes, done);
+        this.port.trace.dma({ gpa, bytes, write, framing, request: chain.request });
+        done += bytes;
+      }
+      skip = Math.max(0, skip - s.length);
     }
-    return at;
+    return done;
   }
 
   out(data: Uint8Array | number): void {

@@ -31,14 +31,17 @@ import {
 } from "./virtio.ts";
 
 const MAGIC = 0x74726976; // "virt"
-const VENDOR = 0x50435345; // "ESCP"
+/** "QEMU", as on its `virt` board: xv6 takes a disk of no other vendor. */
+const VENDOR = 0x554d4551;
 const REGION_BYTES = 0x1000;
 const CONFIG = 0x100;
 const NO_REGION = 0xffffffff;
 
+const LATENCY = {
+  latency: prop.u32(1000, "Virtual ns that a request takes; 0 serves it within the exit."),
+};
 const TRANSPORT_PROPS = {
   legacy: prop.flag(false, "Offer the legacy interface (version 1) instead of the modern one."),
-  latency: prop.u32(1000, "Virtual ns that a request takes; 0 serves it within the exit."),
   suppress: prop.flag(false, "Ask for no kicks while they tell nothing: poll while busy."),
 };
 
@@ -46,9 +49,12 @@ const transportFields = (queues: number) => ({
   deviceFeaturesSel: u32(),
   driverFeaturesSel: u32(),
   queueSel: u32(),
-  guestPageSize: u32(),
   legacyQueues: records(queues, { queueAlign: u32(), queuePfn: u32() }),
 });
+
+/** What a reset by the driver leaves: Linux writes GuestPageSize before it. */
+const keptFields = { configGeneration: u32(), guestPageSize: u32() };
+type KeptState = StateOf<typeof keptFields>;
 
 const driverFields = (queues: readonly QueueDeclaration[]) => ({
   ...coreFields(queues),
@@ -71,7 +77,7 @@ function coreOptions(
   const off = Object.entries(features).filter(([, f]) => f.prop && props[f.prop] === false);
   return {
     legacy: props.legacy as boolean,
-    latencyNs: props.latency as number,
+    latencyNs: props.latency as number | undefined ?? 0,
     suppress: props.suppress as boolean,
     withheld: new Set(off.map(([name]) => name)),
   };
@@ -87,7 +93,7 @@ export function virtioMmio<
   const features: Record<string, Feature> = { ...COMMON_FEATURES, ...d.features };
   // What the driver's reset clears and what it does not; each is one record, cleared as a whole.
   const driverRecord = records(1, { ...driverFields(d.queues), own: records(1, d.state) });
-  const keptRecord = records(1, { configGeneration: u32(), own: records(1, d.kept) });
+  const keptRecord = records(1, { ...keptFields, own: records(1, d.kept) });
   return device(d.name, {
     doc: d.doc,
     source: d.source,
@@ -96,14 +102,20 @@ export function virtioMmio<
     node: "virtio_mmio",
     irqs: 1,
     dt: () => ({ "dma-coherent": true }),
-    props: { ...TRANSPORT_PROPS, ...featureProps(features), ...d.props } as Props,
+    drives: d.drive ? 1 : 0,
+    props: {
+      ...TRANSPORT_PROPS,
+      ...d.drive ? {} : LATENCY,
+      ...featureProps(features),
+      ...d.props,
+    } as Props,
     state: { driver: driverRecord, kept: keptRecord },
   }, (state, port, props) => {
     const s = state.driver[0] as DriverState & { own: readonly StateOf<S>[] };
-    const kept = state.kept[0] as { configGeneration: number; own: readonly StateOf<K>[] };
+    const kept = state.kept[0] as KeptState & { own: readonly StateOf<K>[] };
     const options = coreOptions(features, props);
     const core = new VirtioCore({
-      queues: d.queues,
+      queues: d.queues.slice(0, d.queueCount?.(props as PropsOf<P>)),
       features: d.features,
       state: s,
       port,
@@ -111,11 +123,10 @@ export function virtioMmio<
       clear: () => driverRecord.clear(state.driver),
       nextGeneration: () => void kept.configGeneration++,
     });
-    const behaviour = d.build(s.own[0], kept.own[0], core, props as PropsOf<P>);
-    core.behaviour = behaviour;
+    const behaviour = core.behaviour = d.build(s.own[0], kept.own[0], core, props as PropsOf<P>);
     const fields = (behaviour.config ?? []).filter((f) => !f.feature || core.offers(f.feature));
     const regs = options.legacy
-      ? legacyRegs(d.id, core, s)
+      ? legacyRegs(d.id, core, s, kept)
       : modernRegs(d.id, core, s, () => kept.configGeneration);
     return {
       regs: [...regs, ...fields.map(configReg)],
@@ -146,7 +157,7 @@ function identityRegs(version: 1 | 2, id: number): Reg[] {
 
 /** Registers that both versions have. */
 function commonRegs(core: VirtioCore, s: DriverState): Reg[] {
-  const selected = () => s.queues.at(s.queueSel);
+  const selected = () => s.queueSel < core.queues.length ? s.queues[s.queueSel] : undefined;
   return [
     { at: 0x030, name: "QueueSel", set: (v) => s.queueSel = v },
     { at: 0x034, name: "QueueNumMax", get: () => core.queues.at(s.queueSel)?.limits.maxSize ?? 0 },
@@ -180,7 +191,7 @@ function featureRegs(core: VirtioCore, s: DriverState, device: string, driver: s
 
 /** §4.2.2 */
 function modernRegs(id: number, core: VirtioCore, s: DriverState, generation: () => number): Reg[] {
-  const selected = () => s.queues.at(s.queueSel);
+  const selected = () => s.queueSel < core.queues.length ? s.queues[s.queueSel] : undefined;
   type Address =
     | `queueDesc${"Low" | "High"}`
     | `queueDriver${"Low" | "High"}`
@@ -226,19 +237,19 @@ function modernRegs(id: number, core: VirtioCore, s: DriverState, generation: ()
 const isPowerOf2 = (v: number) => v > 0 && (v & (v - 1)) === 0;
 
 /** §4.2.4 */
-function legacyRegs(id: number, core: VirtioCore, s: DriverState): Reg[] {
-  const selected = () => s.legacyQueues.at(s.queueSel);
+function legacyRegs(id: number, core: VirtioCore, s: DriverState, kept: KeptState): Reg[] {
+  const selected = () => s.queueSel < core.queues.length ? s.legacyQueues[s.queueSel] : undefined;
   const ready = () => s.queues[s.queueSel].queueReady;
   function setPfn(v: number): void {
     const q = selected();
     if (!q || (v !== 0 && ready())) return;
     q.queuePfn = v;
     if (v === 0) return core.stopQueue(s.queueSel);
-    if (!isPowerOf2(s.guestPageSize) || !isPowerOf2(q.queueAlign)) {
+    if (!isPowerOf2(kept.guestPageSize) || !isPowerOf2(q.queueAlign)) {
       return core.fail(s.queueSel, { error: "GuestPageSize or QueueAlign is no power of two" });
     }
     const num = s.queues[s.queueSel].queueNum;
-    const areas = legacyAreas(v * s.guestPageSize, num, q.queueAlign);
+    const areas = legacyAreas(v * kept.guestPageSize, num, q.queueAlign);
     core.queues[s.queueSel].setAreas(areas);
     core.startQueue(s.queueSel);
   }
@@ -246,7 +257,7 @@ function legacyRegs(id: number, core: VirtioCore, s: DriverState): Reg[] {
     ...identityRegs(1, id),
     ...featureRegs(core, s, "Host", "Guest"),
     ...commonRegs(core, s),
-    { at: 0x028, name: "GuestPageSize", set: (v) => s.guestPageSize = v },
+    { at: 0x028, name: "GuestPageSize", set: (v) => kept.guestPageSize = v },
     {
       at: 0x03c,
       name: "QueueAlign",

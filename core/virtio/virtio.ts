@@ -3,8 +3,8 @@
  * transport carries it. Source: Virtio 1.2 §2, §5, §6.
  * @module
  */
-import type { Fields, Props, PropsOf, RequestRow, StateOf } from "../mmio/device.ts";
-import type { Chain } from "./virtqueue.ts";
+import type { Drive, Fields, Props, PropsOf, RequestRow, StateOf } from "../mmio/device.ts";
+import type { Chain, Fault } from "./virtqueue.ts";
 
 /** §2.1: bits of the device status field. */
 export const STATUS = {
@@ -27,6 +27,8 @@ export interface Feature {
   prop?: string;
   /** Interface that offers it; both unless said. */
   only?: "modern" | "legacy";
+  /** Feature without which it is not offered. */
+  needs?: string;
 }
 
 /** §6: features of the rings and transports, offered by every device. */
@@ -75,12 +77,30 @@ export interface Served {
 
 export interface VirtioBehaviour {
   config?: ConfigField[];
+  /**
+   * A feature that this instance does not offer, whatever its declaration says. Pure. One with
+   * configuration fields is asked for while the device is built: from properties alone.
+   */
+  lacks?: (feature: string) => boolean;
+  /**
+   * A chain of a `request` queue was popped: reads what of it must be known by now, and tells when its
+   * work will be done, in virtual ns. Without it, that is after the latency.
+   */
+  begin?: (queue: number, chain: Chain) => number | Fault;
   /** Does the work of a chain, whose latency has passed. */
   serve: (queue: number, chain: Chain) => Served;
   /** A `buffer` queue may hold new buffers. */
   available?: (queue: number) => void;
   input?: Record<string, (data: Uint8Array) => void>;
   canInput?: Record<string, () => number>;
+}
+
+/** Bytes of one part of a chain, counted from the start of that part. */
+export interface Span {
+  at: number;
+  bytes: number;
+  /** They are the request's header, no payload. */
+  framing?: boolean;
 }
 
 /** A device's way to its queues and out; all else it does through its own state. */
@@ -94,10 +114,17 @@ export interface VirtioPort<F extends string> {
   finish(queue: number, chain: Chain): void;
   /** Says that the device waits for buffers, or no longer does. */
   wantBuffers(queue: number, wanted: boolean): void;
-  /** Copies the device-readable part of a chain. */
-  read(chain: Chain): Uint8Array;
-  /** Stores into the device-writable part from its start; returns how many bytes fitted. */
-  write(chain: Chain, data: Uint8Array): number;
+  /** Virtual ns. */
+  now(): number;
+  /** The medium of the device, null when it was plugged in without one. */
+  drive(): Drive | null;
+  /** Copies the device-readable part of a chain, or what lies in it of `span`. */
+  read(chain: Chain, span?: Span): Uint8Array;
+  /**
+   * Stores into the device-writable part, from its start or from `at`; returns how many bytes
+   * fitted. `framing`: they are no payload.
+   */
+  write(chain: Chain, data: Uint8Array, at?: number, framing?: boolean): number;
   out(data: Uint8Array | number): void;
   /** The outside may hand in input again. */
   inputSpace(): void;
@@ -118,6 +145,10 @@ export interface VirtioDevice<
   source: string;
   features: Record<F, Feature>;
   queues: readonly QueueDeclaration[];
+  /** How many of them an instance has; all unless said. */
+  queueCount?: (props: PropsOf<P>) => number;
+  /** Its requests take the time of the drive that it has, instead of the property `latency`. */
+  drive?: boolean;
   /** State that a reset by the driver clears. */
   state: S;
   /** State that only a reset of the machine clears. */

@@ -10,6 +10,7 @@
  * @module
  */
 import {
+  bytes,
   flag,
   type GuestMemory,
   list,
@@ -41,6 +42,9 @@ import {
 const segmentFields = { gpa: num(), length: u32(), write: flag() };
 export type Segment = RecordOf<typeof segmentFields>;
 
+/** Most that a device keeps of a chain's start. */
+const HEADER_BYTES = 64;
+
 /** A chain between pop and push; what the driver wrote about it is never read again. */
 const chainFields = (maxSize: number) => ({
   head: u16(),
@@ -50,6 +54,7 @@ const chainFields = (maxSize: number) => ({
   submitIcount: num(),
   kickExitSeq: num(), // -1 when no exit started it.
   completeNs: num(), // When the device will have finished it.
+  header: bytes(HEADER_BYTES), // What the device read of it when it was popped.
 });
 export type Chain = RecordOf<ReturnType<typeof chainFields>>;
 

@@ -11,7 +11,7 @@ import { machineFor, type RecordArguments, usesBundledGuest } from "./machine_sp
 import { freeNames } from "./output_directory.ts";
 import { checkPayload } from "./payload_check.ts";
 import { progressView } from "./progress.ts";
-import { recordInto, summary, TRACES } from "./recording.ts";
+import { recordInto, remarks, summary, TRACES } from "./recording.ts";
 import { Terminal, withTerminal } from "./terminal.ts";
 
 /** One side of a pair: how the machine is fitted, and the name of its trace. */
@@ -46,7 +46,8 @@ const count = (n: number) => n.toLocaleString("en-US");
 
 /** True when `record` is to do the pairs: nothing says which guest, what it does, or where it goes. */
 export function isDemonstration(a: RecordArguments): boolean {
-  return usesBundledGuest(a) && a.bios === "builtin" &&
+  return usesBundledGuest(a) && a.guest === undefined && a.guestDir === undefined &&
+    a.bios === "builtin" && a.drive.length === 0 &&
     [a.serial, a.append, a.output].every((choice) => choice === undefined);
 }
 
@@ -91,7 +92,7 @@ async function recordSide(a: RecordArguments, pair: Pair, side: Side, path: stri
 /** The guest's exit code when a side did not end as it should; otherwise null. */
 function failure(side: Recorded): number | null {
   if (side.result.end.kind === "poweroff") return null;
-  console.error(summary(side.result, side.path));
+  console.error(remarks(side.result) + summary(side.result, side.path));
   return side.result.exitCode === EXIT.ok ? EXIT.guest : side.result.exitCode;
 }
 

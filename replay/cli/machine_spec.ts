@@ -6,38 +6,50 @@ import {
   DEFAULT_SPEC,
   type DeviceSpec,
   type FileRef,
+  type GuestRef,
   type MachineSpec,
   type SerialKind,
 } from "../../core/board/spec.ts";
 import { type CpuMode, extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
-import { readInput } from "../files.ts";
+import type { Answer } from "../answers.ts";
+import { bundledGuests, readInput } from "../files.ts";
+import { drivesOf } from "./drive.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
-import type { DeviceArgument, LoadArgument, SerialArgument } from "./values.ts";
+import type { DeviceArgument, DriveArgument, LoadArgument, SerialArgument } from "./values.ts";
 
 /** What `record` was asked for, as parsed. */
 export interface RecordArguments {
   readonly output?: string;
   readonly kernel?: string;
+  readonly guest?: "linux";
+  readonly guestDir?: string;
   readonly load: readonly LoadArgument[];
   readonly bios: string;
   readonly append?: string;
   readonly initrd?: string;
+  readonly symbols?: readonly string[];
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
+  readonly period?: number;
   readonly isa?: string;
   readonly serial?: SerialArgument;
   readonly device: readonly DeviceArgument[];
+  readonly drive: readonly DriveArgument[];
   readonly hypervisor?: MachineSpec["hypervisor"];
   readonly stage2Page: MachineSpec["stage2Page"];
   readonly costs?: string;
   readonly rtc?: number;
   readonly untilIcount?: number;
   readonly untilOutput?: RegExp;
+  readonly answer?: readonly Answer[];
   readonly timeout?: number;
+  readonly panic?: { readonly begins: RegExp | null };
+  readonly log?: readonly EventTable[];
+  readonly logFile?: string;
   readonly traceTables?: readonly EventTable[];
   readonly traceLimit?: number;
   readonly force: boolean;
@@ -50,16 +62,9 @@ export interface Recipe {
   files: Map<string, Uint8Array>;
 }
 
-/** Guests that come with the project, as `bundled:NAME`. */
-export function bundledGuests(): string[] {
-  return [...Deno.readDirSync(new URL("../../fixtures/guests/", import.meta.url))]
-    .flatMap((entry) => entry.name.endsWith(".elf") ? [entry.name.slice(0, -".elf".length)] : [])
-    .sort();
-}
-
 function checkBundled(path: string): void {
   const name = /^bundled:(.*)/.exec(path)?.[1];
-  const known = name === undefined ? [] : bundledGuests();
+  const known = name === undefined ? [] : [...bundledGuests().keys()].sort();
   if (name === undefined || known.includes(name)) return;
   const meant = nearest(name, known);
   throw new UserError(
@@ -115,18 +120,19 @@ export const usesBundledGuest = (a: RecordArguments) =>
 
 function kernelOf(a: RecordArguments): string | undefined {
   if (!usesBundledGuest(a)) return a.kernel;
-  return a.bios === "none" ? "bundled:mmode" : "bundled:serial";
+  if (a.bios === "none") return "bundled:mmode";
+  return a.drive.length > 0 ? "bundled:block" : "bundled:serial";
 }
 
 function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
   const file = isFile(d.use) ? files.ref(d.use, "--device") : null;
-  return { use: d.use, file, addr: d.addr, irq: d.irq, props: d.props };
+  return { use: d.use, file, addr: d.addr, irq: d.irq, slot: d.slot, props: d.props };
 }
 
 /** Reads what `a` names and describes the machine; `serial` and `append` fill in what it left out. */
 export function machineFor(
   a: RecordArguments,
-  fallback: { serial?: SerialKind; append?: string } = {},
+  fallback: { serial?: SerialKind; append?: string; guest?: GuestRef } = {},
 ): Recipe {
   checkCosts(a);
   const files = new Files();
@@ -135,6 +141,7 @@ export function machineFor(
     ...DEFAULT_SPEC,
     memoryBytes: a.memory,
     harts: a.harts,
+    nsPerInsn: a.period ?? DEFAULT_SPEC.nsPerInsn,
     isa: isaOf(a),
     serial: a.serial?.kind ?? fallback.serial ?? DEFAULT_SPEC.serial,
     serialProps: a.serial?.props ?? {},
@@ -142,12 +149,16 @@ export function machineFor(
     kernel: files.optional(kernelOf(a), "--kernel"),
     loads: a.load.map((l) => ({ file: files.ref(l.path, "--load"), addr: l.addr })),
     initrd: files.optional(a.initrd, "--initrd"),
+    ...(fallback.guest && { guest: fallback.guest }),
     append: a.append ?? fallback.append ?? DEFAULT_SPEC.append,
     hypervisor: a.hypervisor ?? (a.bios === "builtin" ? DEFAULT_SPEC.hypervisor : "none"),
     stage2Page: a.stage2Page,
     costs: a.costs ?? null,
     devices: a.device.map((d) => deviceOf(files, d)),
+    drives: drivesOf(a.drive),
     rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
+    ...(a.symbols && a.symbols.length > 0 &&
+      { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
   };
   return { spec, files: files.bytes };
 }

@@ -33,10 +33,19 @@ export function freeNames(folder: string, bases: readonly string[], force = fals
 
 /** Writes a file that must not exist yet, unless `force`. */
 export function writeNew(path: string, bytes: Uint8Array, force: boolean): void {
-  if (!force && exists(path)) {
-    throw new UserError(`${path} exists already`, "Give another name, or replace it with --force.");
-  }
+  refuseExisting(path, force);
   Deno.writeFileSync(path, bytes);
+}
+
+/** The same, opened for writing. */
+export function createNew(path: string, force: boolean): Deno.FsFile {
+  refuseExisting(path, force);
+  return Deno.openSync(path, { write: true, create: true, truncate: true });
+}
+
+function refuseExisting(path: string, force: boolean): void {
+  if (force || !exists(path)) return;
+  throw new UserError(`${path} exists already`, "Give another name, or replace it with --force.");
 }
 
 const isTrace = (path: string) => exists(join(path, MANIFEST));

@@ -3,41 +3,100 @@
  * @module
  */
 import { basename } from "node:path";
+import type { Engine } from "../../analysis/engine.ts";
+import { flatKernelAddr } from "../../core/board/boot.ts";
+import { imageKind } from "../../core/board/loader.ts";
+import type { MachineInfo } from "../info.ts";
 import { isDemonstration, runDemonstration } from "./demonstration.ts";
 import { machineFor, type Recipe, type RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
-import { recordInto, summary, TRACES } from "./recording.ts";
+import { recordInto, remarks, summary, TRACES, unanswered } from "./recording.ts";
 import { processStreams, Terminal, withTerminal } from "./terminal.ts";
 
 /** "linux" of "/boot/linux.elf", "serial" of "bundled:serial". */
 function guestName(recipe: Recipe): string {
-  const { kernel, bios, loads } = recipe.spec;
+  const { guest, kernel, bios, loads } = recipe.spec;
+  if (guest) return guest.name;
   const named = kernel ?? (typeof bios === "object" ? bios : loads[0]?.file ?? null);
   if (named === null) return "guest";
   return basename(named.path).replace(/^bundled:/, "").replace(/\.[^.]+$/, "");
 }
 
-async function recordOne(a: RecordArguments): Promise<number> {
-  const recipe = machineFor(a);
+/** Raw bytes name no place and no format: what is made of them is said, as it may be a mistake. */
+function aboutRawKernel({ spec, files }: Recipe): string | null {
+  if (spec.kernel === null || spec.kernel.path.startsWith("bundled:")) return null;
+  if (imageKind(files.get(spec.kernel.path)!) !== "flat") return null;
+  const addr = flatKernelAddr(spec).toString(16);
+  return `exitscope: ${spec.kernel.path} is neither ELF nor Linux Image: raw bytes, which start at ` +
+    `0x${addr} (another place: --load FILE@ADDR)`;
+}
+
+/** The console, which says `note` once the machine is built. */
+class NotingTerminal extends Terminal {
+  constructor(readonly note: string | null) {
+    super(processStreams());
+  }
+
+  override machine(m: { info: MachineInfo }): void {
+    super.machine(m);
+    if (this.note !== null) console.error(this.note);
+  }
+}
+
+/** What a guest of ours did between its marks, once it has done it. */
+async function printWork(path: string, engine: Promise<Engine>): Promise<void> {
+  const { runSummary } = await import("../../analysis/summary.ts");
+  await runSummary({ trace: path, engine });
+}
+
+/** Records a guest that marks its work, and says what that took. */
+async function recordGuest(a: RecordArguments, recipe: Recipe): Promise<number> {
+  const { openEngine } = await import("../../analysis/engine.ts");
+  // DuckDB starts in its worker while the guest runs.
+  const engine = openEngine();
+  try {
+    return await recordOne(a, recipe, (path) => printWork(path, engine));
+  } finally {
+    await engine.then((e) => e.close(), () => {});
+  }
+}
+
+async function recordOne(
+  a: RecordArguments,
+  recipe: Recipe,
+  then: (path: string) => Promise<void> = () => Promise.resolve(),
+): Promise<number> {
   const name = `${guestName(recipe)}-${recipe.spec.serial}`;
   const path = a.output ?? freeNames(TRACES, [name], a.force)[0];
-  const terminal = new Terminal(processStreams());
+  const terminal = new NotingTerminal(aboutRawKernel(recipe));
   const result = await withTerminal(terminal, (t) => recordInto(path, a, recipe, t));
-  console.error((terminal.midLine ? "\n" : "") + summary(result, path));
+  console.error((terminal.midLine ? "\n" : "") + remarks(result) + summary(result, path));
+  const missed = unanswered(result);
+  if (missed !== null) console.error(missed);
+  if (result.end.kind === "poweroff") await then(path);
   return terminal.signalled ?? result.exitCode;
 }
 
-async function dumpDeviceTree(a: RecordArguments, path: string): Promise<number> {
+async function dumpDeviceTree(a: RecordArguments, recipe: Recipe, path: string): Promise<number> {
   const { deviceTree } = await import("./device_tree.ts");
-  const bytes = await deviceTree(machineFor(a));
+  const bytes = await deviceTree(recipe);
   writeNew(path, bytes, a.force);
   console.error(`exitscope: wrote ${path} (${bytes.length} bytes)`);
   return 0;
 }
 
+/** The machine asked for; its guest is fetched when it is one that has to be. */
+async function recipeFor(a: RecordArguments): Promise<Recipe> {
+  if (a.guest === undefined && a.guestDir === undefined) return machineFor(a);
+  const { linuxGuest } = await import("./guest_linux.ts");
+  const { options, guest } = await linuxGuest(a);
+  return machineFor(options, { guest });
+}
+
 /** Runs `record` and returns its exit code. */
 export async function runRecord(a: RecordArguments): Promise<number> {
-  if (a.dumpDtb !== undefined) return await dumpDeviceTree(a, a.dumpDtb);
-  if (isDemonstration(a)) return await runDemonstration(a);
-  return await recordOne(a);
+  if (isDemonstration(a) && a.dumpDtb === undefined) return await runDemonstration(a);
+  const recipe = await recipeFor(a);
+  if (a.dumpDtb !== undefined) return await dumpDeviceTree(a, recipe, a.dumpDtb);
+  return recipe.spec.guest ? await recordGuest(a, recipe) : await recordOne(a, recipe);
 }

@@ -5,6 +5,7 @@
 import type { EndKind, RecordHost, RecordResult } from "../record.ts";
 import { diskIsFull } from "./errors.ts";
 import type { Recipe, RecordArguments } from "./machine_spec.ts";
+import { openLog } from "./log.ts";
 import { OutputDirectory } from "./output_directory.ts";
 
 /** Folder of traces whose name nobody chose. */
@@ -20,6 +21,8 @@ const ENDS: Record<EndKind, (code: number) => string> = {
   "quit": () => "stopped on request",
   "trace-limit": () => "the trace is as large as --trace-limit allows",
   "idle-forever": () => "the guest waits for an interrupt that cannot come",
+  "panic": () => "the guest panicked",
+  "trap-loop": () => "the guest can never go on",
 };
 
 const count = (n: number) => n.toLocaleString("en-US");
@@ -35,6 +38,27 @@ export function summary(result: RecordResult, directory: string): string {
   } rows, ${mb} MB, ${(result.hostMs / 1e3).toFixed(1)} s)`;
 }
 
+/** What else is to be said of a recording: lines, before the summary. */
+export function remarks({ aftermath, unnamed }: RecordResult): string {
+  const lines = aftermath === null ? [] : [
+    `exitscope: ${aftermath.cause}`,
+    ...(aftermath.events.length === 0 ? [] : ["Last events before (ns, hart):"]),
+    ...aftermath.events,
+    "Registers at the end:",
+    aftermath.registers,
+  ];
+  if (unnamed !== null) lines.push(`exitscope: no names of the kernel's functions: ${unnamed}`);
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** Names the first answer that was never typed: its pattern may be wrong. Null when all were. */
+export function unanswered(result: RecordResult): string | null {
+  const [first, ...more] = result.unanswered;
+  if (first === undefined) return null;
+  const others = more.length === 0 ? "" : `, nor those of ${more.length} more`;
+  return `exitscope: --answer: the output never matched ${first.after.source}${others}`;
+}
+
 /** Records `recipe` into `path`; a failure leaves nothing behind and puts back what was there. */
 export async function recordInto(
   path: string,
@@ -43,6 +67,7 @@ export async function recordInto(
   host: RecordHost,
 ): Promise<RecordResult> {
   const { record } = await import("../record.ts");
+  const log = await openLog(a);
   const output = new OutputDirectory(path, a.force);
   try {
     const result = await record({
@@ -53,13 +78,18 @@ export async function recordInto(
       traceLimitBytes: a.traceLimit,
       untilIcount: a.untilIcount,
       untilOutput: a.untilOutput,
+      answers: a.answer,
       timeoutSeconds: a.timeout,
       cpu: a.cpu,
+      panic: a.panic?.begins,
+      log: log?.log,
     }, host);
     output.keep();
     return result;
   } catch (error) {
     if (!diskIsFull(error) || !output.holdsRows()) output.rollBack();
     throw error;
+  } finally {
+    log?.close();
   }
 }

@@ -3,9 +3,10 @@ import type { CpuMode } from "../../core/cpu/mod.ts";
 import type { Difference } from "../../core/trace/verify.ts";
 import type { ReplayResult } from "../replay.ts";
 import { EXIT } from "./errors.ts";
+import { type LogArguments, openLog } from "./log.ts";
 import { writeOut } from "./terminal.ts";
 
-export interface ReplayArguments {
+export interface ReplayArguments extends LogArguments {
   readonly trace: string;
   readonly verify: boolean;
   readonly cpu: CpuMode;
@@ -40,11 +41,13 @@ export function verdict(a: ReplayArguments, result: ReplayResult): string {
 export async function runReplay(a: ReplayArguments): Promise<number> {
   const { replay } = await import("../replay.ts");
   const started = performance.now();
+  const log = await openLog(a);
   const result = await replay(a.trace, {
     verify: a.verify,
     cpu: a.cpu,
     out: a.verify ? undefined : (_device, bytes) => writeOut(bytes),
-  });
+    log: log?.log,
+  }).finally(() => log?.close());
   const seconds = ((performance.now() - started) / 1e3).toFixed(1);
   console.error(`exitscope: ${verdict(a, result)} (${seconds} s)`);
   return result.ok ? EXIT.ok : EXIT.no;

@@ -193,10 +193,13 @@ export class Terminal implements RecordHost {
 }
 
 /** Writes to standard output, all of it. */
-export function writeOut(bytes: Uint8Array): void {
+export const writeOut = (bytes: Uint8Array): void => writeAll(Deno.stdout, bytes);
+
+/** Writes all of it. */
+export function writeAll(to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
     try {
-      at += Deno.stdout.writeSync(bytes.subarray(at));
+      at += to.writeSync(bytes.subarray(at));
     } catch (error) {
       // A reader slower than the guest, on a pipe that somebody made non-blocking.
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;

@@ -8,6 +8,8 @@ import type { NonEmptyString } from "@optique/core/nonempty";
 import type { Suggestion } from "@optique/core/parser";
 import type { ValueParser } from "@optique/core/valueparser";
 import type { SerialKind } from "../../core/board/spec.ts";
+import { LOG_ITEMS } from "../log_items.ts";
+import type { Answer } from "../answers.ts";
 import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
 
 const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -31,6 +33,16 @@ export function parseNumber(text: string): number | null {
   if (!/^(0x[0-9a-f]+|\d+)$/i.test(text)) return null;
   const n = Number(text);
   return Number.isSafeInteger(n) ? n : null;
+}
+
+const TIME_UNIT: Record<string, number> = { "": 1, ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
+
+/** "20us" → 20000 ns; null when it is no time. */
+export function parseDuration(text: string): number | null {
+  const found = /^(\d+(?:\.\d+)?)(ns|us|ms|s)?$/.exec(text);
+  if (found === null) return null;
+  const ns = Number(found[1]) * TIME_UNIT[found[2] ?? ""];
+  return Number.isSafeInteger(ns) ? ns : null;
 }
 
 const COUNT_UNIT: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };
@@ -100,6 +112,20 @@ export const seconds = value<number>({
   placeholder: 1,
 });
 
+/** Past this, one instruction would be an age. */
+const MAX_PERIOD_NS = 1_000_000;
+
+export const period = value<number>({
+  metavar: "TIME",
+  expected: "a time from 1ns to 1ms, such as 10ns",
+  parse(text) {
+    const ns = atLeast(parseDuration(text), 1);
+    return ns !== null && ns <= MAX_PERIOD_NS ? ns : null;
+  },
+  format: (ns) => `${ns}ns`,
+  placeholder: 1,
+});
+
 /** An instant in ns since 1970; UTC unless the text says otherwise. */
 export function parseInstant(text: string): number | null {
   if (text === "now") return Date.now() * 1e6;
@@ -129,6 +155,32 @@ export const regex = value<RegExp>({
   },
   format: (re) => re.source,
   placeholder: /$^/,
+});
+
+const ESCAPED: Record<string, string> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
+
+/** `login: $=>root\n` → what to wait for, and what to type then; null when it is none. */
+export function parseAnswer(text: string): Answer | null {
+  const at = text.lastIndexOf("=>");
+  if (at < 1) return null;
+  const typed = text.slice(at + 2).replace(
+    /\\(?:x([0-9a-f]{2})|([nrt\\]))/gi,
+    (_, hex, letter) =>
+      hex ? String.fromCharCode(parseInt(hex, 16)) : ESCAPED[letter.toLowerCase()],
+  );
+  try {
+    return { after: new RegExp(text.slice(0, at)), type: typed };
+  } catch {
+    return null;
+  }
+}
+
+export const answer = value<Answer>({
+  metavar: "PATTERN=>TEXT",
+  expected: "PATTERN=>TEXT such as 'login: $=>root\\n', PATTERN a regular expression",
+  parse: parseAnswer,
+  format: (a) => a.after.source,
+  placeholder: { after: /$^/, type: "" },
 });
 
 export const file = (metavar: NonEmptyString) =>
@@ -164,6 +216,7 @@ export interface DeviceArgument {
   use: string;
   addr: number | null;
   irq: number | null;
+  slot: number | null;
   props: Record<string, string>;
 }
 
@@ -171,12 +224,12 @@ export interface DeviceArgument {
 export function parseDevice(text: string): DeviceArgument | null {
   const [use, ...rest] = text.split(",");
   if (use === "" || use.includes("=")) return null;
-  const made: DeviceArgument = { use, addr: null, irq: null, props: {} };
+  const made: DeviceArgument = { use, addr: null, irq: null, slot: null, props: {} };
   for (const part of rest) {
     const [name, ...values] = part.split("=");
     if (name === "") return null;
     const given = values.length === 0 ? "on" : values.join("=");
-    if (name !== "addr" && name !== "irq") made.props[name] = given;
+    if (name !== "addr" && name !== "irq" && name !== "slot") made.props[name] = given;
     else if ((made[name] = parseNumber(given)) === null) return null;
   }
   return made;
@@ -184,11 +237,42 @@ export function parseDevice(text: string): DeviceArgument | null {
 
 export const device = value<DeviceArgument>({
   metavar: "TYPE",
-  expected: "FILE_OR_TYPE,addr=0x…,irq=N,PROPERTY=VALUE…",
+  expected: "FILE_OR_TYPE,addr=0x…,irq=N,slot=N,PROPERTY=VALUE…",
   parse: parseDevice,
   format: (d) => d.use,
   files: true,
-  placeholder: { use: "", addr: null, irq: null, props: {} },
+  placeholder: { use: "", addr: null, irq: null, slot: null, props: {} },
+});
+
+/** An image, or none, and what was said about it. */
+export interface DriveArgument {
+  path: string | null;
+  options: Record<string, string>;
+}
+
+/** "disk.img,latency=20us"; "size=64M" needs no image. A word without a value is switched on. */
+export function parseDrive(text: string): DriveArgument | null {
+  const made: DriveArgument = { path: null, options: {} };
+  const [first, ...rest] = text.split(",");
+  const words = first.includes("=") ? [first, ...rest] : rest;
+  if (!first.includes("=")) made.path = first;
+  for (const word of words) {
+    const [name, ...values] = word.split("=");
+    if (name === "") return null;
+    const given = values.length === 0 ? "on" : values.join("=");
+    if (name === "file" && made.path === null) made.path = given;
+    else made.options[name] = given;
+  }
+  return made.path === "" ? null : made;
+}
+
+export const drive = value<DriveArgument>({
+  metavar: "FILE",
+  expected: "FILE,PROPERTY=VALUE… or size=64M,PROPERTY=VALUE…",
+  parse: parseDrive,
+  format: (d) => d.path ?? `size=${d.options.size}`,
+  files: true,
+  placeholder: { path: null, options: {} },
 });
 
 /** The console's device and its properties. */
@@ -205,7 +289,12 @@ export const serial = value<SerialArgument>({
   parse(text) {
     const made = parseDevice(text);
     const kind = SERIALS.find((k) => k === made?.use);
-    if (made === null || kind === undefined || made.addr !== null || made.irq !== null) return null;
+    if (
+      made === null || kind === undefined || made.addr !== null || made.irq !== null ||
+      made.slot !== null
+    ) {
+      return null;
+    }
     return { kind, props: made.props };
   },
   format: (s) => s.kind,
@@ -224,4 +313,36 @@ export const tables = value<EventTable[]>({
   },
   format: (list) => list.join(","),
   placeholder: [],
+});
+
+/** Items of `--log`, comma between. */
+export const LOG_ITEM_LIST = [...LOG_ITEMS.keys()].join(", ");
+
+/** "exits,irq" → the tables whose rows are logged. */
+export const logItems = value<EventTable[]>({
+  metavar: "LIST",
+  expected: `a list, comma between, of ${LOG_ITEM_LIST}`,
+  parse(text) {
+    const found = text.split(",").map((item) => LOG_ITEMS.get(item.trim()));
+    return found.every((table) => table !== undefined) ? found : null;
+  },
+  format: (list) => list.join(","),
+  words: [...LOG_ITEMS.keys()],
+  placeholder: [],
+});
+
+/** What a panic begins with; null: nobody looks for one. */
+export const panic = value<{ begins: RegExp | null }>({
+  metavar: "REGEX|off",
+  expected: "off, or a regular expression (escape brackets with a backslash)",
+  parse(text) {
+    try {
+      return { begins: text === "off" ? null : new RegExp(text) };
+    } catch {
+      return null;
+    }
+  },
+  format: (p) => p.begins?.source ?? "off",
+  words: ["off"],
+  placeholder: { begins: null },
 });

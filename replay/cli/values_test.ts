@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   formatSize,
+  parseAnswer,
   parseCount,
   parseDevice,
   parseInstant,
@@ -38,18 +39,30 @@ Deno.test("instants: UTC unless told otherwise", () => {
   assert.equal(parseInstant("yesterday"), null);
 });
 
-Deno.test("devices: address and interrupt apart from properties", () => {
+Deno.test("devices: address, interrupt and slot apart from properties", () => {
   assert.deepEqual(parseDevice("./inc.ts,addr=0x4010000,irq=64,step=a=b,fast"), {
     use: "./inc.ts",
     addr: 0x401_0000,
     irq: 64,
+    slot: null,
     props: { step: "a=b", fast: "on" },
   });
-  for (const bad of ["", "addr=1", "x,addr=zz", "x,,y"]) assert.equal(parseDevice(bad), null);
+  assert.equal(parseDevice("edu,slot=3")?.slot, 3);
+  for (const bad of ["", "addr=1", "x,addr=zz", "x,slot=one", "x,,y"]) {
+    assert.equal(parseDevice(bad), null);
+  }
 });
 
 Deno.test("suggestions: distance counts edits, nearest refuses what is far", () => {
   assert.equal(distance("kitten", "sitting"), 3);
   assert.equal(nearest("--kernal", ["--kernel", "--initrd"]), "--kernel");
   assert.equal(nearest("--zzzzzz", ["--kernel", "--initrd"]), null);
+});
+
+Deno.test("answers: a pattern, the last =>, and text with escapes", () => {
+  const answer = parseAnswer(String.raw`a=>b\$ $=>ls\x20-l\\n\n`);
+  assert.equal(answer?.after.source, String.raw`a=>b\$ $`);
+  assert.equal(answer?.type, "ls -l\\n\n");
+  assert.deepEqual(parseAnswer("a=>"), { after: /a/, type: "" });
+  for (const bad of ["", "a", "=>b", "(=>b"]) assert.equal(parseAnswer(bad), null);
 });

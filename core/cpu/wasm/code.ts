@@ -67,6 +67,16 @@ const store = (opcode: number) => (addr: Code, value: Code, offset = 0): Code =>
   ...uleb(offset),
 ];
 
+/** A store to another memory than the first. */
+const storeTo = (opcode: number) => (memory: number, addr: Code, value: Code, offset = 0): Code => [
+  ...addr,
+  ...value,
+  opcode,
+  0x40, // § 5.4.6: with bit 6 the memory's index follows.
+  ...uleb(memory),
+  ...uleb(offset),
+];
+
 /** Instructions on 32-bit integers. Loads and stores take (address, static offset). */
 export const i32 = {
   const: (v: number): Code => [0x41, ...slebSmall(v | 0)],
@@ -74,6 +84,7 @@ export const i32 = {
   load8u: load(0x2d),
   load16u: load(0x2f),
   store: store(0x36),
+  storeTo: storeTo(0x36),
   store8: store(0x3a),
   store16: store(0x3b),
   eqz: unary(0x45),
@@ -108,6 +119,7 @@ export const i64 = {
   load32s: load(0x34),
   load32u: load(0x35),
   store: store(0x37),
+  storeTo: storeTo(0x37),
   store8: store(0x3c),
   store16: store(0x3d),
   store32: store(0x3e),
@@ -117,6 +129,8 @@ export const i64 = {
   ltS: binary(0x53),
   ltU: binary(0x54),
   geU: binary(0x5a),
+  /** Of an f64 in range: outside it traps. */
+  truncF64: unary(0xb0),
   clz: unary(0x79),
   ctz: unary(0x7a),
   popcnt: unary(0x7b),

@@ -9,6 +9,8 @@ import { type Code, i32, uleb, type ValueType } from "./code.ts";
 
 const TYPE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 const VOID = 0x40;
+/** Of a memory with 32-bit addresses. */
+const MAX_PAGES = 65536;
 
 /** Index of a local variable. */
 export type Local = number;
@@ -214,6 +216,8 @@ interface ModuleOptions {
   table?: boolean;
   /** Functions of the module do not call each other, so imports may come after them. */
   lateImports?: boolean;
+  /** Import a second memory, which threads share, as `env.NAME`. */
+  shared?: string;
 }
 
 /** A module; imports must be declared before functions, for they take the first indices. */
@@ -225,8 +229,13 @@ export class Module {
   readonly #exports: Func[] = [];
   #tableStart = -1;
 
-  /** `memory` is imported as `env.memory`, functions as `env.NAME`. */
-  constructor(readonly memoryPages: number, private readonly options: ModuleOptions = {}) {}
+  /**
+   * `memory` is imported as `env.memory`, of so many pages or at least so many; functions as `env.NAME`.
+   */
+  constructor(
+    readonly memoryPages: number | { readonly min: number },
+    private readonly options: ModuleOptions = {},
+  ) {}
 
   type(params: readonly ValueType[], results: readonly ValueType[]): number {
     const key = `${params}>${results}`;
@@ -278,8 +287,12 @@ export class Module {
   #importBytes(): Code[] {
     const env = text("env");
     const table = this.options.table ? [[...env, ...text("table"), 1, 0x70, 0, 0]] : [];
+    const shared = this.options.shared === undefined
+      ? []
+      : [[...env, ...text(this.options.shared), 2, 3, ...uleb(1), ...uleb(MAX_PAGES)]];
     return [
-      [...env, ...text("memory"), 2, 1, ...this.#memoryLimits()],
+      [...env, ...text("memory"), 2, ...this.#memoryLimits()],
+      ...shared,
       ...table,
       ...this.#imports.map((i) => [...env, ...text(i.name), 0, ...uleb(i.type)]),
     ];
@@ -301,7 +314,10 @@ export class Module {
     return head;
   }
   #memoryLimits(): number[] {
-    return [...uleb(this.memoryPages), ...uleb(this.memoryPages)];
+    const pages = this.memoryPages;
+    return typeof pages === "number"
+      ? [1, ...uleb(pages), ...uleb(pages)]
+      : [0, ...uleb(pages.min)];
   }
   #hints(): Bytes {
     const hinted = this.#funcs.filter((f) => f.hints.length > 0);

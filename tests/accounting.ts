@@ -1,0 +1,56 @@
+/**
+ * `deno task accounting`: the guest linux on ours and on QEMU 7.2, counts side by side, register by
+ * register, for the modern and the legacy interface of virtio-mmio.
+ * @module
+ */
+import { accounts, compared, FENCE } from "./linux/accounting.ts";
+import { type LinuxMachine, linuxMachine } from "./linux/guest.ts";
+import { runQemu } from "./linux/qemu.ts";
+import { unexplained } from "./linux/console.ts";
+import { recordInto } from "./recorder.ts";
+
+/** The machine that both run: what QEMU's virt machine is by default. */
+export const COUNTED: LinuxMachine = {
+  bios: "opensbi",
+  harts: 1,
+  serial: "16550",
+  append: `fence=0x${FENCE.toString(16)}`,
+  costs: "zero",
+};
+
+/** Runs both and counts; traces and images go below `folder`. */
+export async function countBoth(folder: string, legacy: boolean) {
+  const recipe = await linuxMachine({ ...COUNTED, legacy });
+  const recorded = await recordInto(folder, recipe.spec);
+  const qemu = await runQemu(folder, recipe.spec, legacy);
+  return {
+    recorded,
+    lines: compared(accounts(recorded.directory, recipe.spec, qemu.trace)),
+    unexplained: unexplained(recorded.text, qemu.console),
+    theirs: qemu.console,
+  };
+}
+
+async function main(): Promise<void> {
+  for (const legacy of [false, true]) {
+    const folder = Deno.makeTempDirSync({ prefix: "exitscope-" });
+    try {
+      const { lines, unexplained } = await countBoth(folder, legacy);
+      console.log(`virtio-mmio ${legacy ? "legacy" : "modern"}: ours, QEMU's`);
+      for (const part of new Set(lines.map((l) => l.part))) {
+        console.log(`  ${part}`);
+        for (const { name, ours, theirs } of lines.filter((l) => l.part === part)) {
+          const mark = ours === theirs ? "" : "  differs";
+          const figures = `${ours}`.padStart(7) + `${theirs}`.padStart(7);
+          console.log(`    ${name.padEnd(46)}${figures}${mark}`);
+        }
+      }
+      console.log(`  console: ${unexplained.length} lines differ without an explanation`);
+      for (const line of unexplained) console.log(`    ${line}`);
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  }
+}
+
+if (import.meta.main) await main();
