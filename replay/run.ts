@@ -33,6 +33,7 @@ export async function buildRun(
 ): Promise<Board> {
   const types = await loadDeviceTypes(spec);
   const board: Board = buildBoard(spec, files, types, trace, {
+    cpu: host.cpu,
     out: host.out,
     open: (drive) =>
       images.open(drive, (at, data) => {
