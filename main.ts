@@ -205,6 +205,25 @@ const compareOptions = object({
   between,
 });
 
+const budgetOptions = object({
+  command: constant("budget"),
+  traces: multiple(argument(values.file("TRACE"), doc(say`Traces to hold to the budget.`)), {
+    min: 1,
+    errors: { tooFew: say`Name a trace to hold to the budget` },
+  }),
+  file: option("-F", "--file", values.file("BUDGET.json"), {
+    description: say`Rules: {"rules": [{"name", "metric" and "where" or "sql", "max", "min",
+      "runs"}]}; see analysis/README.md.`,
+  }),
+  format: withDefault(
+    option("--format", choice(["table", "junit", "github"], { metavar: "FORMAT" }), {
+      description: say`How to print the verdicts: github gives workflow annotations.`,
+    }),
+    "table",
+  ),
+  between,
+});
+
 const inspectOptions = object({
   command: constant("inspect"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
@@ -250,19 +269,26 @@ export const parser = or(
     description: say`Sets traces side by side: machine, work done, exits by reason and by
       register, exits per KiB, interrupts, virtual time.`,
   }),
+  command("budget", budgetOptions, {
+    brief: say`Hold traces to a budget; exit code 1 and the offender where one is exceeded.`,
+    description: say`Asks the traces each rule of a file: a named metric or a SQL query, and what it
+      may be at most or at least.`,
+    footer: lines("Example: budget traces/*.trace --file fixtures/budgets/serial.json"),
+  }),
   command("inspect", inspectOptions, {
     brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
   }),
   command("replay", replayOptions, {
     brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
   }),
-  { errors: { noMatch: say`Name a command: record, query, compare, inspect or replay` } },
+  { errors: { noMatch: say`Name a command: record, query, compare, budget, inspect or replay` } },
 );
 
 const COMMANDS: Record<string, { usage: Usage }> = {
   record: recordOptions,
   query: queryOptions,
   compare: compareOptions,
+  budget: budgetOptions,
   inspect: inspectOptions,
   replay: replayOptions,
   completion: { usage: [] },

@@ -1,6 +1,6 @@
-/** `query`, `compare` and `inspect`: parsed options handed to the analysis. @module */
+/** `query`, `compare`, `budget` and `inspect`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
-import type { Between } from "../../analysis/scope.ts";
+import type { Between } from "../../analysis/between.ts";
 import { splitWords } from "./query_words.ts";
 import type { Parameter } from "./values.ts";
 
@@ -19,6 +19,14 @@ export interface CompareArguments {
   readonly command: "compare";
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
+  readonly between?: Between;
+}
+
+export interface BudgetArguments {
+  readonly command: "budget";
+  readonly traces: readonly string[];
+  readonly file: string;
+  readonly format: "table" | "junit" | "github";
   readonly between?: Between;
 }
 
@@ -53,6 +61,12 @@ async function compare(a: CompareArguments): Promise<number> {
   return await runCompare({ traces: tracePaths(a.traces), format, between });
 }
 
+async function budget(a: BudgetArguments): Promise<number> {
+  const { runBudget } = await import("../../analysis/budget.ts");
+  const { tracePaths } = await import("../../analysis/trace_paths.ts");
+  return await runBudget({ ...a, traces: tracePaths(a.traces) });
+}
+
 async function inspect(a: InspectArguments): Promise<number> {
   const { runInspect } = await import("../../analysis/inspect.ts");
   return await runInspect({ trace: a.trace });
@@ -60,13 +74,15 @@ async function inspect(a: InspectArguments): Promise<number> {
 
 /** Runs one of them and returns its exit code. */
 export async function runAnalysis(
-  a: QueryArguments | CompareArguments | InspectArguments,
+  a: QueryArguments | CompareArguments | BudgetArguments | InspectArguments,
 ): Promise<number> {
   switch (a.command) {
     case "query":
       return await query(a);
     case "compare":
       return await compare(a);
+    case "budget":
+      return await budget(a);
     case "inspect":
       return await inspect(a);
   }
