@@ -1,6 +1,6 @@
-/** `query`, `compare`, `inspect` and `import`: parsed options handed to the analysis. @module */
+/** `query`, `compare`, `budget`, `inspect` and `import`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
-import type { Between } from "../../analysis/scope.ts";
+import type { Between } from "../../analysis/between.ts";
 import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
 import type { Parameter } from "./values.ts";
@@ -20,6 +20,14 @@ export interface CompareArguments {
   readonly command: "compare";
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
+  readonly between?: Between;
+}
+
+export interface BudgetArguments {
+  readonly command: "budget";
+  readonly traces: readonly string[];
+  readonly file: string;
+  readonly format: "table" | "junit" | "github";
   readonly between?: Between;
 }
 
@@ -62,6 +70,12 @@ async function compare(a: CompareArguments): Promise<number> {
   return await runCompare({ traces: tracePaths(a.traces), format, between });
 }
 
+async function budget(a: BudgetArguments): Promise<number> {
+  const { runBudget } = await import("../../analysis/budget.ts");
+  const { tracePaths } = await import("../../analysis/trace_paths.ts");
+  return await runBudget({ ...a, traces: tracePaths(a.traces) });
+}
+
 async function inspect(a: InspectArguments): Promise<number> {
   const { runInspect } = await import("../../analysis/inspect.ts");
   return await runInspect({ trace: a.trace });
@@ -74,13 +88,15 @@ async function importFiles({ files, output, format, force }: ImportArguments): P
 
 /** Runs one of them and returns its exit code. */
 export async function runAnalysis(
-  a: QueryArguments | CompareArguments | InspectArguments | ImportArguments,
+  a: QueryArguments | CompareArguments | BudgetArguments | InspectArguments | ImportArguments,
 ): Promise<number> {
   switch (a.command) {
     case "query":
       return await query(a);
     case "compare":
       return await compare(a);
+    case "budget":
+      return await budget(a);
     case "inspect":
       return await inspect(a);
     case "import":
