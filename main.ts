@@ -147,6 +147,14 @@ const recordOptions = object({
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
+const engineOption = withDefault(
+  option("--engine", choice(["auto", "wasm", "native"], { metavar: "ENGINE" }), {
+    description: say`DuckDB as WebAssembly, which is always there, or native, which npm brings when
+      it is first asked for. auto: native from 1.5 GiB of trace on.`,
+  }),
+  "auto",
+);
+
 const queryOptions = object({
   command: constant("query"),
   words: multiple(
@@ -164,6 +172,7 @@ const queryOptions = object({
   file: optional(option("-F", "--file", values.file("FILE.sql"), {
     description: say`Read the SQL from FILE instead.`,
   })),
+  engine: engineOption,
 });
 
 const compareOptions = object({
@@ -178,6 +187,7 @@ const compareOptions = object({
     }),
     "table",
   ),
+  engine: engineOption,
 });
 
 const inspectOptions = object({

@@ -3,7 +3,7 @@
  * tour of what there is to ask.
  * @module
  */
-import type { Engine } from "./engine.ts";
+import type { Engine, EngineChoice } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { openTraces } from "./open.ts";
 import {
@@ -31,6 +31,8 @@ export interface QueryOptions {
   readonly format?: QueryFormat;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   readonly engine?: Promise<Engine>;
+  /** Which to start when none was; by default by size. */
+  readonly choice?: EngineChoice;
 }
 
 /** More rows than this are left to the formats that machines read. */
@@ -42,7 +44,10 @@ export async function runQuery(
   output: Output = standardOutput(),
 ): Promise<number> {
   const sql = statement(options);
-  const session = await openTraces(options.traces, output, { engine: options.engine });
+  const session = await openTraces(options.traces, output, {
+    engine: options.engine,
+    choice: options.choice,
+  });
   try {
     if (sql === null) {
       output.write(await tour(session, output.width));

@@ -1,10 +1,11 @@
 /**
- * `deno task bench [mips] [trace] [events] [size] [start] [query]`: how fast the machine is and what tracing
+ * `deno task bench [mips] [trace] [events] [size] [start] [query] [import]`: how fast the machine is and what tracing
  * costs, each figure a ratio to a peer or to itself in the same run. It judges nothing and exits 0.
  * @module
  */
 import { cpus, totalmem } from "node:os";
 import { events } from "./bench/events.ts";
+import { imports } from "./bench/import.ts";
 import { mips } from "./bench/mips.ts";
 import { query } from "./bench/query.ts";
 import { start } from "./bench/start.ts";
@@ -17,6 +18,7 @@ const PARTS: Readonly<Record<string, (folder: string) => Promise<string>>> = {
   size: sizes,
   start,
   query,
+  import: imports,
 };
 
 function machine(): string {

@@ -1,5 +1,6 @@
 /** `query`, `compare`, `inspect` and `import`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
+import type { EngineChoice } from "../../analysis/engine.ts";
 import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
 
@@ -8,12 +9,14 @@ export interface QueryArguments {
   readonly words: readonly string[];
   readonly format: "table" | "csv" | "json" | "arrow";
   readonly file?: string;
+  readonly engine: EngineChoice;
 }
 
 export interface CompareArguments {
   readonly command: "compare";
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
+  readonly engine: EngineChoice;
 }
 
 export interface InspectArguments {
@@ -32,12 +35,12 @@ export interface ImportArguments {
 async function query(a: QueryArguments): Promise<number> {
   const { runQuery } = await import("../../analysis/query.ts");
   const { traces, sql } = splitWords(a.words, existsSync);
-  return await runQuery({ traces, sql, file: a.file ?? null, format: a.format });
+  return await runQuery({ traces, sql, file: a.file ?? null, format: a.format, choice: a.engine });
 }
 
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
-  return await runCompare({ traces: a.traces, format: a.format });
+  return await runCompare({ traces: a.traces, format: a.format, choice: a.engine });
 }
 
 async function inspect(a: InspectArguments): Promise<number> {
