@@ -167,6 +167,13 @@ const recordOptions = object({
 const between = optional(option("--between", values.between, {
   description: say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
 }));
+const engineOption = withDefault(
+  option("--engine", choice(["auto", "wasm", "native"], { metavar: "ENGINE" }), {
+    description: say`DuckDB as WebAssembly, which is always there, or native, which npm brings when
+      it is first asked for. auto: native from 1.5 GiB of trace on.`,
+  }),
+  "auto",
+);
 
 const queryOptions = object({
   command: constant("query"),
@@ -204,6 +211,7 @@ const queryOptions = object({
       say`Print every table, view and macro with a sentence per column, and stop. No trace
       is needed; --format table, markdown or json.`,
   }),
+  engine: engineOption,
 });
 
 const compareOptions = object({
@@ -219,6 +227,7 @@ const compareOptions = object({
     "table",
   ),
   between,
+  engine: engineOption,
 });
 
 const reportOptions = object({

@@ -1,6 +1,7 @@
 /** `query`, `compare`, `budget`, `inspect` and `import`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
 import type { Between } from "../../analysis/between.ts";
+import type { EngineChoice } from "../../analysis/engine.ts";
 import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
 import type { Parameter } from "./values.ts";
@@ -14,6 +15,7 @@ export interface QueryArguments {
   readonly between?: Between;
   readonly interactive: boolean;
   readonly explainSchema: boolean;
+  readonly engine: EngineChoice;
 }
 
 export interface CompareArguments {
@@ -21,6 +23,7 @@ export interface CompareArguments {
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
   readonly between?: Between;
+  readonly engine: EngineChoice;
 }
 
 export interface BudgetArguments {
@@ -60,14 +63,15 @@ async function query(a: QueryArguments): Promise<number> {
     params: new Map(a.param.map(({ name, value }) => [name, value])),
     between: a.between,
     prompt: a.interactive ? "at once" : terminal && !asked ? "after the tour" : null,
+    choice: a.engine,
   });
 }
 
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
-  const { format, between } = a;
-  return await runCompare({ traces: tracePaths(a.traces), format, between });
+  const { format, between, engine: choice } = a;
+  return await runCompare({ traces: tracePaths(a.traces), format, between, choice });
 }
 
 async function budget(a: BudgetArguments): Promise<number> {
