@@ -28,6 +28,13 @@ const logOptions = {
     description: say`Write them to FILE instead of standard error.`,
   })),
 };
+const cpu = withDefault(
+  option("--cpu", choice(["interpreter", "compiled", "lockstep"], { metavar: "HOW" }), {
+    description: say`How the harts execute; no trace tells. compiled: hot guest code becomes
+      WebAssembly. lockstep: both at once, compared all the time.`,
+  }),
+  "compiled",
+);
 
 const recordOptions = object({
   command: constant("record"),
@@ -97,7 +104,8 @@ const recordOptions = object({
   drive: multiple(option("--drive", values.drive, {
     description: say`Attach a disk: a raw image, which is never changed, or size=64M for a blank
       one; then ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
-      num_queues=N,legacy=on and others of virtio-blk's. Repeatable.`,
+      num_queues=N,legacy=on and others of virtio-blk's, or if=scsi for a disk behind an LSI
+      53C895A. Repeatable.`,
   })),
   hypervisor: optional(
     option("--hypervisor", choice(["kvm-riscv", "kvm-x86", "none"], { metavar: "PROFILE" }), {
@@ -146,32 +154,56 @@ const recordOptions = object({
   traceLimit: optional(option("--trace-limit", values.size, {
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
+  cpu,
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
+
+const between = optional(option("--between", values.between, {
+  description: say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
+}));
 
 const queryOptions = object({
   command: constant("query"),
   words: multiple(
     argument(values.file("TRACE|SQL"), {
-      description: say`Traces, then one SQL statement in quotes (or a view's name).`,
+      description:
+        say`Traces, or patterns or folders of traces, then one SQL statement in quotes (or
+        a view's name).`,
     }),
-    { min: 1, errors: { tooFew: say`Name a trace to ask` } },
   ),
   format: withDefault(
-    option("--format", choice(["table", "csv", "json", "arrow"], { metavar: "FORMAT" }), {
-      description: say`How to print the answer; arrow is an IPC stream of bytes.`,
-    }),
+    option(
+      "--format",
+      choice(["table", "csv", "json", "markdown", "arrow"], { metavar: "FORMAT" }),
+      {
+        description: say`How to print the answer; arrow is an IPC stream of bytes.`,
+      },
+    ),
     "table",
   ),
   file: optional(option("-F", "--file", values.file("FILE.sql"), {
     description: say`Read the SQL from FILE instead.`,
   })),
+  param: multiple(option("--param", values.parameter, {
+    description: say`What $NAME in the SQL stands for: a number, true, false, null, or text.
+      Repeatable.`,
+  })),
+  between,
+  interactive: option("-i", "--interactive", {
+    description: say`Give a prompt: statements up to their semicolon, .help for commands. On a
+      terminal it follows the tour; without one, statements are read from standard input.`,
+  }),
+  explainSchema: option("--explain-schema", {
+    description:
+      say`Print every table, view and macro with a sentence per column, and stop. No trace
+      is needed; --format table, markdown or json.`,
+  }),
 });
 
 const compareOptions = object({
   command: constant("compare"),
   traces: multiple(argument(values.file("TRACE"), doc(say`Directory that record wrote.`)), {
-    min: 2,
+    min: 1,
     errors: { tooFew: say`Name two traces to compare, or more` },
   }),
   format: withDefault(
@@ -180,6 +212,7 @@ const compareOptions = object({
     }),
     "table",
   ),
+  between,
 });
 
 const reportOptions = object({
@@ -215,6 +248,27 @@ const inspectOptions = object({
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
 });
 
+const importOptions = object({
+  command: constant("import"),
+  files: multiple(
+    argument(values.file("FILE"), {
+      description:
+        say`Text of perf script, trace-cmd report or ftrace's trace with KVM's tracepoints,
+        QEMU's trace log, or a simpletrace file; several are parts of one trace, in order.`,
+    }),
+    { min: 1, errors: { tooFew: say`Name a file to import` } },
+  ),
+  output: option("-o", "--output", values.file("NAME.trace"), {
+    description: say`Directory to write the trace to.`,
+  }),
+  format: optional(
+    option("--format", choice(["kvm", "qemu", "simpletrace"], { metavar: "FORMAT" }), {
+      description: say`What the files are. Default: told by their content.`,
+    }),
+  ),
+  force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
+});
+
 const replayOptions = object({
   command: constant("replay"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
@@ -223,6 +277,7 @@ const replayOptions = object({
       difference when one differs.`,
   }),
   ...logOptions,
+  cpu,
   force: option("-f", "--force", doc(say`Replace a --log-file that exists.`)),
 });
 
@@ -246,8 +301,8 @@ export const parser = or(
   command("query", queryOptions, {
     brief: say`Ask traces a question in SQL; without SQL, a tour of tables and views.`,
     description: say`Loads the traces into DuckDB, with the view library, and prints the answer of
-      one SQL statement. Without SQL: what there is to ask. Several traces are told apart by the
-      column run.`,
+      one SQL statement. Without SQL: what there is to ask, and on a terminal a prompt. Several
+      traces are told apart by the column run.`,
     footer: lines('Example: query traces/a.trace "SELECT reason, count(*) FROM exit GROUP BY 1"'),
   }),
   command("compare", compareOptions, {
@@ -267,10 +322,25 @@ export const parser = or(
   command("inspect", inspectOptions, {
     brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
   }),
+  command("import", importOptions, {
+    brief: say`Turn a real host's trace (perf, trace-cmd, QEMU) into one to query and compare.`,
+    description: say`Reads what tracing on a host wrote and makes a trace of it. Lines that are not
+      understood are counted and shown, never guessed.`,
+    footer: lines(
+      "On the host: perf record -a -e 'kvm:*' sleep 10; perf script > host.txt",
+      "         or: trace-cmd record -e kvm sleep 10; trace-cmd report > host.txt",
+      "         or: qemu-system-… -trace 'memory_region_ops_*' -trace 'virtio_*' -D host.txt",
+      "Exit code: 1 when no line was understood.",
+    ),
+  }),
   command("replay", replayOptions, {
     brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
   }),
-  { errors: { noMatch: say`Name a command: record, query, compare, report, inspect or replay` } },
+  {
+    errors: {
+      noMatch: say`Name a command: record, query, compare, report, inspect, import or replay`,
+    },
+  },
 );
 
 const COMMANDS: Record<string, { usage: Usage }> = {
@@ -279,6 +349,7 @@ const COMMANDS: Record<string, { usage: Usage }> = {
   compare: compareOptions,
   report: reportOptions,
   inspect: inspectOptions,
+  import: importOptions,
   replay: replayOptions,
   completion: { usage: [] },
 };

@@ -1,22 +1,25 @@
 /**
- * `deno task bench [mips] [trace] [events] [size] [start] [query]`: how fast the machine is and what tracing
+ * `deno task bench [mips] [boot] [trace] [events] [size] [start] [query] [linux]`: how fast the machine is and what tracing
  * costs, each figure a ratio to a peer or to itself in the same run. It judges nothing and exits 0.
  * @module
  */
 import { cpus, totalmem } from "node:os";
 import { events } from "./bench/events.ts";
-import { mips } from "./bench/mips.ts";
+import { linux } from "./bench/linux.ts";
+import { boot, mips } from "./bench/mips.ts";
 import { query } from "./bench/query.ts";
 import { start } from "./bench/start.ts";
 import { sizes, tracing } from "./bench/tracing.ts";
 
 const PARTS: Readonly<Record<string, (folder: string) => Promise<string>>> = {
   mips,
+  boot,
   trace: tracing,
   events,
   size: sizes,
   start,
   query,
+  linux,
 };
 
 function machine(): string {

@@ -2,7 +2,7 @@
  * Builds a machine from its spec: CPU, devices on their bus and wires, exit unit, names in the trace.
  * @module
  */
-import { RiscvCpu } from "../cpu/mod.ts";
+import { type CpuMode, RiscvCpu } from "../cpu/mod.ts";
 import { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance, DeviceType } from "../mmio/device.ts";
 import type { Drive } from "../mmio/medium.ts";
@@ -16,7 +16,7 @@ import { makePort, type PortHost } from "../vmm/device_port.ts";
 import { EventQueue } from "../vmm/events.ts";
 import { type DeviceCodes, ExitUnit } from "../vmm/exits.ts";
 import { Machine } from "../vmm/machine.ts";
-import { PROFILES } from "../vmm/profiles.ts";
+import { type Profile, PROFILES } from "../vmm/profiles.ts";
 import { boot, type Booted, type Files } from "./boot.ts";
 import { GuestSymbols } from "./guest_symbols.ts";
 import { makeDrives, type OpenImage } from "./drives.ts";
@@ -40,6 +40,8 @@ const MEMORY_STEP = 2 * 1024 * 1024;
 const MAX_MEMORY = 3 * 1024 ** 3;
 
 export interface BoardHost {
+  /** How the harts execute, which neither guest nor trace can tell. Default: compiled. */
+  readonly cpu?: CpuMode;
   /** Bytes from a device, or from `sbi`, to the outside world. */
   out(device: string, bytes: Uint8Array): void;
   /** For drives that have an image. */
@@ -107,11 +109,15 @@ function assignCodes(devices: readonly DeviceInstance[], trace: Trace) {
   return { codes, unassigned: devices.length };
 }
 
-function writeCosts(trace: Trace): void {
+/** Writes the tables that no event of the run writes: names and costs. */
+function writeReference(trace: Trace, profile: Profile, devices: readonly DeviceInstance[]) {
+  trace.names("hw_reason", profile.names);
+  const assigned = assignCodes(devices, trace);
   for (const c of COSTS) trace.cost(c);
+  return assigned;
 }
 
-function buildCpu(spec: MachineSpec): RiscvCpu {
+function buildCpu(spec: MachineSpec, mode: CpuMode): RiscvCpu {
   const cpu = new RiscvCpu({
     harts: spec.harts,
     ramBase: RAM_BASE,
@@ -120,6 +126,7 @@ function buildCpu(spec: MachineSpec): RiscvCpu {
     timebaseHz: TIMEBASE_HZ,
     sbi: !hasMachineMode(spec),
     isa: spec.isa ?? undefined,
+    mode,
   });
   if (!PROFILES[spec.hypervisor].virtualized) cpu.stage2.fill(1);
   return cpu;
@@ -201,7 +208,7 @@ export function buildBoard(
 ): Board {
   checkSpec(spec);
   const profile = PROFILES[spec.hypervisor];
-  const cpu = buildCpu(spec);
+  const cpu = buildCpu(spec, host.cpu ?? "compiled");
   const harts = Array.from({ length: spec.harts }, (_, i) => cpu.hart(i));
   const events = new EventQueue();
   const placed = placeDevices(spec, types);
@@ -217,9 +224,7 @@ export function buildBoard(
     stop: (kind, code) => machine.stop(kind, code),
     hartIrq: (hart, bit, level) => machine.hartIrq(hart, bit, level),
   });
-  trace.names("hw_reason", profile.names);
-  const { codes, unassigned } = assignCodes([...devices.values()], trace);
-  writeCosts(trace);
+  const { codes, unassigned } = writeReference(trace, profile, [...devices.values()]);
   const exits = new ExitUnit({
     profile,
     costs: spec.costs,

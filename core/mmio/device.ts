@@ -39,15 +39,28 @@ export type { PciBar, PciCapability, PciDeclaration } from "./pci/declaration.ts
 export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
 export type { Drive } from "./medium.ts";
 export type { GuestMemory } from "./memory.ts";
-export type { DeviceTrace, DmaRow, IrqRow, MarkRow, Port, RequestRow, VringRow } from "./port.ts";
+export type {
+  DeviceTrace,
+  DmaRow,
+  IrqRow,
+  MarkRow,
+  Port,
+  RequestRow,
+  StepRow,
+  VringRow,
+} from "./port.ts";
 
 /** What a device does, given its state. */
 export interface Behaviour {
   readonly regs: readonly Reg[];
   /** Offsets that no register covers, for spaces laid out elsewhere. */
   readonly raw?: RawSpace;
+  /** Byte lanes (see `Space`). */
+  readonly lanes?: boolean;
   /** PCI functions only: what BARs map beside `regs` and `raw`, by the name that the BARs give. */
   readonly spaces?: Readonly<Record<string, Space>>;
+  /** PCI functions only: registers of the function's own in its configuration space. */
+  readonly config?: readonly Reg[];
   /** Channels for data from outside. What does not fit is dropped: `canInput` is asked first. */
   readonly input?: Readonly<Record<string, (data: Uint8Array) => void>>;
   /** Bytes that fit now, per channel; a channel without one takes any number. */
@@ -236,7 +249,9 @@ export class DeviceInstance {
     this.regions = [
       this.main,
       ...(pci?.spaces(behaviour.spaces ?? {}) ?? []).map((s) => region(s.name, s.sizeBytes, s)),
-      ...(pci === null ? [] : [region("config", CONFIG_BYTES, { raw: pci.config })]),
+      ...(pci === null ? [] : [
+        region("config", CONFIG_BYTES, { raw: pci.config, regs: behaviour.config }),
+      ]),
     ];
     this.regs = names.all;
   }

@@ -24,6 +24,11 @@ export interface RawSpace {
 export interface Space {
   readonly regs?: readonly Reg[];
   readonly raw?: RawSpace;
+  /**
+   * Byte lanes: an access of 2 or 4 bytes that no register answers as a whole means its halves, the
+   * lower one first. The trace names it after the register of its first byte.
+   */
+  readonly lanes?: boolean;
 }
 
 /** Codes of a device's register names, over all its regions: position = code. */
@@ -57,6 +62,7 @@ export class Region {
   /** Code of each register, and of each byte of the raw space. */
   readonly #codes: readonly number[];
   readonly #rawCodes: Int16Array;
+  readonly #lanes: boolean;
   readonly #settled: () => void;
   /** Names in its raw space. */
   readonly names: readonly RawName[];
@@ -76,6 +82,7 @@ export class Region {
     const raw = this.names = space.raw?.names ?? [];
     this.#rawCodes = new Int16Array(Math.max(0, ...raw.map((n) => n.at + n.size))).fill(-1);
     for (const n of raw) this.#rawCodes.fill(names.code(n.name, raw), n.at, n.at + n.size);
+    this.#lanes = space.lanes ?? false;
     this.#settled = settled;
   }
 
@@ -85,19 +92,34 @@ export class Region {
 
   /** Lower 32 bits of the value, `hi` holds the rest. Nothing declared there: 0. */
   read(at: number, size: number): number {
-    const b = this.#map.find(at, size, false);
-    let value: number;
-    this.hi = 0;
-    if (b === null) {
-      this.reg = this.#rawCode(at);
-      value = this.#rawValue(at, size);
-    } else {
-      this.reg = this.#codes[b.code];
-      value = this.#value(b, at, size);
-      if (b.onRead !== null) b.onRead(b.i);
-    }
+    const value = this.#read(at, size);
     this.#settled();
     return value;
+  }
+
+  #read(at: number, size: number): number {
+    const b = this.#map.find(at, size, false);
+    this.hi = 0;
+    if (b === null && this.#halves(size)) {
+      const half = size >> 1;
+      const low = this.#read(at, half);
+      const first = this.reg;
+      const high = this.#read(at + half, half);
+      this.reg = first;
+      return (low | high << half * 8) >>> 0;
+    }
+    if (b === null) {
+      this.reg = this.#rawCode(at);
+      return this.#rawValue(at, size);
+    }
+    this.reg = this.#codes[b.code];
+    const value = this.#value(b, at, size);
+    if (b.onRead !== null) b.onRead(b.i);
+    return value;
+  }
+
+  #halves(size: number): boolean {
+    return this.#lanes && (size === 2 || size === 4);
   }
 
   #value(b: Binding, at: number, size: number): number {
@@ -130,20 +152,31 @@ export class Region {
   }
 
   write(at: number, size: number, lo: number, hi = 0): void {
+    this.#write(at, size, lo, hi);
+    this.#settled();
+  }
+
+  #write(at: number, size: number, lo: number, hi: number): void {
     const b = this.#map.find(at, size, true);
     const v = mask(lo, size);
-    if (b === null) {
+    if (b === null && this.#halves(size)) {
+      const half = size >> 1;
+      this.#write(at, half, v, 0);
+      const first = this.reg;
+      this.#write(at + half, half, v >>> half * 8, 0);
+      this.reg = first;
+    } else if (b === null) {
       this.reg = this.#rawCode(at);
       this.#rawWrite(at, size, v, hi);
     } else {
       this.reg = this.#codes[b.code];
       if (b.set !== null) {
-        b.set(size === b.size ? v : merge(b.get!(b.i), v, (at - b.start) * 8, size), b.i);
+        const part = at - b.start;
+        b.set(size === b.size ? v : merge(b.get!(b.i), v, part * 8, size), b.i, part + size);
       } else if (b.setWide !== null) {
         b.setWide(wideValue(b, at, size, v, hi), b.i);
       }
     }
-    this.#settled();
   }
 
   #rawWrite(at: number, size: number, lo: number, hi: number): void {
@@ -157,6 +190,12 @@ export class Region {
   /** What a read would return, without its effects; undefined where nothing is declared. */
   peek(at: number, size: number): bigint | undefined {
     const b = this.#map.find(at, size, false);
+    if (b === null && this.#halves(size)) {
+      const half = size >> 1;
+      const low = this.peek(at, half), high = this.peek(at + half, half);
+      if (low === undefined && high === undefined) return undefined;
+      return (low ?? 0n) | (high ?? 0n) << BigInt(half * 8);
+    }
     if (b === null && this.#raw === null) return undefined;
     const hi = this.hi;
     this.hi = 0;
@@ -169,6 +208,7 @@ export class Region {
   /** Code of the register that such an access would mean now, -1 for none. */
   regAt(at: number, size: number, write: boolean): number {
     const b = this.#map.find(at, size, write);
+    if (b === null && this.#halves(size)) return this.regAt(at, size >> 1, write);
     return b === null ? this.#rawCode(at) : this.#codes[b.code];
   }
 }

@@ -19,7 +19,10 @@ function codesOf<K extends keyof typeof CODES>(kind: K): Readonly<Record<string,
 const VRING = codesOf("vring_event");
 const IRQ = codesOf("irq_event");
 const PATH = codesOf("irq_path");
+const STEP = codesOf("step_kind");
+const OP = codesOf("step_op");
 const KIND = codesOf("request_kind");
+const COMMAND = codesOf("scsi_command");
 const STATUS = codesOf("request_status");
 
 /** What ports need of the machine that they all share. */
@@ -77,6 +80,7 @@ export function makePort(host: PortHost, d: PortOf): Port {
     signal: (line = 0) => wire(line).signal(),
     messages: () => false,
     message: () => -1,
+    bar: () => null,
     now: () => host.nowNs(),
     timer: (name, atNs, arg = 0) => host.events.set(d.name, name, atNs, arg),
     out: (bytes) => host.out(d.name, typeof bytes === "number" ? (one[0] = bytes, one) : bytes),
@@ -119,6 +123,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
       submit_icount: row.submit_icount,
       complete_ns: row.complete_ns,
       status: STATUS[row.status],
+      command: row.command ? COMMAND[row.command] : null,
       kick_exit_seq: row.kick_exit_seq,
       irq_seq: row.irq_seq,
     });
@@ -145,6 +150,18 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         ...row,
         device,
         framing: row.framing ?? false,
+        request: row.request ?? null,
+      }),
+    step: (row) =>
+      void trace.step({
+        device,
+        kind: STEP[row.kind],
+        op: OP[row.op],
+        gpa: row.gpa,
+        word: row.word,
+        operand: row.operand,
+        bytes: row.bytes,
+        own_memory: row.own_memory,
         request: row.request ?? null,
       }),
     irq,

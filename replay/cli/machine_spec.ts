@@ -10,7 +10,7 @@ import {
   type MachineSpec,
   type SerialKind,
 } from "../../core/board/spec.ts";
-import { extensionsOf, ISA } from "../../core/cpu/mod.ts";
+import { type CpuMode, extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
 import type { Answer } from "../answers.ts";
@@ -30,7 +30,7 @@ export interface RecordArguments {
   readonly bios: string;
   readonly append?: string;
   readonly initrd?: string;
-  readonly symbols: readonly string[];
+  readonly symbols?: readonly string[];
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
@@ -53,6 +53,7 @@ export interface RecordArguments {
   readonly traceTables?: readonly EventTable[];
   readonly traceLimit?: number;
   readonly force: boolean;
+  readonly cpu?: CpuMode;
 }
 
 /** The machine and the bytes of every file it names, by `FileRef.path`. */
@@ -156,7 +157,8 @@ export function machineFor(
     devices: a.device.map((d) => deviceOf(files, d)),
     drives: drivesOf(a.drive),
     rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
-    ...(a.symbols.length > 0 && { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
+    ...(a.symbols && a.symbols.length > 0 &&
+      { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
   };
   return { spec, files: files.bytes };
 }

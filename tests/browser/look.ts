@@ -30,8 +30,7 @@ function look() {
     return [255, 255, 255, 255];
   };
   const shown = (element: Element) => element.checkVisibility();
-  const all = (selector: string) =>
-    [...document.querySelectorAll(selector)].filter(shown);
+  const all = (selector: string) => [...document.querySelectorAll(selector)].filter(shown);
   const hasText = (element: Element) =>
     [...element.childNodes].some((n) =>
       n.nodeType === Node.TEXT_NODE && n.textContent!.trim() !== ""
@@ -60,18 +59,16 @@ function look() {
       };
     },
   ).filter(({ colour }) => colour !== null);
-  const inScroller = (element: Element) =>
-    element.closest(".scroll, pre") !== null;
+  const inScroller = (element: Element) => element.closest(".scroll, pre") !== null;
   return {
     scrollWidth: document.documentElement.scrollWidth,
     clientWidth: document.documentElement.clientWidth,
     paper: rgb(getComputedStyle(document.body).backgroundColor),
     plots: all("svg.plot").length,
-    unnamed:
-      all("svg.plot").filter((svg) =>
-        svg.getAttribute("aria-labelledby")!.split(" ")
-          .some((id) => !document.getElementById(id)?.textContent)
-      ).length,
+    unnamed: all("svg.plot").filter((svg) =>
+      svg.getAttribute("aria-labelledby")!.split(" ")
+        .some((id) => !document.getElementById(id)?.textContent)
+    ).length,
     /** Texts of plots that reach beyond the page. */
     cut: all("svg.plot text").filter((text) => {
       const { left, right } = text.getBoundingClientRect();

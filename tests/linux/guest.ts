@@ -65,7 +65,6 @@ export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
     }],
     stage2Page: "4k",
     costs: m.costs,
-    symbols: [],
     force: false,
   });
   return machineFor(options, { guest });

@@ -131,6 +131,10 @@ export class PciFunction {
     const isMaster = () => this.#commands(COMMAND.busMaster);
     const message = (vector: number) => this.#message(vector);
     const messages = () => this.messages;
+    const bar = (index: number) => {
+      const found = this.bars.find((b) => b.bar === index);
+      return found === undefined ? null : this.decoded(found);
+    };
     let mem: GuestMemory | null = null;
     const own = {
       irq(level: boolean): number {
@@ -144,6 +148,7 @@ export class PciFunction {
       },
       messages,
       message,
+      bar,
       get mem(): GuestMemory {
         return mem ??= new MasterMemory(base.mem, isMaster);
       },
