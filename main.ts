@@ -14,6 +14,7 @@ import { run } from "@optique/run";
 import { describe, EXIT, readerIsGone } from "./replay/cli/errors.ts";
 import { lines, say } from "./replay/cli/say.ts";
 import { nearest } from "./replay/cli/suggest.ts";
+import { PAIR_NAMES } from "./replay/cli/pair_names.ts";
 import { SUITE_NAMES } from "./replay/cli/suite_names.ts";
 import * as values from "./replay/cli/values.ts";
 import { VERSION } from "./replay/version.ts";
@@ -46,6 +47,11 @@ const recordOptions = object({
     description: say`Guest to run: an ELF, a Linux Image, or raw bytes, which start 2 MiB into RAM
       (with --bios none: at its start); bundled:NAME for one of ours (serial, block, bench,
       flops, pci, edu, trap, mmode, panic, legacy_blk).`,
+  })),
+  compare: optional(option("--compare", choice(PAIR_NAMES, { metavar: "PAIR" }), {
+    description: say`Record the same work on a fully virtualized device and on paravirtual ones, and
+      compare: serial, block (disks), scsi (controllers), edu (ways to wait). With --guest linux, by
+      stock drivers: block or scsi.`,
   })),
   guest: optional(option("--guest", choice(["linux"], { metavar: "NAME" }), {
     description:
@@ -285,9 +291,9 @@ export const parser = or(
   command("record", recordOptions, {
     brief: say`Run a guest and record every exit; without options, the demonstration.`,
     description: say`Runs a guest and records every VM exit, device access, virtqueue event, DMA,
-      interrupt and request. Without --kernel, --serial and
-      -o, the bundled guest does the same work on a SiFive UART and on
-      virtio-console, and the two traces are compared.`,
+      interrupt and request. Without options that say which guest,
+      bundled guests do the same work on fully virtualized and on paravirtual devices, pair by pair, and
+      the traces are compared.`,
     usageLine: [{ type: "optional", terms: [{ type: "literal", value: "OPTION" }] }, {
       type: "ellipsis",
     }],

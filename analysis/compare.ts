@@ -18,7 +18,7 @@ import {
   standardOutput,
 } from "./output.ts";
 import type { Between } from "./scope.ts";
-import { wrap } from "./tour.ts";
+import { wrap } from "./wrap.ts";
 
 export interface CompareOptions {
   /** Two trace directories or more; ratios are against the first. */

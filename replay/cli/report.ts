@@ -8,7 +8,10 @@ import type { Asked } from "../../analysis/report/collect.ts";
 import { shellWord } from "../../analysis/report/escape.ts";
 import type { ReportFormat } from "../../analysis/report/report.ts";
 import { VERSION } from "../version.ts";
-import { checkOutputs, failure, quietTerminal, type Recorded } from "./demonstration.ts";
+import type { Medium } from "../../core/mmio/medium.ts";
+import type { RecordHost } from "../record.ts";
+import { arrival } from "./arrival.ts";
+import { failure, quietTerminal, type Recorded } from "./demonstration.ts";
 import { EXIT, UserError } from "./errors.ts";
 import { machineFor, type RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
@@ -80,14 +83,18 @@ async function recordSide(
   const a = { ...parse(words), force };
   const parts: Uint8Array[] = [];
   const terminal = quietTerminal((bytes) => parts.push(bytes.slice()));
-  const result = await withTerminal(terminal, () => recordInto(path, a, machineFor(a), terminal));
-  const recorded: Recorded = { path, result, output: Buffer.concat(parts) };
+  let disks: readonly Medium[] = [];
+  const host: RecordHost = Object.assign(terminal, {
+    disks: (found: ReadonlyMap<string, Medium>) => disks = [...found.values()],
+  });
+  const result = await withTerminal(terminal, () => recordInto(path, a, machineFor(a), host));
+  const recorded: Recorded = { path, result, output: Buffer.concat(parts), disks };
   return { recorded, code: terminal.signalled ?? failure(recorded) };
 }
 
 /** Records what answers the question; the exit code of a side that failed. */
 async function recordQuestion(
-  { sides, payloadOnConsole }: Question,
+  { sides, check }: Question,
   paths: readonly string[],
   force: boolean,
   parse: ParseRecord,
@@ -99,7 +106,7 @@ async function recordQuestion(
     console.error(`exitscope: recorded ${paths[i]}`);
     done.push(recorded);
   }
-  if (payloadOnConsole) checkOutputs(done);
+  console.error(`exitscope: ${arrival(check, done)}`);
   return null;
 }
 

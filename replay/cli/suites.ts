@@ -1,9 +1,9 @@
 /**
  * Suites of recordings that `report --suite` makes: questions, as data, each with the recordings that
- * answer it, in the words of `record`'s command line. The pairs of the demonstration come first.
+ * answer it, in the words of `record`'s command line.
  * @module
  */
-import { PAIRS } from "./demonstration.ts";
+import { type Pair, type PairCheck, PAIRS, type Side } from "./pairs.ts";
 import type { SuiteName } from "./suite_names.ts";
 
 export interface SuiteSide {
@@ -17,30 +17,30 @@ export interface Question {
   readonly id: string;
   readonly question: string;
   readonly sides: readonly SuiteSide[];
-  /** True when every side's console must bring the guest's payload unchanged. */
-  readonly payloadOnConsole: boolean;
+  /** How the guest's data are seen to have arrived. */
+  readonly check: PairCheck;
 }
 
-const demonstrated: readonly Question[] = PAIRS.map(({ question, append, sides }) => ({
-  id: sides[0].name.replace(/-.*/, ""),
-  question,
-  sides: sides.map(({ name, serial }) => ({
-    name,
-    words: ["--serial", serial, "--append", append],
-  })),
-  payloadOnConsole: true,
+const option = (name: string, value: string | undefined) =>
+  value === undefined ? [] : [`--${name}`, value];
+
+function wordsOf(pair: Pair, side: Side): string[] {
+  const append = [pair.append, side.append].filter((words) => words !== undefined).join(" ");
+  return [
+    ...option("kernel", pair.kernel),
+    ...option("serial", side.serial),
+    ...option("drive", side.drive),
+    ...option("device", side.device),
+    ...option("costs", pair.costs),
+    ...option("append", append),
+  ];
+}
+
+const questions: readonly Question[] = PAIRS.map((pair) => ({
+  id: pair.name,
+  question: pair.question,
+  sides: pair.sides.map((side) => ({ name: side.name, words: wordsOf(pair, side) })),
+  check: pair.check,
 }));
 
-const DISK = "size=1M,latency=20us,bandwidth=500M";
-
-/** The guest reads back what it wrote and compares checksums; it fails when they differ. */
-const disk: Question = {
-  id: "disk",
-  question: "What does a paravirtual disk cost, by size of request?",
-  sides: [{ name: "disk-virtio", words: ["--kernel", "bundled:block", "--drive", DISK] }],
-  payloadOnConsole: false,
-};
-
-export const SUITES: Readonly<Record<SuiteName, readonly Question[]>> = {
-  standard: [...demonstrated, disk],
-};
+export const SUITES: Readonly<Record<SuiteName, readonly Question[]>> = { standard: questions };
