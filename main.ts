@@ -46,7 +46,7 @@ const recordOptions = object({
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
     description: say`Guest to run: an ELF, a Linux Image, or raw bytes, which start 2 MiB into RAM
       (with --bios none: at its start); bundled:NAME for one of ours (serial, block, bench,
-      flops, pci, edu, trap, mmode, panic, legacy_blk).`,
+      flops, speed, pci, edu, trap, mmode, panic, legacy_blk).`,
   })),
   compare: optional(option("--compare", choice(PAIR_NAMES, { metavar: "PAIR" }), {
     description: say`Record the same work on a fully virtualized device and on paravirtual ones, and
