@@ -1,9 +1,10 @@
 /**
- * `deno task bench [mips] [boot] [trace] [events] [size] [start] [query] [linux]`: how fast the machine is and what tracing
+ * `deno task bench [mips] [boot] [trace] [events] [devices] [size] [start] [query] [linux]`: how fast the machine is and what tracing
  * costs, each figure a ratio to a peer or to itself in the same run. It judges nothing and exits 0.
  * @module
  */
 import { cpus, totalmem } from "node:os";
+import { devices } from "./bench/devices.ts";
 import { events } from "./bench/events.ts";
 import { linux } from "./bench/linux.ts";
 import { boot, mips } from "./bench/mips.ts";
@@ -16,6 +17,7 @@ const PARTS: Readonly<Record<string, (folder: string) => Promise<string>>> = {
   boot,
   trace: tracing,
   events,
+  devices,
   size: sizes,
   start,
   query,
