@@ -7,6 +7,7 @@
 import type { Board } from "../core/board/build.ts";
 import type { CpuMode, Statistics } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
+import type { Medium } from "../core/mmio/medium.ts";
 import { BackgroundDirectory } from "../core/trace/background.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
@@ -86,6 +87,8 @@ export interface RecordHost {
   quit(): boolean;
   progress?(p: Progress): void;
   machine?(m: { info: MachineInfo }): void;
+  /** Drives without an image as the guest left them, by id. (To read an image is an input of the run.) */
+  disks?(disks: ReadonlyMap<string, Medium>): void;
 }
 
 export type EndKind =
@@ -207,7 +210,11 @@ class Recording {
     this.#o.log?.attach(this.#board);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
-    return this.#finish(end.kind, end.code);
+    const result = this.#finish(end.kind, end.code);
+    const blank = (spec.drives ?? []).filter((d) => d.path === null).map((d) => d.id);
+    const { drives } = this.#board;
+    this.#host.disks?.(new Map(blank.map((id) => [id, drives.get(id)!.medium])));
+    return result;
   }
 
   #out(device: string, bytes: Uint8Array): void {

@@ -401,12 +401,31 @@ function emitEnter(p: Parts, frame: Frame, interpretOne: () => void): void {
     ...[regionType(p.module), slot, H, before, entry, pcOfEntry(f, frame)] as const,
   );
   f.set(p.code, result);
+  emitStopped(p, left);
   f.if(i32.eq(f.get(p.code), before), interpretOne, undefined, false);
   countEntry(p, i32.sub(before, i32.and(f.get(p.code), i32.const(~JUMPED))));
   f.set(left, i32.and(f.get(p.code), i32.const(~JUMPED)));
   f.if(getSlot32("dirty"), () => f.br(frame.check), undefined, false);
   f.if(i32.and(f.get(p.code), i32.const(JUMPED)), () => countExit(p, left));
   f.br(refetch);
+}
+
+/** A region leaves a stop to `run`'s caller in slot status: of the instruction at slot pc, not counted. */
+function emitStopped(p: Parts, left: Local): void {
+  const { f } = p;
+  f.if(
+    getSlot32("status"),
+    () => {
+      const stop = f.bind("i32", i32.sub(getSlot32("status"), i32.const(STATUS_STOP)));
+      countEntry(p, i32.sub(i32.add(f.get(left), i32.const(1)), f.get(p.code)));
+      f.emit(setSlot("status", i64.const(0)));
+      f.set(left, f.get(p.code));
+      finish(f, left, stop);
+    },
+    undefined,
+    false,
+  );
+  f.releaseTemps();
 }
 
 function countEntry(p: Parts, insns: Code): void {

@@ -156,19 +156,26 @@ export class RiscvCpu {
   }
   #run(hart: number, counts: number): Stop {
     const h = this.#harts[hart];
+    const compiler = this.#compiler;
+    if (compiler) return this.#compile(compiler, h, counts);
     for (let left = counts; left > 0;) {
-      const sampled = this.#compiler?.slice ?? SLICE;
-      const slice = Math.min(left, sampled, h.countsToDeadline());
-      const start = h.icount;
-      const stop = this.#wasm.run(h.at, slice);
-      if (stop === HOT) {
-        this.#compiler!.jumped(h.at, h.icount - start);
-        left -= h.icount - start;
-        continue;
-      }
+      const slice = Math.min(left, SLICE, h.countsToDeadline());
+      const stop: Stop = this.#wasm.run(h.at, slice);
       if (stop !== Stop.Budget) return stop;
       left -= slice;
-      if (slice === sampled) this.#compiler?.sample(h.at, slice);
+    }
+    return Stop.Budget;
+  }
+  /** The same in slices that end where the compiler wants to look. */
+  #compile(compiler: Compiler, h: Hart, counts: number): Stop {
+    for (let left = counts; left > 0;) {
+      const start = h.icount;
+      const slice = Math.min(left, compiler.untilSample, h.countsToDeadline());
+      const stop = this.#wasm.run(h.at, slice);
+      const executed = h.icount - start;
+      compiler.ran(h.at, executed, stop === HOT);
+      if (stop !== Stop.Budget && stop !== HOT) return stop;
+      left -= executed;
     }
     return Stop.Budget;
   }

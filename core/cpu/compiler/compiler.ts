@@ -91,6 +91,7 @@ export class Compiler {
   readonly #hopeless = new Set<number>();
   #waited = 0;
   #slice: number;
+  #untilSample: number;
   #slots = 0;
 
   constructor(
@@ -99,7 +100,7 @@ export class Compiler {
     decoder: Decoder,
     private readonly policy: Policy = POLICY,
   ) {
-    this.#slice = policy.slice;
+    this.#slice = this.#untilSample = policy.slice;
     this.#instructions = new Instructions(decoder, routinesOf(layout));
     this.#view = new DataView(memory.buffer);
     this.#view.setInt32(layout.exitsMask, policy.jumps - 1, true);
@@ -114,14 +115,24 @@ export class Compiler {
     this.#exports = exports;
   }
 
-  /** Instructions to execute before the next sample. */
-  get slice(): number {
-    return this.#waiting.size > 0 ? this.policy.slice : this.#slice;
+  /** Instructions until the next sample. */
+  get untilSample(): number {
+    return this.#untilSample;
   }
-  /** A slice has been executed; the hart is at its pc. */
-  sample(hart: number, executed: number): void {
-    this.#tick(executed);
-    const place = this.#place(hart, false);
+  /** So many instructions have been executed; the hart is at its pc, to which compiled code often jumped. */
+  ran(hart: number, executed: number, jumped: boolean): void {
+    this.#untilSample -= executed;
+    if (this.#untilSample > 0 && !jumped) return;
+    if (this.#waiting.size > 0) {
+      this.#waited += executed;
+      if (this.#waited >= this.policy.patience) this.#build();
+    }
+    if (jumped) this.#want(this.#place(hart, true));
+    if (this.#untilSample > 0) return;
+    this.#sample(this.#place(hart, false));
+    this.#untilSample = this.#waiting.size > 0 ? this.policy.slice : this.#slice;
+  }
+  #sample(place: Place | null): void {
     if (place === null) return;
     if (this.#holds(place.page, place.at)) {
       this.#slice = Math.min(this.#slice * 2, Math.max(LONGEST, this.policy.slice));
@@ -135,20 +146,9 @@ export class Compiler {
     this.#samples.delete(near);
     this.#want(place);
   }
-  /** Compiled code has often come to the hart's pc. */
-  jumped(hart: number, executed: number): void {
-    this.#tick(executed);
-    const place = this.#place(hart, true);
-    if (place !== null) this.#want(place);
-  }
   /** Hot places wait for others, but not for long. */
-  #tick(executed: number): void {
-    if (this.#waiting.size === 0) return;
-    this.#waited += executed;
-    if (this.#waited >= this.policy.patience) this.#build();
-  }
-  #want(place: Place): void {
-    if (this.#hopeless.has(place.page + place.at)) return;
+  #want(place: Place | null): void {
+    if (place === null || this.#hopeless.has(place.page + place.at)) return;
     this.#waiting.set(place.page + place.at, place);
     if (this.#waiting.size >= this.policy.batch) this.#build();
   }

@@ -8,8 +8,8 @@ import { type Decoded, type Decoder, type Insn, operands } from "../insn.ts";
 import { beq, bge, bgeu, blt, bltu, bne, jal, jalr } from "../isa/rv64i.ts";
 import { SVINVAL, SYSTEM } from "../isa/system.ts";
 import { ZICBOM } from "../isa/zicbo.ts";
-import { templateOf } from "./region_ops.ts";
-import type { Template } from "./template.ts";
+import { RegionOps } from "./region_ops.ts";
+import { type Template, TemplateFunc } from "./template.ts";
 
 /** Registers as bits: x1..x31, f0..f31. */
 export interface Registers {
@@ -76,7 +76,11 @@ function registersOf(d: Decoded): { used: Registers; written: Registers } {
 export class Instructions {
   readonly #known = new Map<number, Instruction | null>();
 
-  constructor(private readonly decoder: Decoder, private readonly routines: Routines) {}
+  readonly #ops: RegionOps;
+
+  constructor(private readonly decoder: Decoder, routines: Routines) {
+    this.#ops = new RegionOps(new TemplateFunc(), routines);
+  }
 
   /** null: there is no such instruction. */
   get(word: number): Instruction | null {
@@ -100,6 +104,6 @@ export class Instructions {
     };
   }
   template(i: Instruction): Template {
-    return i.template ??= templateOf(i.decoded, this.routines);
+    return i.template ??= this.#ops.template(i.decoded);
   }
 }

@@ -13,7 +13,7 @@ import { JUMPED, regionType } from "../interpreter.ts";
 import { ENTRY, PAGE, PSEUDO, TLB } from "../layout.ts";
 import { tlbEntry } from "../memory_ops.ts";
 import { FS_MASK } from "../mstatus.ts";
-import { SLOT } from "../state.ts";
+import { SLOT, STATUS_STOP } from "../state.ts";
 import { type Code, f64, i32, i64, uleb } from "../wasm/code.ts";
 import type { Callee, Func, Label, Local, Module } from "../wasm/module.ts";
 import { type Block, type Edge, pageOf, type Region } from "./discover.ts";
@@ -201,7 +201,9 @@ export class RegionEmitter {
       this.#emitChain();
     });
     this.#store(this.#written);
-    f.emit(setSlot("status", i64.const(0)));
+    // Stops remain: nothing but what asked for them could answer. Traps are taken by the interpreter.
+    const stopped = i32.geU(getSlot32("status"), i32.const(STATUS_STOP));
+    f.if(i32.eqz(stopped), () => f.emit(setSlot("status", i64.const(0))));
     f.emit(setSlot("pc", i64.add(f.get(base), i64.extendS(f.get(at)))));
     f.emit(i32.add(f.get(CHAIN.left), f.get(rest)));
   }

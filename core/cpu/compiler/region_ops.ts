@@ -15,7 +15,7 @@ import type { Layout } from "../layout.ts";
 import { type AccessFuncs, MemoryOps } from "../memory_ops.ts";
 import type { Csr, Imm, Reg, Rm, Routine } from "../ops.ts";
 import { FS_MASK } from "../mstatus.ts";
-import { SLOT, type Slot } from "../state.ts";
+import { SLOT, type Slot, X_SINK } from "../state.ts";
 import { type Code, i32, i64, select } from "../wasm/code.ts";
 import type { Callee } from "../wasm/module.ts";
 import { callee, type Onward, SYMBOL, type Template, TemplateFunc } from "./template.ts";
@@ -49,35 +49,41 @@ export const routinesOf = (layout: Layout): Routines => ({
     }),
 });
 
-/** The template of a decoded instruction. */
-export function templateOf(d: Decoded, routines: Routines): Template {
-  const f = new TemplateFunc();
-  const ops = new RegionOps(f, routines, d.insn.row.length, d.insn.floats.size > 0);
-  d.insn.sem(ops, d);
-  return ops.end();
+function resultSlot({ insn, rd }: Decoded): number {
+  if (insn.mapping.rd === undefined) return -1;
+  if (insn.floats.has("rd")) return SLOT.f0 + rd * 8;
+  return rd === 0 ? X_SINK : rd * 8;
 }
 
-class RegionOps extends MemoryOps {
+/** One makes all templates: there are many instructions, and it is large. */
+export class RegionOps extends MemoryOps {
   #pending: { set: Code; v: Code }[] = [];
   #onward: Onward = { kind: "next" };
   #serializes = false;
+  protected length = 4;
+  #floating = false;
+  /** Where a device's answer to a load goes; negative: there is no result. */
+  #result = -1;
   /** What is known while the template is made: values, and conditions. */
   readonly #values = new WeakMap<Code, bigint>();
   readonly #truths = new WeakMap<Code, boolean>();
 
-  constructor(
-    protected override readonly f: TemplateFunc,
-    routines: Routines,
-    protected readonly length: number,
-    private readonly floating: boolean,
-  ) {
+  constructor(protected override readonly f: TemplateFunc, routines: Routines) {
     super(f, routines, ACCESS);
   }
 
-  end(): Template {
+  /** The template of a decoded instruction. */
+  template(d: Decoded): Template {
+    this.length = d.insn.row.length;
+    this.#floating = d.insn.floats.size > 0;
+    this.#onward = { kind: "next" };
+    this.#serializes = false;
+    this.#result = resultSlot(d);
+    this.f.clear();
+    d.insn.sem(this, d);
     this.#commit();
     if (this.#serializes) this.#recheck();
-    return { code: this.f.code, hints: this.f.hints, onward: this.#onward };
+    return { code: this.f.code, hints: this.f.hints.slice(), onward: this.#onward };
   }
   #commit(): void {
     for (const { set, v } of this.#pending.splice(0)) this.f.emit([...v, ...set]);
@@ -99,7 +105,15 @@ class RegionOps extends MemoryOps {
   /** Its upper half says that code which is compiled has changed (compiler.ts). */
   protected override leaveIfStatus(): void {
     const set = i64.ne(i64.load(H, SLOT.status), i64.const(0));
-    this.f.if(set, () => this.leave(), undefined, false);
+    this.f.if(
+      set,
+      () => {
+        if (this.#result >= 0) this.f.emit(setSlot("accessRd", i64.const(this.#result)));
+        this.leave();
+      },
+      undefined,
+      false,
+    );
   }
 
   override konst(v: bigint | number): Code {
@@ -183,8 +197,8 @@ class RegionOps extends MemoryOps {
 
   /** A block with floating point begins only where FS is dirty and the rounding mode is RNE. */
   override get(s: Slot): Code {
-    if (this.floating && s === "mstatus") return this.konst(FS_MASK);
-    if (this.floating && s === "frm") return this.konst(RM.RNE);
+    if (this.#floating && s === "mstatus") return this.konst(FS_MASK);
+    if (this.#floating && s === "frm") return this.konst(RM.RNE);
     return super.get(s);
   }
   override float(op: FloatOp, format: Format, mode: Code, ...args: Code[]): Code {

@@ -77,7 +77,7 @@ function outermost(part: readonly number[], heads: ReadonlySet<number>, next: Ne
   }
   return best.head;
 }
-const HEADS_TRIED = 12;
+const HEADS_TRIED = 5;
 
 /** `entries`: nodes that are entered from outside the graph; `next`: edges of the graph. */
 export function structure(

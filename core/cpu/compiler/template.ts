@@ -53,11 +53,17 @@ export function callee(s: Signature): Callee {
 
 /** A function whose locals are symbols: it takes the code of one instruction. */
 export class TemplateFunc extends Func {
-  readonly code: number[] = [];
+  code: number[] = [];
   readonly #temps: Record<ValueType, number> = { i32: 0, i64: 0, f32: 0, f64: 0 };
 
   constructor() {
     super("template", 0, [], []);
+  }
+  /** Begins anew. */
+  clear(): void {
+    this.code = [];
+    this.hints.length = 0;
+    this.releaseTemps();
   }
   override emit(code: Code): void {
     for (const c of code) this.code.push(c);
@@ -105,7 +111,7 @@ export interface Meanings {
 export function paste(f: Func, t: Template, m: Meanings, at: number, next: number): void {
   const place = (offset: number) => i64.add(f.get(m.base), i64.const(offset));
   const { code } = t;
-  let run: number[] = [];
+  const run: number[] = [];
   const start = f.position;
   let hint = 0;
   for (let i = 0; i < code.length; i++) {
@@ -117,7 +123,6 @@ export function paste(f: Func, t: Template, m: Meanings, at: number, next: numbe
     else for (const b of meaning(c, m, at, next, place)) run.push(b);
   }
   f.emit(run);
-  run = [];
 }
 
 function meaning(

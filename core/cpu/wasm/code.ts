@@ -13,6 +13,7 @@ export type ValueType = "i32" | "i64" | "f32" | "f64";
 
 /** LEB128, unsigned; `v` below 2^32. */
 export function uleb(v: number): number[] {
+  if (v < 0x80) return [v];
   const out: number[] = [];
   do {
     const rest = Math.floor(v / 128);

@@ -214,10 +214,10 @@ export interface Import {
 interface ModuleOptions {
   /** Import a table, as `env.table`. */
   table?: boolean;
-  /** Import a second memory, which threads share, as `env.NAME`. */
-  shared?: string;
   /** Functions of the module do not call each other, so imports may come after them. */
   lateImports?: boolean;
+  /** Import a second memory, which threads share, as `env.NAME`. */
+  shared?: string;
 }
 
 /** A module; imports must be declared before functions, for they take the first indices. */
@@ -230,8 +230,7 @@ export class Module {
   #tableStart = -1;
 
   /**
-   * `memory` is imported as `env.memory`, of so many pages or at least so many; functions as
-   * `env.NAME`.
+   * `memory` is imported as `env.memory`, of so many pages or at least so many; functions as `env.NAME`.
    */
   constructor(
     readonly memoryPages: number | { readonly min: number },
@@ -287,14 +286,13 @@ export class Module {
   }
   #importBytes(): Code[] {
     const env = text("env");
-    const { shared } = this.options;
-    const second = shared === undefined
-      ? []
-      : [[...env, ...text(shared), 2, 3, ...uleb(1), ...uleb(MAX_PAGES)]];
     const table = this.options.table ? [[...env, ...text("table"), 1, 0x70, 0, 0]] : [];
+    const shared = this.options.shared === undefined
+      ? []
+      : [[...env, ...text(this.options.shared), 2, 3, ...uleb(1), ...uleb(MAX_PAGES)]];
     return [
       [...env, ...text("memory"), 2, ...this.#memoryLimits()],
-      ...second,
+      ...shared,
       ...table,
       ...this.#imports.map((i) => [...env, ...text(i.name), 0, ...uleb(i.type)]),
     ];

@@ -79,6 +79,11 @@ export class Targets {
     return this.#lunsOf(target).length > 0;
   }
 
+  /** Is there such a unit? */
+  holds({ target, lun }: Place): boolean {
+    return this.#units.has(key(target, lun));
+  }
+
   #lunsOf(target: number): number[] {
     return [...this.#units.keys()].filter((k) => k >>> 8 === target).map((k) => k & MAX_LUN)
       .sort((a, b) => a - b);
@@ -160,10 +165,11 @@ export class Targets {
     return task.moved;
   }
 
-  /** Reset of a target, of the whole domain without one: its units say so to whoever asks next. */
-  reset(target: number | null): void {
+  /** Reset of a unit, of a target or of the whole domain: units say so to whoever asks next. */
+  reset(target: number | null, lun: number | null = null): void {
     for (const [k, { state }] of this.#units) {
       if (target !== null && k >>> 8 !== target) continue;
+      if (lun !== null && (k & MAX_LUN) !== lun) continue;
       state.sense = 0;
       state.cached = true;
       state.stopped = false;
