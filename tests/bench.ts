@@ -4,6 +4,7 @@
  * @module
  */
 import { cpus, totalmem } from "node:os";
+import { devices } from "./bench/devices.ts";
 import { events } from "./bench/events.ts";
 import { imports } from "./bench/import.ts";
 import { linux } from "./bench/linux.ts";
@@ -17,6 +18,7 @@ const PARTS: Readonly<Record<string, (folder: string) => Promise<string>>> = {
   boot,
   trace: tracing,
   events,
+  devices,
   size: sizes,
   start,
   query,
