@@ -19,6 +19,7 @@ export interface CompareArguments {
   readonly command: "compare";
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
+  readonly by?: string;
   readonly between?: Between;
 }
 
@@ -57,8 +58,7 @@ async function query(a: QueryArguments): Promise<number> {
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
-  const { format, between } = a;
-  return await runCompare({ traces: tracePaths(a.traces), format, between });
+  return await runCompare({ ...a, traces: tracePaths(a.traces) });
 }
 
 async function budget(a: BudgetArguments): Promise<number> {

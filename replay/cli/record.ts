@@ -86,7 +86,7 @@ async function dumpDeviceTree(a: RecordArguments, recipe: Recipe, path: string):
 }
 
 /** The machine asked for; its guest is fetched when it is one that has to be. */
-async function recipeFor(a: RecordArguments): Promise<Recipe> {
+export async function recipeFor(a: RecordArguments): Promise<Recipe> {
   if (a.guest === undefined && a.guestDir === undefined) return machineFor(a);
   const { linuxGuest } = await import("./guest_linux.ts");
   const { options, guest } = await linuxGuest(a);
