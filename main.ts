@@ -17,6 +17,7 @@ import { nearest } from "./replay/cli/suggest.ts";
 import { PAIR_NAMES } from "./replay/cli/pair_names.ts";
 import { SUITE_NAMES } from "./replay/cli/suite_names.ts";
 import * as values from "./replay/cli/values.ts";
+import type { RecordArguments } from "./replay/cli/machine_spec.ts";
 import { VERSION } from "./replay/version.ts";
 
 const doc = (description: Message) => ({ description });
@@ -161,6 +162,11 @@ const recordOptions = object({
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
   cpu,
+  sweep: multiple(option("--sweep", string({ metavar: "NAME=VALUES" }), {
+    description: say`Record every combination of values into the folder -o, quietly:
+      seed=1..10,latency=10us,20us. A value takes the place of {NAME} in any option; a NAME that
+      stands nowhere is the option --NAME.`,
+  })),
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
@@ -226,6 +232,10 @@ const compareOptions = object({
     }),
     "table",
   ),
+  by: optional(option("--by", string({ metavar: "NAME" }), {
+    description: say`Of traces that record --sweep made: one group for each value of NAME, and each
+      figure as median and range over its group. Without it, a group for each folder.`,
+  })),
   between,
   engine: engineOption,
 });
@@ -416,10 +426,10 @@ function printUsageError(shown: string): void {
 
 type Parsed = ReturnType<typeof parse>;
 
-function parse() {
+function parse(args: readonly string[]) {
   return run(parser, {
     programName: "exitscope",
-    args: Deno.args,
+    args,
     help: "both",
     version: { value: VERSION, option: true, command: true },
     completion: "command",
@@ -465,10 +475,24 @@ async function execute(parsed: Parsed): Promise<number> {
   }
 }
 
+const asksForSweep = (args: readonly string[]): boolean =>
+  args[0] === "record" && args.some((arg) => /^--sweep(=|$)/.test(arg)) &&
+  !args.some((arg) => arg === "--help" || arg === "-h");
+
+/** A command line of a sweep's, which can be nothing but a recording. */
+function parseRecord(args: readonly string[]): RecordArguments {
+  const parsed = parse(args);
+  if (parsed.command !== "record") throw new Error("record was parsed as something else");
+  return parsed;
+}
+
 async function main(): Promise<number> {
   try {
     enterCallersFolder();
-    return await execute(parse());
+    if (asksForSweep(Deno.args)) {
+      return await (await import("./replay/cli/sweep.ts")).runSweep(Deno.args, parseRecord);
+    }
+    return await execute(parse(Deno.args));
   } catch (error) {
     if (readerIsGone(error)) return EXIT.ok;
     const { text, exitCode } = describe(error, Deno.env.get("EXITSCOPE_DEBUG") === "1");

@@ -22,6 +22,7 @@ export interface CompareArguments {
   readonly command: "compare";
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
+  readonly by?: string;
   readonly between?: Between;
   readonly engine: EngineChoice;
 }
@@ -70,8 +71,8 @@ async function query(a: QueryArguments): Promise<number> {
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
-  const { format, between, engine: choice } = a;
-  return await runCompare({ traces: tracePaths(a.traces), format, between, choice });
+  const { format, by, between, engine: choice } = a;
+  return await runCompare({ traces: tracePaths(a.traces), format, by, between, choice });
 }
 
 async function budget(a: BudgetArguments): Promise<number> {
