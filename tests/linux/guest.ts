@@ -85,6 +85,7 @@ export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
     }],
     stage2Page: "4k",
     costs: m.costs,
+    cpu: "compiled",
     force: false,
   });
   return machineFor(options, { guest });

@@ -64,54 +64,43 @@ function parseLine(line: string): Traced[] {
   return event === undefined ? [] : [{ event }];
 }
 
-function argumentsFor(
-  spec: MachineSpec,
-  disk: string,
-  disks: QemuDisk,
-  events: string,
-  log: string,
-) {
-  const initrd = join(disk, "..", "initrd");
-  const kernel = join(disk, "..", "kernel");
+/** Virtual time as ours: an instruction a ns, however fast the host is. */
+const COUNTED = ["-icount", "shift=0"];
+
+/** Writes the guest's files into `folder`, with a blank disk, and names them to QEMU. */
+function machineArguments(folder: string, spec: MachineSpec, disks: QemuDisk): string[] {
+  const [disk, initrd, kernel] = ["disk.img", "initrd", "kernel"].map((n) => join(folder, n));
+  Deno.writeFileSync(disk, new Uint8Array());
+  Deno.truncateSync(disk, DISK_BYTES);
   Deno.writeFileSync(initrd, readInput(spec.initrd!.path, "initrd").bytes);
   Deno.writeFileSync(kernel, readInput(spec.kernel!.path, "kernel").bytes);
   return [
-    // Virtual time as ours: an instruction a ns, however fast the host is.
-    ...[
-      "-icount",
-      "shift=0",
-      "-machine",
-      "virt",
-      "-cpu",
-      CPU,
-      "-nographic",
-      "-nodefaults",
-      "-serial",
-      "stdio",
-    ],
+    ...["-machine", "virt", "-cpu", CPU, "-nographic", "-nodefaults", "-serial", "stdio"],
     ...["-smp", String(spec.harts), "-m", `${spec.memoryBytes / 2 ** 20}M`, "-bios", OPENSBI],
     ...["-kernel", kernel, "-initrd", initrd, "-append", spec.append],
     ...["-rtc", `base=${new Date(spec.rtcStartNs / 1e6).toISOString().slice(0, 19)}`],
     ...["-global", `virtio-mmio.force-legacy=${disks === "legacy"}`],
-    ...["-drive", `file=${disk},if=none,id=disk,format=raw`],
     ...DISK_ARGUMENTS[disks],
     ...spec.devices.filter((d) => d.use !== disks).flatMap((d) => ["-device", d.use]),
-    ...["-trace", `events=${events}`, "-D", log],
   ];
 }
 
-/** Runs QEMU to the guest's end. Throws when it has not powered off by itself. */
-export async function runQemu(
-  folder: string,
-  spec: MachineSpec,
-  disks: QemuDisk,
-): Promise<QemuRun> {
-  const [disk, events, log] = ["disk.img", "events", "trace.log"].map((n) => join(folder, n));
-  Deno.writeFileSync(disk, new Uint8Array());
-  Deno.truncateSync(disk, DISK_BYTES);
+const diskArguments = (folder: string) => [
+  "-drive",
+  `file=${join(folder, "disk.img")},if=none,id=disk,format=raw`,
+];
+
+/** Writes QEMU's trace of accesses and queues into `folder`. */
+function traceArguments(folder: string): string[] {
+  const events = join(folder, "events");
   Deno.writeTextFileSync(events, EVENTS.join("\n") + "\n");
+  return ["-trace", `events=${events}`, "-D", join(folder, "trace.log")];
+}
+
+/** What QEMU prints on its console until the guest's end. Throws when it has not powered off by itself. */
+async function consoleOf(args: readonly string[]): Promise<string> {
   const child = new Deno.Command(QEMU, {
-    args: argumentsFor(spec, disk, disks, events, log),
+    args: [...args],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -123,6 +112,45 @@ export async function runQemu(
   if (!success) {
     throw new Error(`QEMU failed: ${new TextDecoder().decode(stderr)}\n${console.slice(-2000)}`);
   }
-  const trace = Deno.readTextFileSync(log).split("\n").flatMap(parseLine);
-  return { console, trace };
+  return console;
+}
+
+/** Runs QEMU to the guest's end. Throws when it has not powered off by itself. */
+export async function runQemu(
+  folder: string,
+  spec: MachineSpec,
+  disks: QemuDisk,
+): Promise<QemuRun> {
+  const console = await consoleOf([
+    ...COUNTED,
+    ...machineArguments(folder, spec, disks),
+    ...diskArguments(folder),
+    ...traceArguments(folder),
+  ]);
+  const log = Deno.readTextFileSync(join(folder, "trace.log"));
+  return { console, trace: log.split("\n").flatMap(parseLine) };
+}
+
+/** How QEMU runs where only its time counts. */
+export const QEMU_WAYS = {
+  "plain TCG": (folder: string) => diskArguments(folder),
+  "-icount shift=0": (folder: string) => [...COUNTED, ...diskArguments(folder)],
+  "-icount rr=record, -trace": (folder: string) => [
+    ...["-icount", `shift=0,rr=record,rrfile=${join(folder, "replay.bin")}`],
+    ...["-drive", `file=${join(folder, "disk.img")},if=none,snapshot=on,id=image,format=raw`],
+    ...["-drive", "driver=blkreplay,if=none,image=image,id=disk"],
+    ...traceArguments(folder),
+  ],
+} as const satisfies Record<string, (folder: string) => string[]>;
+
+/** ms from QEMU's start to its end. */
+export async function timeQemu(
+  folder: string,
+  spec: MachineSpec,
+  way: keyof typeof QEMU_WAYS,
+): Promise<number> {
+  const args = [...machineArguments(folder, spec, "modern"), ...QEMU_WAYS[way](folder)];
+  const start = performance.now();
+  await consoleOf(args);
+  return performance.now() - start;
 }
