@@ -17,12 +17,15 @@ import {
   renderTable,
   standardOutput,
 } from "./output.ts";
-import { wrap } from "./tour.ts";
+import type { Between } from "./scope.ts";
+import { wrap } from "./wrap.ts";
 
 export interface CompareOptions {
   /** Two trace directories or more; ratios are against the first. */
   readonly traces: readonly string[];
   readonly format?: "table" | "markdown" | "json";
+  /** Only what lies between two marks. */
+  readonly between?: Between | null;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   readonly engine?: Promise<Engine>;
 }
@@ -41,7 +44,8 @@ export async function runCompare(
   if (options.traces.length < 2) {
     throw new AnalysisError("One trace cannot be compared.", "Name two traces or more.");
   }
-  const session = await openTraces(options.traces, output, { engine: options.engine });
+  const { engine, between } = options;
+  const session = await openTraces(options.traces, output, { engine, between });
   try {
     const comparison = await collect(session);
     output.write(render(comparison, options.format ?? "table", output.width));

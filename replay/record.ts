@@ -7,6 +7,7 @@
 import type { Board } from "../core/board/build.ts";
 import type { CpuMode, Statistics } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
+import type { Medium } from "../core/mmio/medium.ts";
 import { BackgroundDirectory } from "../core/trace/background.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
@@ -86,6 +87,8 @@ export interface RecordHost {
   quit(): boolean;
   progress?(p: Progress): void;
   machine?(m: { info: MachineInfo }): void;
+  /** Drives without an image as the guest left them, by id. (To read an image is an input of the run.) */
+  disks?(disks: ReadonlyMap<string, Medium>): void;
 }
 
 export type EndKind =
@@ -122,14 +125,14 @@ export interface RecordResult {
   /** Rows recorded. */
   readonly rows: number;
   readonly bytes: number;
-  /** What the compiler did; null where the harts were interpreted. */
-  readonly compilation: Statistics | null;
   /** Of a panic or a trap loop, else null. */
   readonly aftermath: Aftermath | null;
   /** Why a Linux kernel's names could not be read, as the rest of a sentence; else null. */
   readonly unnamed: string | null;
   /** Answers whose pattern never appeared. */
   readonly unanswered: readonly Answer[];
+  /** What the compiler did; null where the harts were interpreted. */
+  readonly compilation: Statistics | null;
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -207,7 +210,11 @@ class Recording {
     this.#o.log?.attach(this.#board);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
-    return this.#finish(end.kind, end.code);
+    const result = this.#finish(end.kind, end.code);
+    const blank = (spec.drives ?? []).filter((d) => d.path === null).map((d) => d.id);
+    const { drives } = this.#board;
+    this.#host.disks?.(new Map(blank.map((id) => [id, drives.get(id)!.medium])));
+    return result;
   }
 
   #out(device: string, bytes: Uint8Array): void {
@@ -365,10 +372,10 @@ class Recording {
       exits: p.exits,
       rows: this.#rows(),
       bytes: this.#trace.bytes,
-      compilation: this.#board.machine.cpu.compilation,
       aftermath: this.#aftermath(kind),
       unnamed,
       unanswered: this.#answers.left,
+      compilation: this.#board.machine.cpu.compilation,
     };
   }
 

@@ -33,8 +33,7 @@ export async function buildRun(
 ): Promise<Board> {
   const types = await loadDeviceTypes(spec);
   const board: Board = buildBoard(spec, files, types, trace, {
-    cpu: host.cpu,
-    out: host.out,
+    ...host,
     open: (drive) =>
       images.open(drive, (at, data) => {
         trace.found({

@@ -54,7 +54,9 @@ export interface DriveSpec {
   readonly seed: number | null;
   /** The device that is made for it; `none`: a device of `--device` names it. */
   readonly interface: "virtio" | "scsi" | "none";
-  /** virtio-mmio slot; null: the last one that is free. */
+  /** Of `virtio`: what its device is plugged into; absent, as in old manifests: mmio. */
+  readonly bus?: "mmio" | "pci";
+  /** Slot on that bus; null: one that is free. */
   readonly slot: number | null;
   readonly readOnly: boolean;
   /** Writes go to the image, too; else it is never changed. */

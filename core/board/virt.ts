@@ -30,7 +30,9 @@ const PCI_WINDOWS: readonly PciWindow[] = [
   },
 ];
 /** Device types that drives of `if=scsi` go to; the first is made where none was asked for. */
-const SCSI_CONTROLLERS: readonly string[] = ["lsi53c895a"];
+const SCSI_CONTROLLERS: readonly string[] = ["lsi53c895a", "virtio-scsi-pci", "virtio-scsi"];
+/** What is made for a drive of `if=virtio`. */
+const VIRTIO_DISK = { mmio: "virtio-blk", pci: "virtio-blk-pci" } as const;
 const MAX_ACCESS_BYTES = 8;
 /** Sources of the PLIC, as on QEMU's board. */
 export const PLIC_SOURCES = 95;
@@ -119,8 +121,8 @@ function virtioSlots(spec: MachineSpec, types: ReadonlyMap<string, DeviceType>):
     put(VIRTIO.slots - 1, DEVICES[use], name, { props: spec.serialProps });
   }
   const asked = [
-    ...(spec.drives ?? []).filter((d) => d.interface === "virtio").map((d): Slotted => {
-      const use = "virtio-blk";
+    ...virtioDrives(spec, "mmio").map((d): Slotted => {
+      const use = VIRTIO_DISK.mmio;
       return { use, type: DEVICES[use], props: d.props, drives: [d.id], slot: d.slot };
     }),
     ...spec.devices.flatMap((d) => slotted(d, types)),
@@ -175,6 +177,22 @@ function bays(d: DeviceSpec, type: DeviceType): Pick<Placed, "props" | "drives">
   return { props, drives };
 }
 
+const virtioDrives = (spec: MachineSpec, bus: "mmio" | "pci") =>
+  (spec.drives ?? []).filter((d) => d.interface === "virtio" && (d.bus ?? "mmio") === bus);
+
+/** Drives of `if=virtio,bus=pci` have a function each. */
+function withPciDisks(spec: MachineSpec): MachineSpec {
+  const made = virtioDrives(spec, "pci").map((d): DeviceSpec => ({
+    use: VIRTIO_DISK.pci,
+    file: null,
+    addr: null,
+    irq: null,
+    slot: d.slot,
+    props: { ...d.props, drive: d.id },
+  }));
+  return made.length === 0 ? spec : { ...spec, devices: [...made, ...spec.devices] };
+}
+
 /** Drives of `if=scsi` are in the bays of the first SCSI controller; without one, of one made for them. */
 function withScsi(spec: MachineSpec): MachineSpec {
   const ids = (spec.drives ?? []).filter((d) => d.interface === "scsi").map((d) => d.id);
@@ -207,7 +225,7 @@ export function placeDevices(
   asked: MachineSpec,
   types: ReadonlyMap<string, DeviceType>,
 ): Placed[] {
-  const spec = withScsi(asked);
+  const spec = withPciDisks(withScsi(asked));
   const aclint = hasMachineMode(spec)
     ? [placed("aclint", "aclint", 0x0200_0000, [], { harts: spec.harts, timebase_hz: TIMEBASE_HZ })]
     : [];

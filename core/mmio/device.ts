@@ -59,6 +59,8 @@ export interface Behaviour {
   readonly lanes?: boolean;
   /** PCI functions only: what BARs map beside `regs` and `raw`, by the name that the BARs give. */
   readonly spaces?: Readonly<Record<string, Space>>;
+  /** PCI functions only: registers of the function's own in its configuration space. */
+  readonly config?: readonly Reg[];
   /** Channels for data from outside. What does not fit is dropped: `canInput` is asked first. */
   readonly input?: Readonly<Record<string, (data: Uint8Array) => void>>;
   /** Bytes that fit now, per channel; a channel without one takes any number. */
@@ -247,7 +249,9 @@ export class DeviceInstance {
     this.regions = [
       this.main,
       ...(pci?.spaces(behaviour.spaces ?? {}) ?? []).map((s) => region(s.name, s.sizeBytes, s)),
-      ...(pci === null ? [] : [region("config", CONFIG_BYTES, { raw: pci.config })]),
+      ...(pci === null ? [] : [
+        region("config", CONFIG_BYTES, { raw: pci.config, regs: behaviour.config }),
+      ]),
     ];
     this.regs = names.all;
   }

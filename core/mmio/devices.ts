@@ -2,9 +2,10 @@
  * Every device type. A device in this list is held to every law of laws_test.ts.
  * @module
  */
-import { virtioBlk } from "../virtio/blk.ts";
-import { virtioConsole } from "../virtio/console.ts";
-import { virtioRng } from "../virtio/rng.ts";
+import { virtioBlk, virtioBlkPci } from "../virtio/blk.ts";
+import { virtioConsole, virtioConsolePci } from "../virtio/console.ts";
+import { virtioRng, virtioRngPci } from "../virtio/rng.ts";
+import { virtioScsi, virtioScsiPci } from "../virtio/scsi.ts";
 import { virtioMmioEmpty } from "../virtio/transport_mmio.ts";
 import { aclint } from "./aclint.ts";
 import type { DeviceType } from "./device.ts";
@@ -30,9 +31,14 @@ const ALL: readonly DeviceType[] = [
   sifiveUart,
   uart16550,
   virtioBlk,
+  virtioBlkPci,
   virtioConsole,
+  virtioConsolePci,
   virtioMmioEmpty,
   virtioRng,
+  virtioRngPci,
+  virtioScsi,
+  virtioScsiPci,
 ];
 
 export const DEVICES: Readonly<Record<string, DeviceType>> = Object.fromEntries(

@@ -12,6 +12,7 @@
  */
 import { PlugError, prop, u8 } from "../mmio/device.ts";
 import { virtioMmio } from "./transport_mmio.ts";
+import { virtioPci } from "./transport_pci.ts";
 import { type ConfigField, type Served, virtioDevice, type VirtioPort } from "./virtio.ts";
 import { type Chain, type Fault, partBytes } from "./virtqueue.ts";
 
@@ -41,17 +42,16 @@ const FEATURES = {
   VIRTIO_BLK_F_GEOMETRY: { bit: 4, spec: "§5.2.3" },
   VIRTIO_BLK_F_RO: { bit: 5, spec: "§5.2.3" },
   VIRTIO_BLK_F_BLK_SIZE: { bit: 6, spec: "§5.2.3" },
-  VIRTIO_BLK_F_FLUSH: { bit: 9, spec: "§5.2.3", prop: "flush" },
+  VIRTIO_BLK_F_FLUSH: { bit: 9, spec: "§5.2.3" },
   VIRTIO_BLK_F_TOPOLOGY: { bit: 10, spec: "§5.2.3" },
   VIRTIO_BLK_F_CONFIG_WCE: {
     bit: 11,
     spec: "§5.2.3",
-    prop: "config_wce",
     needs: "VIRTIO_BLK_F_FLUSH", // §5.2.5.2
   },
   VIRTIO_BLK_F_MQ: { bit: 12, spec: "§5.2.3" },
-  VIRTIO_BLK_F_DISCARD: { bit: 13, spec: "§5.2.3", prop: "discard" },
-  VIRTIO_BLK_F_WRITE_ZEROES: { bit: 14, spec: "§5.2.3", prop: "write_zeroes" },
+  VIRTIO_BLK_F_DISCARD: { bit: 13, spec: "§5.2.3" },
+  VIRTIO_BLK_F_WRITE_ZEROES: { bit: 14, spec: "§5.2.3" },
 } as const;
 type BlkFeature = keyof typeof FEATURES;
 
@@ -306,7 +306,7 @@ const blkDevice = virtioDevice({
     use: "request" as const,
   })),
   queueCount: (props) => queueCount(props.num_queues),
-  drive: true,
+  drives: 1,
   state: { writeback: u8(UNCHOSEN) },
   kept: {},
   props: {
@@ -337,3 +337,8 @@ const blkDevice = virtioDevice({
 });
 
 export const virtioBlk = virtioMmio(blkDevice);
+export const virtioBlkPci = virtioPci(blkDevice, {
+  class: 0x01_0000,
+  vectors: 2,
+  configBytes: 60,
+});

@@ -8,10 +8,10 @@ import { CACHE_VARIABLE, cacheFolder } from "../guests/cache.ts";
 import { cachedDebian, cachedName, fetchDebian, type FetchView } from "../guests/debian.ts";
 import {
   cachedInitramfs,
+  DRIVERS,
   FILES_MODULES,
   findLinux,
   type LinuxFiles,
-  SCSI_MODULES,
 } from "../guests/linux.ts";
 import { UserError } from "./errors.ts";
 import type { RecordArguments } from "./machine_spec.ts";
@@ -102,9 +102,17 @@ function checkChoices(a: RecordArguments): void {
 
 /** Drivers for what the machine has beyond virtio, and for what the guest is asked to do. */
 function moreModules(a: RecordArguments): string[] {
+  const devices = a.device.map((d) => d.use).filter((use) => use in DRIVERS);
   const hasScsi = a.drive.some((d) => d.options.if === "scsi");
+  const hasPciDisk = a.drive.some((d) => d.options.bus === "pci");
   const hasFiles = /(^| )run=files( |$)/.test(a.append ?? "");
-  return [...hasScsi ? SCSI_MODULES : [], ...hasFiles ? FILES_MODULES : []];
+  const uses = [
+    ...devices,
+    // A drive goes to the controller that there is.
+    ...hasScsi && !devices.some((use) => DRIVERS[use].includes("sd_mod")) ? ["lsi53c895a"] : [],
+    ...hasPciDisk ? ["virtio-blk-pci"] : [],
+  ];
+  return [...new Set(uses.flatMap((use) => DRIVERS[use])), ...hasFiles ? FILES_MODULES : []];
 }
 
 /** The disk that the guest works on when nobody gives one. */

@@ -17,6 +17,7 @@ import type { Answer } from "../answers.ts";
 import { bundledGuests, readInput } from "../files.ts";
 import { drivesOf } from "./drive.ts";
 import { UserError } from "./errors.ts";
+import type { PairName } from "./pair_names.ts";
 import { nearest } from "./suggest.ts";
 import type { DeviceArgument, DriveArgument, LoadArgument, SerialArgument } from "./values.ts";
 
@@ -24,6 +25,8 @@ import type { DeviceArgument, DriveArgument, LoadArgument, SerialArgument } from
 export interface RecordArguments {
   readonly output?: string;
   readonly kernel?: string;
+  /** The pair to record and compare. */
+  readonly compare?: PairName;
   readonly guest?: "linux";
   readonly guestDir?: string;
   readonly load: readonly LoadArgument[];
@@ -53,7 +56,7 @@ export interface RecordArguments {
   readonly traceTables?: readonly EventTable[];
   readonly traceLimit?: number;
   readonly force: boolean;
-  readonly cpu: CpuMode;
+  readonly cpu?: CpuMode;
 }
 
 /** The machine and the bytes of every file it names, by `FileRef.path`. */

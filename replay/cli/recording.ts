@@ -80,9 +80,9 @@ export async function recordInto(
       untilOutput: a.untilOutput,
       answers: a.answer,
       timeoutSeconds: a.timeout,
-      cpu: a.cpu,
       panic: a.panic?.begins,
       log: log?.log,
+      cpu: a.cpu,
     }, host);
     output.keep();
     return result;

@@ -32,8 +32,15 @@ export interface LinuxFiles {
 /** Drivers that the guest cannot do without, and those that it loads where they are. */
 export const MODULES = ["virtio_mmio", "virtio_blk"];
 const MORE_MODULES = ["virtio_rng"];
-/** Drivers of disks behind an LSI 53C895A, and of the file system of `run=files`. */
-export const SCSI_MODULES = ["sd_mod", "sym53c8xx"];
+/** Drivers of devices beyond those, and of the file system of `run=files`. */
+export const DRIVERS: Readonly<Record<string, readonly string[]>> = {
+  "lsi53c895a": ["sd_mod", "sym53c8xx"],
+  "virtio-blk-pci": ["virtio_pci"],
+  "virtio-console-pci": ["virtio_pci"],
+  "virtio-rng-pci": ["virtio_pci"],
+  "virtio-scsi": ["sd_mod", "virtio_scsi"],
+  "virtio-scsi-pci": ["sd_mod", "virtio_pci", "virtio_scsi"],
+};
 export const FILES_MODULES = ["crc32c_generic", "ext4"];
 
 /** Programs that `init` starts; a shell gets all of busybox. */

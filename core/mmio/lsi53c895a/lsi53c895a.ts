@@ -15,6 +15,7 @@
 import { device, type Port, prop, type PropsOf, type StateOf, u32s, u8s } from "../device.ts";
 import { busFields, ParallelBus } from "../scsi/parallel_bus.ts";
 import { placesOf } from "../scsi/places.ts";
+import { MAX_DISKS, UNIT_PROPS } from "../scsi/props.ts";
 import { targetFields, Targets } from "../scsi/target.ts";
 import { type Effects, keep, RegisterBytes, registerFile } from "./file.ts";
 import { interruptFields, Interrupts } from "./interrupts.ts";
@@ -50,7 +51,6 @@ const TIMER_CLOCKS = 4340 / 3;
 const PRESCALER = [3, 1, 1.5, 2, 3, 4, 6, 8] as const;
 const QUADRUPLED = STEST1.QEN | STEST1.QSEL;
 
-const MAX_DISKS = 16;
 /** The chip's own id, where drivers leave it. */
 const HOST_ID = 7;
 const MEMORY_BAR = 1;
@@ -71,15 +71,7 @@ const PROPS = {
     200,
     "Virtual ns that a SCRIPTS instruction takes: about 7 clocks of the PCI bus.",
   ),
-  units: prop.text(
-    "",
-    "Where the drives answer, as TARGET:LUN with + between; default 0:0+1:0+… on.",
-  ),
-  product: prop.text("VIRTUAL DISK", "Product identification of the disks, at most 16 characters."),
-  serial: prop.text(
-    "",
-    "Serial number of the disks, to which their number is added; none if empty.",
-  ),
+  ...UNIT_PROPS,
 };
 
 /** ns of a timer's setting `n`, Infinity for off. */
