@@ -167,6 +167,13 @@ const recordOptions = object({
 const between = optional(option("--between", values.between, {
   description: say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
 }));
+const engineOption = withDefault(
+  option("--engine", choice(["auto", "wasm", "native"], { metavar: "ENGINE" }), {
+    description: say`DuckDB as WebAssembly, which is always there, or native, which npm brings when
+      it is first asked for. auto: native from 1.5 GiB of trace on.`,
+  }),
+  "auto",
+);
 
 const queryOptions = object({
   command: constant("query"),
@@ -204,6 +211,7 @@ const queryOptions = object({
       say`Print every table, view and macro with a sentence per column, and stop. No trace
       is needed; --format table, markdown or json.`,
   }),
+  engine: engineOption,
 });
 
 const compareOptions = object({
@@ -219,6 +227,7 @@ const compareOptions = object({
     "table",
   ),
   between,
+  engine: engineOption,
 });
 
 const reportOptions = object({
@@ -247,6 +256,25 @@ const reportOptions = object({
     "--force",
     doc(say`Replace the file, and the suite's traces, if they exist.`),
   ),
+});
+
+const budgetOptions = object({
+  command: constant("budget"),
+  traces: multiple(argument(values.file("TRACE"), doc(say`Traces to hold to the budget.`)), {
+    min: 1,
+    errors: { tooFew: say`Name a trace to hold to the budget` },
+  }),
+  file: option("-F", "--file", values.file("BUDGET.json"), {
+    description: say`Rules: {"rules": [{"name", "metric" and "where" or "sql", "max", "min",
+      "runs"}]}; see analysis/README.md.`,
+  }),
+  format: withDefault(
+    option("--format", choice(["table", "junit", "github"], { metavar: "FORMAT" }), {
+      description: say`How to print the verdicts: github gives workflow annotations.`,
+    }),
+    "table",
+  ),
+  between,
 });
 
 const inspectOptions = object({
@@ -325,6 +353,12 @@ export const parser = or(
       "Example: report traces/serial-sifive.trace traces/serial-virtio.trace -o serial.html",
     ),
   }),
+  command("budget", budgetOptions, {
+    brief: say`Hold traces to a budget; exit code 1 and the offender where one is exceeded.`,
+    description: say`Asks the traces each rule of a file: a named metric or a SQL query, and what it
+      may be at most or at least.`,
+    footer: lines("Example: budget traces/*.trace --file fixtures/budgets/serial.json"),
+  }),
   command("inspect", inspectOptions, {
     brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
   }),
@@ -344,7 +378,8 @@ export const parser = or(
   }),
   {
     errors: {
-      noMatch: say`Name a command: record, query, compare, report, inspect, import or replay`,
+      noMatch:
+        say`Name a command: record, query, compare, budget, report, inspect, import or replay`,
     },
   },
 );
@@ -354,6 +389,7 @@ const COMMANDS: Record<string, { usage: Usage }> = {
   query: queryOptions,
   compare: compareOptions,
   report: reportOptions,
+  budget: budgetOptions,
   inspect: inspectOptions,
   import: importOptions,
   replay: replayOptions,
