@@ -4,7 +4,7 @@
  * @module
  */
 import { collect, type Comparison, type RunFigures, sumExits } from "./comparison.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, EngineChoice } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { contributions, exitRate, explain, extremes, kindName } from "./explain.ts";
 import { count, rate, ratio, size, time } from "./format.ts";
@@ -19,7 +19,7 @@ import {
 } from "./output.ts";
 import type { Between } from "./between.ts";
 import { groupRuns, renderSpread } from "./spread.ts";
-import { wrap } from "./tour.ts";
+import { wrap } from "./wrap.ts";
 
 export interface CompareOptions {
   /** Two trace directories or more; ratios are against the first. */
@@ -31,6 +31,8 @@ export interface CompareOptions {
   readonly between?: Between | null;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   readonly engine?: Promise<Engine>;
+  /** Which to start when none was; by default by size. */
+  readonly choice?: EngineChoice;
 }
 
 /** Registers in the table; the rest is summed up in one line. */
@@ -47,8 +49,8 @@ export async function runCompare(
   if (options.traces.length < 2) {
     throw new AnalysisError("One trace cannot be compared.", "Name two traces or more.");
   }
-  const { engine, between } = options;
-  const session = await openTraces(options.traces, output, { engine, between });
+  const { engine, between, choice } = options;
+  const session = await openTraces(options.traces, output, { engine, between, choice });
   try {
     const comparison = await collect(session);
     const groups = groupRuns(comparison.runs, options.traces, options.by ?? null);

@@ -6,7 +6,7 @@
 import { type Column, EVENT_TABLES, TABLE_NAMES, TABLES } from "../core/trace/schema.ts";
 import { type LibraryEntry, type Macro, macros, views } from "./library.ts";
 import { renderMarkdown } from "./output.ts";
-import { wrap } from "./tour.ts";
+import { wrap } from "./wrap.ts";
 
 interface ColumnDoc {
   readonly name: string;

@@ -6,6 +6,7 @@
 import { TABLE_NAMES, TABLES } from "../core/trace/schema.ts";
 import { type LibraryEntry, macros, views } from "./library.ts";
 import type { Session } from "./open.ts";
+import { wrap } from "./wrap.ts";
 
 const INDENT = 2;
 
@@ -66,20 +67,6 @@ function lines(entries: readonly Line[], width: number): string {
       fits ? " ".repeat(left - first.trimEnd().length) : `\n${" ".repeat(left)}`
     }${text}\n`;
   }).join("");
-}
-
-export function wrap(text: string, width: number): string[] {
-  const out: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      out.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...out, line];
 }
 
 async function examples(

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { PAIRS } from "../replay/cli/pairs.ts";
 import { assertOneError, cliTest, run } from "./cli.ts";
 
 /** Names of everything in `folder`, folders with a slash, in order. */
@@ -380,14 +381,17 @@ cliTest(
 );
 
 cliTest(
-  "record without options records both devices and says what made the difference",
+  "record without options records every pair and says what made the difference",
   async (folder) => {
     const { code, stdout, stderr } = await run(folder, ["record"]);
     assert.equal(code, 0, stderr);
-    assert.deepEqual(tree(folder).filter((name) => name.endsWith(".trace/")), [
-      "traces/serial-sifive.trace/",
-      "traces/serial-virtio.trace/",
-    ]);
+    const sides = PAIRS.flatMap((pair) => pair.sides);
+    assert.deepEqual(
+      tree(folder).filter((name) => name.endsWith(".trace/")),
+      sides.map(({ name }) => `traces/${name}.trace/`).sort(),
+    );
+    for (const { title } of sides) assert.ok(stdout.includes(title), title);
+    for (const { name } of PAIRS) assert.match(stdout, new RegExp(`^${name}: `, "m"));
     assert.match(stderr, /SiFive UART: done[\s\S]*virtio-console: done/);
     assert.match(stdout, /fewer exits for the same 64 KiB because/);
     assert.match(stdout, /65,536 bytes unchanged/);

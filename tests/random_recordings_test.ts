@@ -10,6 +10,8 @@ import { traceDigests } from "../core/trace/digest.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES } from "../core/trace/schema.ts";
 import { readInput } from "../replay/files.ts";
+import { drivesOf } from "../replay/cli/drive.ts";
+import { parseDrive } from "../replay/cli/values.ts";
 import type { RecordOptions } from "../replay/record.ts";
 import { replay } from "../replay/replay.ts";
 import { fileDigests, recordInto, serialSpec, type Typed } from "./recorder.ts";
@@ -29,6 +31,30 @@ function virtioProps(r: Random): Record<string, string> {
   return props;
 }
 
+/** Drives of several kinds, and what the guest is to do with the first. */
+function randomDrives(r: Random): Partial<MachineSpec> {
+  const scsi = r.chance(0.4);
+  const words = (): string[] => [
+    ...r.chance(0.5) ? [`seed=${r.below(9)}`] : [],
+    ...r.chance(0.5) ? [`latency=${r.pick(["0", "1", "700ns", "3ms"])}`] : [],
+    ...r.chance(0.5) ? [`bandwidth=${r.pick(["1M", "100M", "4G"])}`] : [],
+    ...scsi ? ["if=scsi"] : virtioWords(),
+  ];
+  const virtioWords = (): string[] => [
+    ...r.chance(0.5) ? ["legacy=on"] : [],
+    ...["event_idx", "indirect", "flush"].filter(() => r.chance(0.25)).map((p) => `${p}=off`),
+    ...r.chance(0.25) ? ["suppress=on"] : [],
+    ...r.chance(0.25) ? ["num_queues=3"] : [],
+  ];
+  const given = Array.from({ length: r.pick([1, 1, 2]) }, () => ["size=256K", ...words()]);
+  return {
+    kernel: readInput("bundled:block", "kernel").ref,
+    drives: drivesOf(given.map((g) => parseDrive(g.join(","))!)),
+    append: `bytes=${r.pick([4096, 65536])} chunk=${r.pick(["512", "4096,512", "65536"])}` +
+      r.pick(["", " mode=sum", " hz=1000"]),
+  };
+}
+
 function randomSpec(r: Random, echo: boolean): MachineSpec {
   const serial = r.pick(["sifive", "16550", "virtio", "virtio"] as const);
   const work = `bytes=${r.pick([100, 1000, 4096])} chunk=${r.pick(["16", "1,4096", "100,16"])}`;
@@ -45,6 +71,7 @@ function randomSpec(r: Random, echo: boolean): MachineSpec {
     quantumInsns: r.pick([1000, 1000, 17, 100_000]),
     append: (echo ? "mode=echo" : work) + r.pick(["", " hz=1000", " hz=100000", " reclaim=lazy"]),
     kernel: readInput(guest, "kernel").ref,
+    ...!echo && r.chance(0.3) ? randomDrives(r) : {},
   });
 }
 

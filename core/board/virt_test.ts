@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { DEFAULT_SPEC, type DeviceSpec, type MachineSpec } from "./spec.ts";
-import { BoardError, placeDevices } from "./virt.ts";
+import { blankMedium } from "../mmio/medium.ts";
+import { makeDrives } from "./drives.ts";
+import { DEFAULT_SPEC, type DeviceSpec, type DriveSpec, type MachineSpec } from "./spec.ts";
+import { BoardError, type Placed, placeDevices } from "./virt.ts";
 
 const plug = (use: string, o: Partial<DeviceSpec> = {}): DeviceSpec => ({
   use,
@@ -39,4 +41,79 @@ Deno.test("a device in RAM, off its alignment or on a taken line is refused", ()
     assert.throws(() => place([plug("uart16550", o)]), fails);
   }
   assert.equal(place([plug("uart16550", { addr: 0x8800_0000 })]).at(-1)?.addr, 0x8800_0000);
+});
+
+const disk = (id: string, o: Partial<DriveSpec> = {}): DriveSpec => ({
+  id,
+  path: null,
+  sizeBytes: 512,
+  sha256: null,
+  seed: null,
+  interface: "virtio",
+  slot: null,
+  readOnly: false,
+  write: false,
+  embed: false,
+  latencyNs: 0,
+  bandwidth: 0,
+  props: {},
+  ...o,
+});
+/** Names by virtio-mmio slot. */
+const slots = (placed: Placed[]) =>
+  Object.fromEntries(
+    placed.filter((p) => p.type.compatible.includes("virtio,mmio"))
+      .map((p) => [(p.addr - 0x1000_1000) / 0x1000, p.name]),
+  );
+
+Deno.test("drives and virtio devices take the last free slot, in order, as on QEMU's board", () => {
+  const drives = [disk("a"), disk("b", { slot: 0 }), disk("c")];
+  const all = place([plug("virtio-rng"), plug("virtio-rng", { addr: 0x1000_2000 })], { drives });
+  const found = slots(all);
+  assert.deepEqual([found[7], found[6], found[5]], ["virtio-blk1", "virtio-blk2", "virtio-rng1"]);
+  assert.deepEqual([found[0], found[1], found[2]], [
+    "virtio-blk0",
+    "virtio-rng0",
+    "virtio-mmio2",
+  ]);
+  const at = (name: string) => all.find((p) => p.name === name)!;
+  assert.deepEqual([at("virtio-blk1").drives, at("virtio-blk0").drives], [["a"], ["b"]]);
+  assert.deepEqual(at("virtio-blk1").irqs, [8]);
+  // Drivers find them in the order of the device tree.
+  const order = all.filter((p) => p.type.compatible.includes("virtio,mmio")).map((p) => p.addr);
+  assert.deepEqual(order, order.toSorted((x, y) => y - x));
+});
+
+Deno.test("a slot that is taken, not there, or one too many is refused", () => {
+  const eight = Array.from({ length: 8 }, (_, i) => disk(`d${i}`));
+  const refused: [DriveSpec[], Partial<MachineSpec>, RegExp][] = [
+    [[disk("a", { slot: 8 })], {}, /no virtio-mmio slot 8/],
+    [[disk("a", { slot: 3 }), disk("b", { slot: 3 })], {}, /slot 3 is taken by virtio-blk0/],
+    [[disk("a", { slot: 7 })], { serial: "virtio" }, /slot 7 is taken by virtio-console0/],
+    [[...eight, disk("more")], {}, /no virtio-mmio slot is free/],
+  ];
+  for (const [drives, o, message] of refused) {
+    const fails = (e: unknown) => e instanceof BoardError && message.test(e.message);
+    assert.throws(() => place([], { ...o, drives }), fails);
+  }
+  place([], { drives: eight });
+});
+
+Deno.test("a drive belongs to one device, which may name it", () => {
+  const make = (devices: DeviceSpec[], drives: DriveSpec[]) => {
+    const spec = { ...DEFAULT_SPEC, devices, drives };
+    return [...makeDrives(spec, placeDevices(spec, new Map()), () => blankMedium(512)).keys()];
+  };
+  const named = (drive: string) => plug("virtio-blk", { props: { drive, serial: "x" } });
+  assert.deepEqual(make([named("a")], [disk("a", { interface: "none" })]), ["a"]);
+  const refused: [DeviceSpec[], DriveSpec[], RegExp][] = [
+    [[], [disk("a", { interface: "none" })], /a is attached to no device/],
+    [[named("a")], [disk("a")], /attached to virtio-blk\d and virtio-blk\d/],
+    [[named("b")], [], /there is no drive b/],
+    [[], [disk("a"), disk("a")], /two drives are called a|attached to/],
+  ];
+  for (const [devices, drives, message] of refused) {
+    const fails = (e: unknown) => e instanceof BoardError && message.test(e.message);
+    assert.throws(() => make(devices, drives), fails);
+  }
 });

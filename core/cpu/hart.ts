@@ -6,7 +6,7 @@
  */
 import { csrIndex } from "./csr.ts";
 import { type ExtensionSet, featureBits, misa } from "./extensions.ts";
-import { META_BOXED, META_SIGNED } from "./handler.ts";
+import { META_BOXED, META_SIGNED, META_STORE } from "./memory_ops.ts";
 import type { InterpreterExports } from "./interpreter.ts";
 import { CAUSE, FS_MASK, IRQ, IRQ_S, MENVCFG, MSTATUS_RESET } from "./mstatus.ts";
 import {
@@ -34,11 +34,20 @@ export interface HartConfig {
   timebaseHz: number;
 }
 
-/** Index of each slot in 32-bit words. */
-const W = Object.fromEntries(Object.entries(SLOT).map(([s, at]) => [s, at >> 2])) as Record<
+/**
+ * Index of each slot of `Hart.words`, the lower half; the upper one is the next. Where a hart has
+ * stopped, the words pc, priv and icount tell of the instruction that stopped it, and for Stop.Load and
+ * Stop.Store accessGpa, accessMeta and, of a store, accessValue tell what it asks for.
+ */
+export const WORD = Object.fromEntries(
+  Object.entries(SLOT).map(([s, at]) => [s, at >> 2]),
+) as Record<
   Slot,
   number
 >;
+const W = WORD;
+/** Of the word accessMeta: the bytes accessed. */
+export const ACCESS_BYTES = 15;
 const TWO32 = 4294967296;
 const STCE_HIGH = 1 << (MENVCFG.STCE - 32);
 const FS = Number(FS_MASK);
@@ -53,13 +62,11 @@ const STAGE2_KIND = { [Access.Fetch]: "fetch", [Access.Load]: "load", [Access.St
 export type Privilege = 0 | 1 | 3;
 
 export class Hart {
-  /** The access that Stop.Load or Stop.Store asks for; a store carries its value. */
-  readonly access = { gpa: 0, size: 0, lo: 0, hi: 0 };
+  /** The state as it lies in linear memory, for those who serve exits; WORD tells what is where. */
+  readonly words: Uint32Array;
   readonly #mem: DataView;
-  readonly #words: Uint32Array;
   readonly #timeMul: number;
   readonly #timeDiv: number;
-  #store = false;
 
   constructor(
     private readonly wasm: InterpreterExports,
@@ -71,7 +78,7 @@ export class Hart {
   ) {
     const bytes = HART_STATE_BYTES;
     this.#mem = new DataView(memory.buffer, at, bytes);
-    this.#words = new Uint32Array(memory.buffer, at, bytes / 4);
+    this.words = new Uint32Array(memory.buffer, at, bytes / 4);
     const divisor = gcd(config.timebaseHz, NS_PER_SECOND);
     this.#timeMul = config.timebaseHz / divisor;
     this.#timeDiv = NS_PER_SECOND / divisor;
@@ -85,18 +92,18 @@ export class Hart {
     this.#mem.setBigUint64(word * 4, BigInt.asUintN(64, BigInt(v)), true);
   }
   #lo(word: number): number {
-    return this.#words[word];
+    return this.words[word];
   }
   #hi(word: number): number {
-    return this.#words[word + 1];
+    return this.words[word + 1];
   }
   /** Exact below 2^53. */
   #number(word: number): number {
-    return this.#words[word] + this.#words[word + 1] * TWO32;
+    return this.words[word] + this.words[word + 1] * TWO32;
   }
   #setNumber(word: number, v: number): void {
-    this.#words[word] = v; // The store keeps the lower 32 bits.
-    this.#words[word + 1] = v / TWO32;
+    this.words[word] = v; // The store keeps the lower 32 bits.
+    this.words[word + 1] = v / TWO32;
   }
 
   get icount(): number {
@@ -132,16 +139,10 @@ export class Hart {
     this.#setBig(W.f0 + i * 2, v);
   }
   xLo(i: number): number {
-    return this.#words[i * 2];
+    return this.words[i * 2];
   }
   xHi(i: number): number {
-    return this.#words[i * 2 + 1];
-  }
-  /** Stores mode and pc where the places say: they pass through no object on their way. */
-  describe(into: Float64Array, privAt: number, pcAt: number): void {
-    into[privAt] = this.#words[W.priv];
-    into[pcAt] = this.#words[W.pc];
-    into[pcAt + 1] = this.#words[W.pc + 1];
+    return this.words[i * 2 + 1];
   }
   get priv(): Privilege {
     return this.#lo(W.priv) as Privilege;
@@ -161,11 +162,11 @@ export class Hart {
   }
   #asMachine<T>(act: (index: bigint) => T, n: number): T {
     const priv = this.priv;
-    const off = n <= FCSR && !(this.#words[W.mstatus] & FS);
+    const off = n <= FCSR && !(this.words[W.mstatus] & FS);
     this.#setBig(W.priv, 3);
-    if (off) this.#words[W.mstatus] |= FS;
+    if (off) this.words[W.mstatus] |= FS;
     const result = act(BigInt(csrIndex(n)));
-    if (off) this.#words[W.mstatus] &= ~FS;
+    if (off) this.words[W.mstatus] &= ~FS;
     const failed = this.#lo(W.status) !== 0 && (n >> 10 & 3) !== 3;
     this.#setBig(W.status, 0);
     this.#setBig(W.priv, priv);
@@ -207,14 +208,22 @@ export class Hart {
    */
   setIrq(bit: 3 | 7 | 9 | 11 | 1, level: boolean): boolean {
     const at = bit === IRQ.SSI ? W.mip : W.irqLines;
-    const old = this.#words[at];
-    this.#words[at] = level ? old | 1 << bit : old & ~(1 << bit);
+    const old = this.words[at];
+    this.words[at] = level ? old | 1 << bit : old & ~(1 << bit);
     return level && (old & 1 << bit) === 0;
   }
   /** Privileged ISA §3.3.3: WFI resumes for an interrupt that is enabled in mie, whatever mstatus says. */
   interruptPending(): boolean {
     const enabled = this.#lo(W.mie);
     return enabled !== 0 && (Number(this.wasm.mipNow(this.at) & 0xfffn) & enabled) !== 0;
+  }
+  /** Instructions from the exit before to `icount`. */
+  insnsSinceExit(icount: number): number {
+    return icount - this.#number(W.lastExit);
+  }
+  /** The exit unit has served an exit that happened at `icount`. */
+  exited(icount: number): void {
+    this.#setNumber(W.lastExit, icount);
   }
   /** Code of the interrupt just taken, without the top bit. */
   get cause(): number {
@@ -259,12 +268,13 @@ export class Hart {
       this.#big(W.skewNs),
       this.#big(W.exceptions),
     ];
-    const lines = this.#big(W.irqLines);
+    const [lines, lastExit] = [this.#big(W.irqLines), this.#big(W.lastExit)];
     this.reset();
     this.#setNumber(W.icount, icount);
     this.#setBig(W.skewNs, skewNs);
     this.#setBig(W.exceptions, exceptions);
     this.#setBig(W.irqLines, lines);
+    this.#setBig(W.lastExit, lastExit);
     this.#setBig(W.pc, BigInt(o.pc));
     this.setX(10, BigInt(o.a0));
     this.setX(11, BigInt(o.a1));
@@ -276,32 +286,30 @@ export class Hart {
     this.wasm.rebank(this.at);
   }
 
-  /** The machine calls this after Stop.Load and Stop.Store, before it reads `access`. */
-  describeAccess(store: boolean): void {
-    const a = this.access;
-    this.#store = store;
-    a.gpa = this.#number(W.accessGpa);
-    a.size = this.#lo(W.accessMeta) & 15;
-    a.lo = a.size === 8 || a.size === 4
-      ? this.#lo(W.accessValue)
-      : this.#lo(W.accessValue) & (1 << a.size * 8) - 1;
-    a.hi = a.size === 8 ? this.#hi(W.accessValue) : 0;
+  /** The access that Stop.Load or Stop.Store asks for; a store carries its value. */
+  get access(): { gpa: number; size: number; lo: number; hi: number } {
+    return {
+      gpa: this.#number(W.accessGpa),
+      size: this.#lo(W.accessMeta) & ACCESS_BYTES,
+      lo: this.#lo(W.accessValue),
+      hi: this.#hi(W.accessValue),
+    };
   }
   /** Gives a load its value (`lo`, `hi`: unsigned lanes) and goes on behind it. */
   completeLoad(lo: number, hi: number): void {
     const meta = this.#lo(W.accessMeta);
-    const size = meta & 15;
+    const size = meta & ACCESS_BYTES;
     const unused = 32 - size * 8;
     if (size < 4) lo = meta & META_SIGNED ? lo << unused >> unused : lo << unused >>> unused;
     if (size < 8) hi = meta & META_SIGNED ? lo >> 31 : 0;
     if (meta & META_BOXED) {
       if (size < 4) lo |= -1 << size * 8;
       if (size < 8) hi = -1;
-      this.#words[W.mstatus] |= FS;
+      this.words[W.mstatus] |= FS;
     }
     const at = this.#lo(W.accessRd) >> 2;
-    this.#words[at] = lo;
-    this.#words[at + 1] = hi;
+    this.words[at] = lo;
+    this.words[at + 1] = hi;
     this.#step(meta >> 8);
   }
   completeStore(): void {
@@ -309,7 +317,8 @@ export class Hart {
   }
   /** The device refuses: load or store access fault. */
   faultAccess(): void {
-    const cause = this.#store ? CAUSE.StoreAccess : CAUSE.LoadAccess;
+    const store = (this.#lo(W.accessMeta) & META_STORE) !== 0;
+    const cause = store ? CAUSE.StoreAccess : CAUSE.LoadAccess;
     const tval = BigInt.asIntN(64, this.#big(W.accessVa));
     this.#setNumber(W.icount, this.icount + 1);
     this.#setNumber(W.exceptions, this.#number(W.exceptions) + 1);
@@ -325,7 +334,7 @@ export class Hart {
   }
   /** Adds less than 2^32. */
   #add(word: number, n: number): void {
-    const words = this.#words;
+    const words = this.words;
     const lo = words[word] + n;
     words[word] = lo;
     if (lo >= TWO32) words[word + 1]++;
@@ -337,7 +346,7 @@ export class Hart {
     return { gpa: this.#number(W.stage2Gpa), kind };
   }
   clearReservation(): void {
-    this.#words.fill(0xffffffff, W.reservation, W.reservation + 2);
+    this.words.fill(0xffffffff, W.reservation, W.reservation + 2);
   }
   /** Guest-physical address of the reservation, or −1. */
   get reservation(): number {

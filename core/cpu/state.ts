@@ -82,13 +82,15 @@ const DERIVED = [
   "piecemeal", // The last translation holds for less than its 4 KiB page: it must not be cached.
   "superAddr", // Every superpage in the TLB has va & superMask = superAddr.
   "superMask",
+  // The access that Stop.Load or Stop.Store asks for.
   "accessGpa",
   "accessVa",
-  "accessMeta",
-  "accessValue",
+  "accessMeta", // See handler.ts: bytes in the lowest four bits.
+  "accessValue", // Of a store, zero-extended.
   "accessRd",
   "stage2Gpa",
   "stage2Kind", // Access.
+  "lastExit", // icount at the exit before, as the exit unit keeps it.
 ] as const;
 
 export type ArchSlot = typeof ARCHITECTURAL[number];

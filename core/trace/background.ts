@@ -9,7 +9,7 @@
  */
 import { createTrace } from "./directory.ts";
 import { TraceError } from "./error.ts";
-import { CHUNK_WORDS, type LogSink } from "./log.ts";
+import { CHUNK_LANES, logMemory, type LogSink } from "./log.ts";
 import type { Recording } from "./manifest.ts";
 import type { TableName } from "./schema.ts";
 
@@ -30,7 +30,7 @@ export const GIVE_UP = -1;
 /** Memory that both threads see. */
 export interface Shared {
   readonly control: Int32Array;
-  readonly pieces: Float64Array;
+  readonly memory: WebAssembly.Memory;
   /** One number: bytes written to tables. */
   readonly written: Float64Array;
   /** JSON of the writer's error. */
@@ -48,7 +48,7 @@ export interface Start {
 export function share(): Shared {
   return {
     control: new Int32Array(new SharedArrayBuffer((AT.lengths + PIECES) * 4)),
-    pieces: new Float64Array(new SharedArrayBuffer(PIECES * CHUNK_WORDS * 8)),
+    memory: logMemory(PIECES),
     written: new Float64Array(new SharedArrayBuffer(8)),
     error: new Uint8Array(new SharedArrayBuffer(ERROR_BYTES)),
   };
@@ -62,7 +62,7 @@ export function post(control: Int32Array, word: number, value: number): void {
 
 export class BackgroundDirectory implements LogSink {
   readonly #shared = share();
-  readonly #pieces: readonly Float64Array[];
+  readonly #pieces: readonly Uint32Array[];
   readonly #path: string;
   readonly #recording: Recording;
   #writer: Worker | null = null;
@@ -75,11 +75,15 @@ export class BackgroundDirectory implements LogSink {
     createTrace(path, o);
     this.#pieces = Array.from(
       { length: PIECES },
-      (_, i) => this.#shared.pieces.subarray(i * CHUNK_WORDS, (i + 1) * CHUNK_WORDS),
+      (_, i) => new Uint32Array(this.memory.buffer, i * CHUNK_LANES * 4, CHUNK_LANES),
     );
   }
 
-  open(kept: ReadonlySet<TableName>): Float64Array {
+  get memory(): WebAssembly.Memory {
+    return this.#shared.memory;
+  }
+
+  open(kept: ReadonlySet<TableName>): Uint32Array {
     const url = new URL("./background_worker.ts", import.meta.url);
     this.#writer = new Worker(url.href, { type: "module", name: "trace" });
     const start: Start = {
@@ -92,10 +96,10 @@ export class BackgroundDirectory implements LogSink {
     return this.#pieces[0];
   }
 
-  next(words: number, later = false): Float64Array {
+  next(lanes: number, later = false): Uint32Array {
     const { control } = this.#shared;
     this.#check();
-    control[AT.lengths + this.#given % PIECES] = words;
+    control[AT.lengths + this.#given % PIECES] = lanes;
     Atomics.store(control, AT.given, ++this.#given);
     const waiting = this.#given - Atomics.load(control, AT.taken);
     if (!later || waiting >= WAKE_PIECES) Atomics.notify(control, AT.given);

@@ -7,7 +7,7 @@
 import { AT, GIVE_UP, PIECES, post, type Shared, type Start, STATE } from "./background.ts";
 import { TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
-import { CHUNK_WORDS } from "./log.ts";
+import { CHUNK_LANES } from "./log.ts";
 import { LogReader } from "./log_reader.ts";
 
 self.onmessage = (event: MessageEvent<Start>) => {
@@ -27,8 +27,9 @@ self.onmessage = (event: MessageEvent<Start>) => {
 };
 
 /** False when the log was given up before its end. */
-function take({ control, pieces, written }: Shared, reader: LogReader): boolean {
-  const bytes = new Uint8Array(pieces.buffer);
+function take({ control, memory, written }: Shared, reader: LogReader): boolean {
+  const lanes = new Uint32Array(memory.buffer);
+  const bytes = new Uint8Array(memory.buffer);
   for (let taken = 0; !reader.closed;) {
     // The notification for a piece that was seen without it comes late: it gives nothing.
     while (Atomics.load(control, AT.given) === taken) Atomics.wait(control, AT.given, taken);
@@ -38,10 +39,10 @@ function take({ control, pieces, written }: Shared, reader: LogReader): boolean 
       post(control, AT.taken, taken + 1);
       return false;
     }
-    const first = piece * CHUNK_WORDS;
+    const first = piece * CHUNK_LANES;
     reader.take(
-      pieces.subarray(first, first + length),
-      bytes.subarray(first * 8, (first + length) * 8),
+      lanes.subarray(first, first + length),
+      bytes.subarray(first * 4, (first + length) * 4),
       length,
     );
     written[0] = reader.bytes;

@@ -1,8 +1,12 @@
 /**
  * The row log: how rows travel from the machine to whoever makes columns of them, which may be another
- * thread. A record is a run of 64-bit floats: its kind, then a word per column (two for a `wide` one),
- * NaN for a null. Of a text or of bytes the word is the length; the bytes follow behind the last
- * column, padded to whole words. Storing words in order is the least that a row can cost the machine.
+ * thread. A record is a run of 32-bit lanes: its kind, then the lanes of each column; of a text or of
+ * bytes the length, and the bytes themselves behind the last column, padded to whole lanes.
+ *
+ * What is written most often differs in a few values only: a load of one register comes from one device,
+ * has one size, one reason, one handler. Such a record is made from a template, which holds the values
+ * that stay the same and is told to the reader once. Storing few lanes in order is the least that a row
+ * can cost the machine.
  * @module
  */
 import { type ColumnsOf, columnsOf } from "./rows.ts";
@@ -21,90 +25,122 @@ export const RECORD_NAMES = Object.keys(RECORDS) as RecordName[];
 export const COMMIT = RECORD_NAMES.length;
 export const SYNC = COMMIT + 1;
 export const CLOSE = COMMIT + 2;
+export const TEMPLATE = COMMIT + 3;
+/** Kinds from here on are templates, in the order in which the log told of them. */
+export const FIRST_TEMPLATE = COMMIT + 4;
 
-/** seq, time_ns, icount and vcpu of a `COMMIT`, behind its kind: all tables stand together there. */
-export const COMMIT_WORDS = 5;
+/** The kind and the common columns of an event: a `COMMIT` is such a record without more. */
+export const COMMON_LANES = 8;
 /** The inputs before a `SYNC` must be durable before what follows it is looked at. */
-export const SYNC_WORDS = 1;
-/** A `CLOSE` holds the length of a TraceEnd as JSON, then its bytes. */
-export const CLOSE_WORDS = 2;
+export const SYNC_LANES = 1;
+/** A `CLOSE` holds the length of a TraceEnd as JSON, then its bytes; a `TEMPLATE` likewise. */
+export const JSON_LANES = 2;
+
+/**
+ * A null: in the only lane of a narrow value, in the upper one of a `u64`, whose values end at 2^53, or
+ * as the length of a text. What needs all bits of its lanes has one more, 0 for a null.
+ */
+export const NONE = 0xffff_ffff;
+
+/** Values that the records of a template have in common, by column; nulls too. */
+export type Constants = Readonly<Record<string, number | null>>;
+
+/** Of the columns that are no constants, none whose type has no room for `NONE` is null. */
+export interface Template<R extends RecordName = RecordName> {
+  readonly record: R;
+  readonly constants: Constants;
+}
 
 export interface RecordField {
   readonly name: string;
   readonly column: Column;
-  /** Word in the record. */
+  /** Lane in the record. */
   readonly at: number;
+  /** Lane that tells a null from a value, where there is one. */
+  readonly presentAt: number | null;
 }
 
 type Names<T extends TableName> = T extends TableName ? keyof ColumnsOf<T> & string : never;
-type WideNames<T extends TableName> = T extends TableName ?
-    & {
-      [K in keyof ColumnsOf<T>]: ColumnsOf<T>[K] extends Column<"wide"> ? K : never;
-    }[keyof ColumnsOf<T>]
-    & string
-  : never;
-type Words<T extends TableName> = Names<T> | `${WideNames<T>}_hi`;
 
 /** Where the columns of a record lie. */
 export interface Layout<T extends TableName = TableName> {
-  readonly kind: number;
   /** Whose rows it stands for. Columns of one name are one field. */
   readonly tables: readonly T[];
-  /** Words without the bytes of texts. */
-  readonly words: number;
+  /** Lanes without the bytes of texts. */
+  readonly lanes: number;
   readonly fields: readonly RecordField[];
-  /** Word of each column, and of `NAME_hi` for the upper half of a wide one. */
-  readonly at: Readonly<Record<Words<T>, number>>;
+  /** First lane of each column; a 64-bit value's upper half is the next. */
+  readonly at: Readonly<Record<Names<T>, number>>;
 }
 
 export const hasBytes = (column: Column) => column.type === "utf8" || column.type === "binary";
+export const hasTwoLanes = (column: Column) => column.type === "u64" || column.type === "wide";
+
+const needsAllBits = ({ type }: Column) => type === "u32" || type === "i32" || type === "wide";
 
 /**
  * In a record of two tables, seq is the first one's; the second's is one more and its exit_seq the
  * first's, so neither is a field.
  */
-function fieldsOf(tables: readonly TableName[]): RecordField[] {
+function fieldsOf(tables: readonly TableName[], constants: Constants | null): RecordField[] {
   const fields: RecordField[] = [];
   let at = 1;
   for (const [name, column] of tables.flatMap(columnsOf)) {
     if (fields.some((f) => f.name === name)) continue;
     if (tables.length > 1 && name === "exit_seq") continue;
-    fields.push({ name, column, at });
-    at += column.type === "wide" ? 2 : 1;
+    if (constants !== null && name in constants) continue;
+    const lanes = hasTwoLanes(column) ? 2 : 1;
+    const marked = constants === null && column.nullable && needsAllBits(column);
+    fields.push({ name, column, at, presentAt: marked ? at + lanes : null });
+    at += marked ? lanes + 1 : lanes;
   }
   return fields;
 }
 
-export function layoutOf<R extends RecordName>(record: R): Layout<(typeof RECORDS)[R][number]> {
+/** Of records by name, or with the constants of a template left out. */
+export function layoutOf<R extends RecordName>(
+  record: R,
+  constants: Constants | null = null,
+): Layout<(typeof RECORDS)[R][number]> {
   const tables: readonly TableName[] = RECORDS[record];
-  const fields = fieldsOf(tables);
-  const words = fields.flatMap(({ name, column, at }) =>
-    column.type === "wide" ? [[name, at], [`${name}_hi`, at + 1]] : [[name, at]]
-  );
+  const fields = fieldsOf(tables, constants);
+  const last = fields.at(-1)!;
   return {
-    kind: RECORD_NAMES.indexOf(record),
     tables: tables as (typeof RECORDS)[R][number][],
-    words: words.length + 1,
+    lanes: last.presentAt !== null
+      ? last.presentAt + 1
+      : last.at + (hasTwoLanes(last.column) ? 2 : 1),
     fields,
-    at: Object.fromEntries(words),
+    at: Object.fromEntries(fields.map(({ name, at }) => [name, at])) as Record<
+      Names<(typeof RECORDS)[R][number]>,
+      number
+    >,
   };
 }
 
-/** Words that so many bytes take. */
-export const wordsOf = (bytes: number) => (bytes + 7) >>> 3;
+/** Lanes that so many bytes take. */
+export const lanesOf = (bytes: number) => (bytes + 3) >>> 2;
 
-/** Words of a piece of the log that is handed over at once. No record is longer. */
-export const CHUNK_WORDS = 32 * 1024;
+/** Lanes of a piece of the log that is handed over at once. No record is longer. */
+export const CHUNK_LANES = 64 * 1024;
+
+/** Memory for so many pieces. */
+export function logMemory(pieces: number): WebAssembly.Memory {
+  const pages = pieces * CHUNK_LANES * 4 / 65536;
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
 
 /** Takes the log, piece by piece. Its errors come back at any call after what caused them. */
 export interface LogSink {
+  /** Pieces lie in it; threads share it. */
+  readonly memory: WebAssembly.Memory;
   /** Event tables whose rows are kept, besides `input`, `name` and `cost`. Returns the first piece. */
-  open(tables: ReadonlySet<TableName>): Float64Array;
+  open(tables: ReadonlySet<TableName>): Uint32Array;
   /**
-   * Takes the first `words` of the piece given last, and gives the next. With `later` it may be left
+   * Takes the first `lanes` of the piece given last, and gives the next. With `later` it may be left
    * lying until there are more.
    */
-  next(words: number, later?: boolean): Float64Array;
+  next(lanes: number, later?: boolean): Uint32Array;
   /** Comes back when all that was handed over has been dealt with. */
   drain(): void;
   /** Bytes written to tables; exact after `drain`. */

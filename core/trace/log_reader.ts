@@ -3,20 +3,24 @@
  * `TraceSink`. Deterministic: what reaches the sink depends on the log alone, not on its pieces.
  * @module
  */
-import { TableBuffer } from "./appender.ts";
+import { TableBuffer, type Take } from "./appender.ts";
 import { END_OF_STREAM, StreamEncoder } from "./arrow_stream.ts";
 import {
   CLOSE,
-  CLOSE_WORDS,
   COMMIT,
-  COMMIT_WORDS,
+  COMMON_LANES,
+  type Constants,
   hasBytes,
-  type Layout,
+  JSON_LANES,
+  lanesOf,
   layoutOf,
+  NONE,
   RECORD_NAMES,
+  type RecordName,
   SYNC,
-  SYNC_WORDS,
-  wordsOf,
+  SYNC_LANES,
+  TEMPLATE,
+  type Template,
 } from "./log.ts";
 import { TABLE_NAMES, type TableName } from "./schema.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
@@ -26,15 +30,21 @@ interface Stream {
   readonly encoder: StreamEncoder;
 }
 
-type Take = (words: Float64Array, bytes: Uint8Array, at: number) => void;
-
 /** What to do with one kind of record. */
 interface Kind {
-  readonly words: number;
-  /** Words that hold lengths of bytes behind the record. */
+  readonly lanes: number;
+  /** Lanes that hold lengths of bytes behind the record. */
   readonly lengths: readonly number[];
   readonly takers: readonly Take[];
+  /** For each taker. */
+  readonly constants: readonly Float64Array[];
 }
+
+/** What is done with all records that have the same columns in the same lanes. */
+type Shape = Omit<Kind, "constants"> & { readonly buffers: readonly TableBuffer[] };
+
+const NO_KIND: Kind = { lanes: 0, lengths: [], takers: [], constants: [] };
+const COMMON_AT = layoutOf("exit").at;
 
 export class LogReader {
   /** Bytes handed to the sink. */
@@ -44,75 +54,87 @@ export class LogReader {
   readonly #sink: TraceSink;
   readonly #streams = new Map<TableName, Stream>();
   readonly #rows = Object.fromEntries(TABLE_NAMES.map((t) => [t, 0])) as Record<TableName, number>;
-  readonly #kinds: readonly Kind[];
+  readonly #kept: ReadonlySet<TableName>;
+  readonly #shapes = new Map<string, Shape>();
+  /** By kind; control records have none. */
+  readonly #kinds: Kind[] = [];
   #dirty = false;
   #state: CommitState | null = null;
 
   /** Rows of tables that are not `kept` go no further. */
   constructor(sink: TraceSink, kept: ReadonlySet<TableName>) {
     this.#sink = sink;
+    this.#kept = kept;
     for (const table of TABLE_NAMES) {
       const encoder = new StreamEncoder(table);
       this.#streams.set(table, { encoder, buffer: new TableBuffer(table) });
       this.#write(table, encoder.open());
     }
-    this.#kinds = RECORD_NAMES.map((name) => this.#kind(layoutOf(name), kept));
+    RECORD_NAMES.forEach((name, kind) => this.#kinds[kind] = this.#kind(name, null));
+    for (const control of [COMMIT, SYNC, CLOSE, TEMPLATE]) this.#kinds[control] = NO_KIND;
   }
 
-  #kind(layout: Layout, kept: ReadonlySet<TableName>): Kind {
+  #kind(record: RecordName, constants: Constants | null): Kind {
+    const key = `${record} ${Object.keys(constants ?? {}).sort()}`;
+    let shape = this.#shapes.get(key);
+    if (shape === undefined) this.#shapes.set(key, shape = this.#shape(record, constants));
+    return { ...shape, constants: shape.buffers.map((b) => b.constants(constants ?? {})) };
+  }
+
+  #shape(record: RecordName, constants: Constants | null): Shape {
+    const layout = layoutOf(record, constants);
+    const kept = layout.tables.filter((t) => this.#kept.has(t));
+    const buffers = kept.map((t) => this.#streams.get(t)!.buffer);
     return {
-      words: layout.words,
+      lanes: layout.lanes,
       lengths: layout.fields.filter((f) => hasBytes(f.column)).map((f) => f.at),
-      takers: layout.tables.filter((t) => kept.has(t)).map((t) =>
-        this.#streams.get(t)!.buffer.taker(layout)
-      ),
+      buffers,
+      takers: buffers.map((b) => b.taker(layout)),
     };
   }
 
-  /** Deals with the first `length` words of a piece of the log. */
-  take(words: Float64Array, bytes: Uint8Array, length: number): void {
+  /** Deals with the first `length` lanes of a piece of the log. */
+  take(lanes: Uint32Array, bytes: Uint8Array, length: number): void {
     for (let at = 0; at < length;) {
-      const kind = words[at];
-      at += kind < COMMIT
-        ? this.#takeRow(this.#kinds[kind], words, bytes, at)
-        : this.#takeControl(kind, words, bytes, at);
+      const kind = lanes[at];
+      at += kind < COMMIT || kind > TEMPLATE
+        ? this.#takeRow(this.#kinds[kind], lanes, bytes, at)
+        : this.#takeControl(kind, lanes, bytes, at);
     }
   }
 
-  #takeRow(kind: Kind, words: Float64Array, bytes: Uint8Array, at: number): number {
-    const { takers, lengths } = kind;
-    for (let i = 0; i < takers.length; i++) takers[i](words, bytes, at);
-    let taken = kind.words;
+  #takeRow(kind: Kind, into: Uint32Array, bytes: Uint8Array, at: number): number {
+    const { takers, constants, lengths } = kind;
+    for (let i = 0; i < takers.length; i++) takers[i](into, bytes, at, constants[i]);
+    let taken = kind.lanes;
     for (let i = 0; i < lengths.length; i++) {
-      const length = words[at + lengths[i]];
-      if (length > 0) taken += wordsOf(length);
+      const length = into[at + lengths[i]];
+      if (length !== NONE) taken += lanesOf(length);
     }
     return taken;
   }
 
-  #takeControl(kind: number, words: Float64Array, bytes: Uint8Array, at: number): number {
+  #takeControl(kind: number, lanes: Uint32Array, bytes: Uint8Array, at: number): number {
     if (kind === COMMIT) {
-      const [seq, time_ns, icount, vcpu] = words.subarray(at + 1, at + COMMIT_WORDS);
-      this.#state = {
-        seq,
-        time_ns,
-        icount: isNaN(icount) ? null : icount,
-        vcpu,
-        rows: this.#rows,
-      };
+      this.#state = stateAt(lanes, at, this.#rows);
       this.#commit();
-      return COMMIT_WORDS;
+      return COMMON_LANES;
     }
     if (kind === SYNC) {
       this.#writeRows("input");
       this.#sink.sync("input");
-      return SYNC_WORDS;
+      return SYNC_LANES;
     }
-    if (kind !== CLOSE) throw new Error(`the row log holds a record of kind ${kind}`);
-    const start = (at + CLOSE_WORDS) * 8;
-    const json = new TextDecoder().decode(bytes.slice(start, start + words[at + 1]));
-    this.#close(JSON.parse(json));
-    return CLOSE_WORDS + wordsOf(words[at + 1]);
+    const length = lanes[at + 1];
+    const start = (at + JSON_LANES) * 4;
+    const value = JSON.parse(new TextDecoder().decode(bytes.slice(start, start + length)));
+    if (kind === CLOSE) this.#close(value);
+    else this.#addTemplate(value);
+    return JSON_LANES + lanesOf(length);
+  }
+
+  #addTemplate({ record, constants }: Template): void {
+    this.#kinds.push(this.#kind(record, constants));
   }
 
   #commit(): void {
@@ -142,4 +164,17 @@ export class LogReader {
     this.bytes += bytes.length;
     this.#dirty = true;
   }
+}
+
+/** Where the trace stands at a COMMIT, which is laid out as the beginning of an event. */
+function stateAt(lanes: Uint32Array, at: number, rows: CommitState["rows"]): CommitState {
+  const u64 = (name: "seq" | "time_ns" | "icount") =>
+    lanes[at + COMMON_AT[name]] + lanes[at + COMMON_AT[name] + 1] * 2 ** 32;
+  return {
+    seq: u64("seq"),
+    time_ns: u64("time_ns"),
+    icount: lanes[at + COMMON_AT.icount + 1] === NONE ? null : u64("icount"),
+    vcpu: lanes[at + COMMON_AT.vcpu],
+    rows,
+  };
 }

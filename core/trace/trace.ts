@@ -4,9 +4,9 @@
  * @module
  */
 import { valueBytes } from "./columns.ts";
-import { CHUNK_WORDS, type LogSink } from "./log.ts";
+import { CHUNK_LANES, type Constants, layoutOf, logMemory, type LogSink, NONE } from "./log.ts";
 import { LogReader } from "./log_reader.ts";
-import { type Append, LogWriter, type RowContext } from "./log_writer.ts";
+import { type Append, HIGH, LogWriter, type RowContext } from "./log_writer.ts";
 import { columnsOf, type Row } from "./rows.ts";
 import {
   type Code,
@@ -77,8 +77,9 @@ const MAX_ROW_BYTES = Math.max(
 
 /** Makes batches of the log at once, on the machine's own thread. */
 class DirectLog implements LogSink {
-  readonly #words = new Float64Array(CHUNK_WORDS);
-  readonly #bytes = new Uint8Array(this.#words.buffer);
+  readonly memory = logMemory(1);
+  readonly #lanes = new Uint32Array(this.memory.buffer, 0, CHUNK_LANES);
+  readonly #bytes = new Uint8Array(this.#lanes.buffer);
   readonly #sink: TraceSink;
   #reader!: LogReader;
 
@@ -86,14 +87,14 @@ class DirectLog implements LogSink {
     this.#sink = sink;
   }
 
-  open(kept: ReadonlySet<TableName>): Float64Array {
+  open(kept: ReadonlySet<TableName>): Uint32Array {
     this.#reader = new LogReader(this.#sink, kept);
-    return this.#words;
+    return this.#lanes;
   }
 
-  next(words: number): Float64Array {
-    this.#reader.take(this.#words, this.#bytes, words);
-    return this.#words;
+  next(lanes: number): Uint32Array {
+    this.#reader.take(this.#lanes, this.#bytes, lanes);
+    return this.#lanes;
   }
 
   drain(): void {}
@@ -116,6 +117,7 @@ export class Trace implements RowContext {
   readonly access: Append<"access">;
   readonly vring: Append<"vring">;
   readonly dma: Append<"dma">;
+  readonly step: Append<"step">;
   readonly irq: Append<"irq">;
   readonly request: Append<"request">;
   readonly mark: Append<"mark">;
@@ -148,6 +150,7 @@ export class Trace implements RowContext {
     this.access = this.#appender("access");
     this.vring = this.#appender("vring");
     this.dma = this.#appender("dma");
+    this.step = this.#appender("step");
     this.irq = this.#appender("irq");
     this.request = this.#appender("request");
     this.mark = this.#appender("mark");
@@ -179,6 +182,27 @@ export class Trace implements RowContext {
   /** True when somebody looks at rows: then each must come through its own function. */
   get watched(): boolean {
     return this.#watch !== null;
+  }
+
+  /**
+   * A function that appends a row which differs from others only in the common columns and exit_seq, and
+   * returns its seq: where rows are many, that costs much less than a row by its columns.
+   */
+  alike(table: "irq", constants: Constants): () => number {
+    const { log } = this;
+    if (this.watched) return () => this.irq(constants as Row<"irq">);
+    if (log === null || !this.#recorded.has(table)) return () => this.seq++;
+    const layout = layoutOf(table, constants);
+    const { lanes, at: { exit_seq: exitSeqAt } } = layout;
+    const kind = log.template(table, constants);
+    return () => {
+      const { exitSeq } = this;
+      const seq = this.seq++;
+      const at = log.open(kind, lanes, 1, seq) + exitSeqAt;
+      log.lanes[at] = exitSeq;
+      log.lanes[at + 1] = exitSeq < 0 ? NONE : exitSeq * HIGH;
+      return seq;
+    };
   }
 
   /** Reserves a sequence number for a row that is written later. */

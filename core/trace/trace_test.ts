@@ -145,6 +145,26 @@ Deno.test("trace: 64-bit values keep every bit, numbers up to 2^53", () => {
   assert.equal(b.value, (1n << 32n) + 5n);
 });
 
+Deno.test("trace: rows that are alike are the same bytes as rows by their columns", () => {
+  const sinks = [true, false].map((alike) => {
+    const sink = new MemorySink();
+    const trace = new Trace(sink, { batchRows: 7 });
+    const rows = [0, 1, 2].map((event) => ({ event, device: event || null, line: 9, path: 1 }));
+    const writers = rows.map((row) => alike ? trace.alike("irq", row) : () => trace.irq(row));
+    for (let i = 0; i < 40; i++) {
+      trace.setClock(2 ** 33 * i, i % 5 === 0 ? null : i, i % 3);
+      trace.exitSeq = i % 2 === 0 ? -1 : 2 ** 32 + i;
+      assert.equal(writers[i % 3](), i);
+      trace.exitSeq = -1;
+      if (trace.full) trace.flush();
+    }
+    trace.close();
+    return sink;
+  });
+  assert.deepEqual(sinks[0].stream("irq"), sinks[1].stream("irq"));
+  assert.equal(sinks[0].batches("irq").length, 6);
+});
+
 Deno.test("trace: a flush inside an exit is refused: its row would come too late", () => {
   const trace = new Trace(new MemorySink());
   trace.exitSeq = trace.take();

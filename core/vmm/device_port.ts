@@ -6,7 +6,6 @@ import type { DeviceTrace, IrqRow, Port, RequestRow } from "../mmio/device.ts";
 import type { Drive } from "../mmio/medium.ts";
 import type { GuestMemory } from "../mmio/memory.ts";
 import { Wire } from "../mmio/wire.ts";
-import { layoutOf } from "../trace/log.ts";
 import { type Code, CODES } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { EventQueue } from "./events.ts";
@@ -20,11 +19,11 @@ function codesOf<K extends keyof typeof CODES>(kind: K): Readonly<Record<string,
 const VRING = codesOf("vring_event");
 const IRQ = codesOf("irq_event");
 const PATH = codesOf("irq_path");
+const STEP = codesOf("step_kind");
+const OP = codesOf("step_op");
 const KIND = codesOf("request_kind");
+const COMMAND = codesOf("scsi_command");
 const STATUS = codesOf("request_status");
-
-const REQUEST = layoutOf("request");
-const AT = REQUEST.at;
 
 /** What ports need of the machine that they all share. */
 export interface PortHost {
@@ -36,8 +35,10 @@ export interface PortHost {
   out(device: string, bytes: Uint8Array): void;
   stop(kind: GuestStop["kind"], code: number): void;
   hartIrq(hart: number, bit: number, level: boolean): void;
-  /** A line of the interrupt controller changes. */
-  line(source: number, level: boolean): void;
+  /** The device with this code has a wire into a line of the interrupt controller. */
+  join(source: number, code: number, wire: Wire): void;
+  /** A wire into that line changed its level. */
+  line(source: number): void;
   /** Code of the device that drives a line of the controller; null for none. */
   deviceOfLine(source: number): number | null;
   nextRequestId(): number;
@@ -57,12 +58,14 @@ export interface PortOf {
 
 export function makePort(host: PortHost, d: PortOf): Port {
   const { trace } = host;
-  const wires = d.irqs.map((source) =>
-    new Wire(
-      (event) => trace.irq({ event: IRQ[event], device: d.code, line: source, path: PATH.wire }),
-      (level) => host.line(source, level),
-    )
-  );
+  const wires = d.irqs.map((source) => {
+    const row = (event: "raise" | "lower" | "coalesce") =>
+      trace.alike("irq", { event: IRQ[event], device: d.code, line: source, path: PATH.wire });
+    const rows = { raise: row("raise"), lower: row("lower"), coalesce: row("coalesce") };
+    const wire = new Wire((event) => rows[event](), () => host.line(source));
+    host.join(source, d.code, wire);
+    return wire;
+  });
   // Whoever is handed bytes is done with them on return.
   const one = new Uint8Array(1);
   const wire = (line: number) => {
@@ -75,6 +78,9 @@ export function makePort(host: PortHost, d: PortOf): Port {
   return {
     irq: (level, line = 0) => wire(line).set(level),
     signal: (line = 0) => wire(line).signal(),
+    messages: () => false,
+    message: () => -1,
+    bar: () => null,
     now: () => host.nowNs(),
     timer: (name, atNs, arg = 0) => host.events.set(d.name, name, atNs, arg),
     out: (bytes) => host.out(d.name, typeof bytes === "number" ? (one[0] = bytes, one) : bytes),
@@ -87,8 +93,25 @@ export function makePort(host: PortHost, d: PortOf): Port {
   };
 }
 
+const EVENTS = CODES.irq_event.length;
+const PATHS = CODES.irq_path.length;
+
+/** Writes `irq` rows, of which there are few different ones. */
+function irqRows(trace: Trace, deviceOf: (row: IrqRow) => number | null): (row: IrqRow) => number {
+  const rows: (() => number)[] = [];
+  return (row) => {
+    const { line } = row;
+    const event = IRQ[row.event];
+    const path = PATH[row.path];
+    const index = (line * EVENTS + event) * PATHS + path;
+    const write = rows[index] ??= trace.alike("irq", { event, device: deviceOf(row), line, path });
+    return write();
+  };
+}
+
 function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
   const { trace } = host;
+  const { clock } = trace;
   const device = d.code;
   const request = (row: RequestRow) =>
     void trace.request({
@@ -100,29 +123,11 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
       submit_icount: row.submit_icount,
       complete_ns: row.complete_ns,
       status: STATUS[row.status],
+      command: row.command ? COMMAND[row.command] : null,
       kick_exit_seq: row.kick_exit_seq,
       irq_seq: row.irq_seq,
     });
-  const { log, clock } = trace;
-  const rows = log?.rows(REQUEST) ?? 0;
-  /** One for every byte that goes through a UART. */
-  const served = (kind: number, bytes: number) => {
-    const id = host.nextRequestId();
-    const seq = trace.take();
-    if (log === null) return;
-    const at = log.open(REQUEST, seq, rows);
-    const words = log.words;
-    words[at + AT.id] = id;
-    words[at + AT.device] = device;
-    words[at + AT.kind] = kind;
-    words[at + AT.bytes] = bytes;
-    words[at + AT.submit_ns] = clock[0];
-    words[at + AT.submit_icount] = clock[1];
-    words[at + AT.complete_ns] = clock[0];
-    words[at + AT.status] = STATUS.ok;
-    words[at + AT.kick_exit_seq] = trace.exitSeq < 0 ? NaN : trace.exitSeq;
-    words[at + AT.irq_seq] = NaN;
-  };
+  const irq = irqRows(trace, (row) => d.controller ? host.deviceOfLine(row.line) : device);
   const exitSeq = () => trace.exitSeq < 0 ? null : trace.exitSeq;
   return {
     vring: (row) =>
@@ -147,17 +152,28 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         framing: row.framing ?? false,
         request: row.request ?? null,
       }),
-    irq: (row: IrqRow) =>
-      trace.irq({
-        event: IRQ[row.event],
-        device: d.controller ? host.deviceOfLine(row.line) : device,
-        line: row.line,
-        path: PATH[row.path],
+    step: (row) =>
+      void trace.step({
+        device,
+        kind: STEP[row.kind],
+        op: OP[row.op],
+        gpa: row.gpa,
+        word: row.word,
+        operand: row.operand,
+        bytes: row.bytes,
+        own_memory: row.own_memory,
+        request: row.request ?? null,
       }),
+    irq,
     request,
     mark: (row) => void trace.mark(row),
     nextRequestId: () => host.nextRequestId(),
-    served: (kind, bytes) => served(KIND[kind], bytes),
+    served: (kind, bytes) =>
+      request({
+        ...{ id: host.nextRequestId(), kind, bytes, status: "ok" },
+        ...{ submit_ns: clock[0], submit_icount: clock[1], complete_ns: clock[0] },
+        ...{ kick_exit_seq: exitSeq(), irq_seq: null },
+      }),
     get icount() {
       return host.icount();
     },

@@ -6,13 +6,19 @@
  * known; exits of one machine never nest.
  * @module
  */
-import type { Hart, RiscvCpu } from "../cpu/mod.ts";
+import { ACCESS_BYTES, type Hart, type RiscvCpu, WORD } from "../cpu/mod.ts";
 import type { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance } from "../mmio/device.ts";
 import { layoutOf } from "../trace/log.ts";
 import type { LogWriter } from "../trace/log_writer.ts";
 import type { Trace } from "../trace/trace.ts";
-import { codeOf } from "../trace/schema.ts";
+import { codeOf, CODES } from "../trace/schema.ts";
+import {
+  ACCESS_LANES,
+  type AccessConstants,
+  accessWriter,
+  type WriteAccess,
+} from "./access_log.ts";
 import { costNs } from "./costs.ts";
 import {
   type AccessKind,
@@ -25,6 +31,7 @@ import {
 
 const REASON = {
   mmio: codeOf("reason", "mmio"),
+  pio: codeOf("reason", "pio"),
   stage2_fault: codeOf("reason", "stage2_fault"),
   hypercall: codeOf("reason", "hypercall"),
   wfi: codeOf("reason", "wfi"),
@@ -34,18 +41,24 @@ type Reason = keyof typeof REASON;
 
 const HANDLER = { kernel: codeOf("handler", "kernel"), user: codeOf("handler", "user") } as const;
 const SPACE_MMIO = codeOf("space", "mmio");
+const SPACE_PIO = codeOf("space", "pio");
 const PAGE_SHIFT = 12;
 
-/** An exit that is an access, with the access. */
+/** Where two rows in one lie in the log. */
 const ACCESS_EXIT = layoutOf("access_exit");
-const AT = ACCESS_EXIT.at;
+
+/** Templates of a register: by space, what is known of the page, direction, mode and size. */
+const SPACE_SHIFT = 6;
+const KNOWN_SHIFT = 5;
+const WRITE_SHIFT = 4;
+const MODE_SHIFT = 2;
+const PER_REGISTER = CODES.space.length << SPACE_SHIFT;
 
 /** A rule with its codes, transitions and price looked up once. */
 interface Priced {
   readonly reason: number;
   readonly name: Reason;
   readonly hw: number | null;
-  readonly hwOrNaN: number;
   readonly handler: number;
   readonly transitions: number;
   readonly costNs: number;
@@ -79,6 +92,16 @@ export interface DeviceCodes {
   readonly registers: readonly number[];
 }
 
+/** A device's codes, and the kinds of the records of accesses to it that the log knows by now. */
+class Accessed {
+  /** -1 where there is none yet. The first are those of accesses that mean no register. */
+  readonly kinds: Int32Array;
+
+  constructor(readonly codes: DeviceCodes) {
+    this.kinds = new Int32Array((codes.registers.length + 1) * PER_REGISTER).fill(-1);
+  }
+}
+
 export interface ExitUnitOptions {
   readonly profile: Profile;
   readonly costs: string | null;
@@ -98,10 +121,13 @@ export class ExitUnit {
   /** Exits by reason code since reset, traced or not. */
   readonly counts: number[] = new Array(Object.keys(REASON).length + 1).fill(0);
   #o: ExitUnitOptions;
-  #lastIcount: number[];
-  #clock = { timeNs: 0, icount: 0, vcpu: 0 };
+  #accessed: ReadonlyMap<DeviceInstance, Accessed>;
+  #unassigned: Accessed;
+  /** Null without a trace. */
+  #writeAccess: WriteAccess | null;
   #seenPages = new Set<number>();
   #mmio: readonly (readonly Priced[])[];
+  #pio: readonly Priced[];
   #stage2: Readonly<Record<AccessKind, Priced>>;
   #wfi: Priced;
   /** Rows of an access that are kept. */
@@ -112,11 +138,15 @@ export class ExitUnit {
   constructor(o: ExitUnitOptions) {
     this.#o = o;
     const { profile } = o;
-    this.#lastIcount = o.harts.map(() => 0);
+    this.#accessed = new Map(Array.from(o.codes, ([dev, codes]) => [dev, new Accessed(codes)]));
+    this.#unassigned = new Accessed({ device: o.unassigned, registers: [] });
+    const { log } = o.trace;
+    this.#writeAccess = log === null ? null : accessWriter(o.cpu.memory, log.memory);
     this.#accessRows = o.trace.log?.rows(ACCESS_EXIT) ?? 0;
     const mmio = (write: boolean) =>
       [false, true].map((known) => this.#price("mmio", profile.mmio(write, known)));
     this.#mmio = [mmio(false), mmio(true)];
+    this.#pio = [false, true].map((write) => this.#price("pio", profile.pio(write)));
     const stage2 = (kind: AccessKind) => this.#price("stage2_fault", profile.stage2(kind));
     this.#stage2 = { fetch: stage2("fetch"), load: stage2("load"), store: stage2("store") };
     this.#wfi = this.#price("wfi", profile.wfi);
@@ -138,7 +168,6 @@ export class ExitUnit {
       reason: REASON[name],
       name,
       hw,
-      hwOrNaN: hw ?? NaN,
       handler: HANDLER[rule.handler],
       transitions: profile.transitions[rule.handler],
       costNs: costs === null ? 0 : costNs(costs, name, rule.handler),
@@ -147,111 +176,98 @@ export class ExitUnit {
 
   /** Sets the clock that rows are written with. */
   setClock(timeNs: number, icount: number, vcpu: number): void {
-    const c = this.#clock;
-    c.timeNs = timeNs;
-    c.icount = icount;
-    c.vcpu = vcpu;
     this.#o.trace.setClock(timeNs, icount, vcpu);
   }
 
   /** Serves the load or store that `vcpu` stopped at. */
   access(vcpu: number, write: boolean): void {
-    const { harts, bus, trace, codes, profile } = this.#o;
+    const { harts, bus, trace, profile } = this.#o;
     const h = harts[vcpu];
-    const { gpa, size, lo, hi } = h.access;
+    const { words } = h;
+    const gpa = words[WORD.accessGpa] + words[WORD.accessGpa + 1] * 2 ** 32;
+    const size = words[WORD.accessMeta] & ACCESS_BYTES;
     const place = bus.find(gpa);
     if (place === null && !profile.virtualized) {
       h.faultAccess();
       return;
     }
-    const page = Math.floor(gpa / 2 ** PAGE_SHIFT);
-    const known = this.#seenPages.has(page);
-    if (!known) this.#seenPages.add(page);
-    const priced = this.#mmio[write ? 1 : 0][known ? 1 : 0];
+    const space = place === null ? SPACE_MMIO : place.space;
+    // Marks belong to pages, whatever answers there: a BAR that moves takes none with it.
+    const known = space === SPACE_PIO ? 0 : this.#touch(gpa);
     const icount = h.icount;
-    this.setClock(h.clockNs, icount, vcpu);
+    trace.setClock(h.clockNs, icount, vcpu);
     const seq = trace.take();
     trace.take(); // The access's own.
     trace.exitSeq = seq;
-    let valueLo = lo;
-    let valueHi = hi;
-    let device = this.#o.unassigned;
+    let lo = write ? words[WORD.accessValue] : 0;
+    let hi = write ? words[WORD.accessValue + 1] : 0;
+    let accessed = this.#unassigned;
     let register = -1;
     let offset = gpa >>> 0;
     if (place !== null) {
-      const instance = place.dev;
+      const region = place.region;
       offset = gpa - place.base;
       if (write) {
-        instance.write(offset, size, lo, hi);
+        region.write(offset, size, lo, hi);
       } else {
-        valueLo = instance.read(offset, size);
-        valueHi = size === 8 ? instance.hi : 0;
+        lo = region.read(offset, size);
+        hi = region.hi;
       }
-      const code = codes.get(instance)!;
-      device = code.device;
-      if (instance.reg >= 0) register = code.registers[instance.reg];
-    } else if (!write) {
-      valueLo = valueHi = 0;
+      accessed = this.#accessed.get(place.dev)!;
+      register = region.reg;
     }
-    const insns = icount - this.#lastIcount[vcpu];
+    const priced = space === SPACE_PIO
+      ? this.#pio[write ? 1 : 0]
+      : this.#mmio[write ? 1 : 0][known];
+    const { log } = trace;
     if (trace.watched) {
-      this.#rows(seq, h, priced, insns, write, offset, device, register, valueLo, valueHi);
-    } else if (trace.log !== null) {
-      this.#log(
-        trace.log,
-        seq,
-        h,
-        priced,
-        insns,
-        write,
-        offset,
-        device,
-        register,
-        valueLo,
-        valueHi,
-      );
+      this.#rows(seq, h, priced, accessed, register, { write, space, offset, lo, hi });
+    } else if (log !== null) {
+      const how = space << SPACE_SHIFT | known << KNOWN_SHIFT | (write ? 1 << WRITE_SHIFT : 0);
+      const form = how | words[WORD.priv] << MODE_SHIFT | 31 - Math.clz32(size);
+      let kind = accessed.kinds[(register + 1) * PER_REGISTER + form];
+      if (kind < 0) kind = this.#template(log, accessed, register, form, priced);
+      const at = log.address(log.reserve(ACCESS_LANES, this.#accessRows));
+      this.#writeAccess!(h.at, at, kind, vcpu, offset | 0, lo | 0, hi | 0, seq);
     }
-    this.#ended(vcpu, h, priced, icount);
+    this.#ended(h, priced, icount);
     if (write) h.completeStore();
-    else h.completeLoad(valueLo, valueHi);
+    else h.completeLoad(lo, hi);
   }
 
-  /**
-   * Apart from `access`, for the compiler inlines only so much into one function: what is not inlined
-   * hands its numbers over in memory of their own.
-   */
-  #log(
+  /** 1 when the page was accessed before, else 0. */
+  #touch(gpa: number): number {
+    const page = Math.floor(gpa / 2 ** PAGE_SHIFT);
+    if (this.#seenPages.has(page)) return 1;
+    this.#seenPages.add(page);
+    return 0;
+  }
+
+  /** A kind for such accesses, which the log is told of. */
+  #template(
     log: LogWriter,
-    seq: number,
-    h: Hart,
-    priced: Priced,
-    insns: number,
-    write: boolean,
-    offset: number,
-    device: number,
+    { codes, kinds }: Accessed,
     register: number,
-    lo: number,
-    hi: number,
-  ): void {
-    const at = log.open(ACCESS_EXIT, seq, this.#accessRows);
-    const words = log.words;
-    const { access } = h;
-    words[at + AT.gpa] = access.gpa;
-    words[at + AT.offset] = offset;
-    words[at + AT.size] = access.size;
-    words[at + AT.write] = write ? 1 : 0;
-    words[at + AT.value] = lo;
-    words[at + AT.value_hi] = hi;
-    words[at + AT.device] = device;
-    words[at + AT.register] = register < 0 ? NaN : register;
-    words[at + AT.space] = SPACE_MMIO;
-    words[at + AT.reason] = priced.reason;
-    words[at + AT.hw_reason] = priced.hwOrNaN;
-    words[at + AT.handler] = priced.handler;
-    words[at + AT.transitions] = priced.transitions;
-    h.describe(words, at + AT.cpu_mode, at + AT.pc);
-    words[at + AT.insns] = insns;
-    words[at + AT.cost_ns] = priced.costNs;
+    form: number,
+    priced: Priced,
+  ): number {
+    const constants: AccessConstants = {
+      reason: priced.reason,
+      hw_reason: priced.hw,
+      handler: priced.handler,
+      transitions: priced.transitions,
+      cpu_mode: form >> MODE_SHIFT & 3,
+      size: 1 << (form & 3),
+      write: form >> WRITE_SHIFT & 1,
+      device: codes.device,
+      register: register < 0 ? null : codes.registers[register],
+      cost_ns: priced.costNs,
+      duration_ns: null,
+      space: form >> SPACE_SHIFT,
+    };
+    const kind = log.template("access_exit", constants);
+    kinds[(register + 1) * PER_REGISTER + form] = kind;
+    return kind;
   }
 
   /** The same two rows one by one, for whoever watches them. */
@@ -259,19 +275,16 @@ export class ExitUnit {
     seq: number,
     h: Hart,
     priced: Priced,
-    insns: number,
-    write: boolean,
-    offset: number,
-    device: number,
+    { codes }: Accessed,
     reg: number,
-    lo: number,
-    hi: number,
+    a: { write: boolean; space: number; offset: number; lo: number; hi: number },
   ): void {
     const { gpa, size } = h.access;
-    const register = reg < 0 ? null : reg;
-    const what = { device, register, size, write, value: lo, value_hi: hi };
+    const register = reg < 0 ? null : codes.registers[reg];
+    const { device } = codes;
+    const what = { device, register, size, write: a.write, value: a.lo, value_hi: a.hi };
     const { trace } = this.#o;
-    trace.access({ seq: seq + 1, space: SPACE_MMIO, offset, ...what });
+    trace.access({ seq: seq + 1, space: a.space, offset: a.offset, ...what });
     trace.exit({
       seq,
       reason: priced.reason,
@@ -283,14 +296,14 @@ export class ExitUnit {
       pc_hi: h.pcHi,
       gpa,
       ...what,
-      insns,
+      insns: h.insnsSinceExit(trace.clock[1]),
       cost_ns: priced.costNs,
     });
   }
 
-  #ended(vcpu: number, h: Hart, priced: Priced, icount: number): void {
+  #ended(h: Hart, priced: Priced, icount: number): void {
     this.counts[priced.reason]++;
-    this.#lastIcount[vcpu] = icount;
+    h.exited(icount);
     this.#o.trace.exitSeq = -1;
     if (priced.costNs > 0) h.addNs(priced.costNs);
   }
@@ -301,7 +314,7 @@ export class ExitUnit {
     const h = harts[vcpu];
     const { gpa, kind } = h.stage2Fault;
     this.setClock(h.clockNs, h.icount, vcpu);
-    this.#row(vcpu, h, this.#stage2[kind], trace.take(), {
+    this.#row(h, this.#stage2[kind], trace.take(), {
       ...NO_DETAIL,
       gpa,
       write: kind === "store",
@@ -320,7 +333,7 @@ export class ExitUnit {
     if (!this.#o.profile.virtualized) return;
     const h = this.#o.harts[vcpu];
     this.setClock(h.clockNs, h.icount, vcpu);
-    this.#row(vcpu, h, this.#wfi, this.#o.trace.take(), NO_DETAIL);
+    this.#row(h, this.#wfi, this.#o.trace.take(), NO_DETAIL);
   }
 
   /** An SBI call: `serve` runs inside the exit. */
@@ -333,7 +346,7 @@ export class ExitUnit {
     // The row shows where the call was made, not where a restarted hart went.
     const at = { pcLo: h.pcLo, pcHi: h.pcHi, priv: h.priv };
     serve();
-    this.#row(vcpu, h, this.#hypercall[handler], seq, { ...NO_DETAIL, lo: extension }, at);
+    this.#row(h, this.#hypercall[handler], seq, { ...NO_DETAIL, lo: extension }, at);
   }
 
   /**
@@ -345,22 +358,21 @@ export class ExitUnit {
     const h = this.#o.harts[vcpu];
     const { trace } = this.#o;
     const outer = trace.exitSeq;
-    const { timeNs, icount, vcpu: before } = this.#clock;
+    const [timeNs, icount, before] = trace.clock;
     this.setClock(h.clockNs, h.icount, vcpu);
-    this.#row(vcpu, h, this.#interrupt[kind], trace.take(), NO_DETAIL);
+    this.#row(h, this.#interrupt[kind], trace.take(), NO_DETAIL);
     trace.exitSeq = outer;
     this.setClock(timeNs, icount, before);
   }
 
   #row(
-    vcpu: number,
     h: Hart,
     priced: Priced,
     seq: number,
     d: ExitDetail,
     at: { pcLo: number; pcHi: number; priv: number } = h,
   ): void {
-    const { icount } = this.#clock;
+    const icount = this.#o.trace.clock[1];
     this.#o.trace.exit({
       seq,
       reason: priced.reason,
@@ -377,9 +389,9 @@ export class ExitUnit {
       value_hi: d.hi,
       device: d.device,
       register: d.register,
-      insns: icount - this.#lastIcount[vcpu],
+      insns: h.insnsSinceExit(icount),
       cost_ns: priced.costNs,
     });
-    this.#ended(vcpu, h, priced, icount);
+    this.#ended(h, priced, icount);
   }
 }

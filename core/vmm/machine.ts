@@ -42,6 +42,8 @@ const CAUSE_KIND: Readonly<Record<number, InterruptKind>> = {
   11: "external",
 };
 const INJECT = codeOf("irq_event", "inject");
+/** Causes of interrupts that the CPU knows end below. */
+const INTERRUPTS = 16;
 
 /** How the guest ended the run. */
 export interface GuestStop {
@@ -102,6 +104,8 @@ export class Machine {
   /** True when the last thing that happened was an instruction: then its count names this place. */
   #counted = true;
   #typed: number[] = [];
+  /** By cause: writes the row of an interrupt that is taken. */
+  #injected: ((() => number) | null)[] = new Array(INTERRUPTS).fill(null);
   /** True once the guest has asked SBI for typed bytes: then they are wanted there. */
   sbiWantsInput = false;
 
@@ -327,17 +331,20 @@ export class Machine {
         break;
       case Stop.Interrupt:
         exits.setClock(h.clockNs, h.icount, hart);
-        this.#p.trace.irq({
-          event: INJECT,
-          device: null,
-          line: h.cause,
-          path: CAUSE_PATH[h.cause],
-        });
+        this.#inject(h.cause);
         break;
       default:
         throw new Error(`the CPU stopped for a reason unknown here: ${stop satisfies never}`);
     }
     this.#inHart = -1;
+  }
+
+  #inject(cause: number): void {
+    const { trace } = this.#p;
+    this.#injected[cause] ??= trace.alike("irq", {
+      ...{ event: INJECT, device: null, line: cause, path: CAUSE_PATH[cause] },
+    });
+    this.#injected[cause]!();
   }
 
   #ecall(hart: number, h: Hart): void {

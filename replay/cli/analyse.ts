@@ -1,6 +1,8 @@
-/** `query`, `compare`, `budget` and `inspect`: parsed options handed to the analysis. @module */
+/** `query`, `compare`, `budget`, `inspect` and `import`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
 import type { Between } from "../../analysis/between.ts";
+import type { EngineChoice } from "../../analysis/engine.ts";
+import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
 import type { Parameter } from "./values.ts";
 
@@ -13,6 +15,7 @@ export interface QueryArguments {
   readonly between?: Between;
   readonly interactive: boolean;
   readonly explainSchema: boolean;
+  readonly engine: EngineChoice;
 }
 
 export interface CompareArguments {
@@ -21,6 +24,7 @@ export interface CompareArguments {
   readonly format: "table" | "markdown" | "json";
   readonly by?: string;
   readonly between?: Between;
+  readonly engine: EngineChoice;
 }
 
 export interface BudgetArguments {
@@ -34,6 +38,14 @@ export interface BudgetArguments {
 export interface InspectArguments {
   readonly command: "inspect";
   readonly trace: string;
+}
+
+export interface ImportArguments {
+  readonly command: "import";
+  readonly files: readonly string[];
+  readonly output: string;
+  readonly format?: "kvm" | "qemu" | "simpletrace";
+  readonly force: boolean;
 }
 
 async function query(a: QueryArguments): Promise<number> {
@@ -52,13 +64,15 @@ async function query(a: QueryArguments): Promise<number> {
     params: new Map(a.param.map(({ name, value }) => [name, value])),
     between: a.between,
     prompt: a.interactive ? "at once" : terminal && !asked ? "after the tour" : null,
+    choice: a.engine,
   });
 }
 
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
-  return await runCompare({ ...a, traces: tracePaths(a.traces) });
+  const { engine: choice, ...options } = a;
+  return await runCompare({ ...options, traces: tracePaths(a.traces), choice });
 }
 
 async function budget(a: BudgetArguments): Promise<number> {
@@ -72,9 +86,14 @@ async function inspect(a: InspectArguments): Promise<number> {
   return await runInspect({ trace: a.trace });
 }
 
+async function importFiles({ files, output, format, force }: ImportArguments): Promise<number> {
+  const { runImport } = await import("../../analysis/import/import.ts");
+  return runImport({ files, output, format: format ?? null, force, version: VERSION });
+}
+
 /** Runs one of them and returns its exit code. */
 export async function runAnalysis(
-  a: QueryArguments | CompareArguments | BudgetArguments | InspectArguments,
+  a: QueryArguments | CompareArguments | BudgetArguments | InspectArguments | ImportArguments,
 ): Promise<number> {
   switch (a.command) {
     case "query":
@@ -85,5 +104,7 @@ export async function runAnalysis(
       return await budget(a);
     case "inspect":
       return await inspect(a);
+    case "import":
+      return await importFiles(a);
   }
 }

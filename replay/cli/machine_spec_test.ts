@@ -13,6 +13,7 @@ const NOTHING: RecordArguments = {
   device: [],
   drive: [],
   stage2Page: "4k",
+  cpu: "compiled",
   force: false,
 };
 const given = (a: Partial<RecordArguments>): RecordArguments => ({ ...NOTHING, ...a });
@@ -30,6 +31,14 @@ Deno.test("machine: firmware in M-mode means no hypervisor, and its own bundled 
   assert.equal(spec.kernel?.path, "bundled:mmode");
 });
 
+Deno.test("machine: with a drive, the bundled guest is the one that uses it", () => {
+  const a = given({ drive: [{ path: null, options: { size: "1M" } }] });
+  const { spec } = machineFor(a);
+  assert.equal(spec.kernel?.path, "bundled:block");
+  assert.equal(spec.drives?.[0].sizeBytes, 2 ** 20);
+  assert.equal(isDemonstration(a), false);
+});
+
 Deno.test("machine: what the caller prefers gives way to what the user said", () => {
   const prefers = { serial: "virtio", append: "theirs" } as const;
   assert.equal(machineFor(NOTHING, prefers).spec.serial, "virtio");
@@ -40,14 +49,14 @@ Deno.test("machine: what the caller prefers gives way to what the user said", ()
 });
 
 Deno.test("machine: a device is a file when its name is a path", () => {
-  const type = { use: "increment", addr: 1, irq: null, props: {} };
+  const type = { use: "increment", addr: 1, irq: null, slot: null, props: {} };
   assert.equal(machineFor(given({ device: [type] })).spec.devices[0].file, null);
   const file = { ...type, use: "./no_such_device.ts" };
   assert.throws(() => machineFor(given({ device: [file] })), /no_such_device/);
 });
 
 Deno.test("machine: every bundled guest that the help names is there", () => {
-  for (const name of ["serial", "bench", "flops", "trap", "mmode", "legacy_blk"]) {
+  for (const name of ["serial", "block", "bench", "flops", "trap", "mmode", "legacy_blk"]) {
     assert.ok(bundledGuests().has(name), name);
   }
 });

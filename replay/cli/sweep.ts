@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { sweepName, type SweepPoint } from "../../analysis/sweep_names.ts";
 import { EXIT, UserError } from "./errors.ts";
 import type { RecordArguments } from "./machine_spec.ts";
-import { recipeFor } from "./record.ts";
+import { recipeFor } from "./recipe.ts";
 import { recordInto, remarks, summary, TRACES } from "./recording.ts";
 import { Terminal, withTerminal } from "./terminal.ts";
 

@@ -217,6 +217,7 @@ export interface DeviceArgument {
   use: string;
   addr: number | null;
   irq: number | null;
+  slot: number | null;
   props: Record<string, string>;
 }
 
@@ -224,12 +225,12 @@ export interface DeviceArgument {
 export function parseDevice(text: string): DeviceArgument | null {
   const [use, ...rest] = text.split(",");
   if (use === "" || use.includes("=")) return null;
-  const made: DeviceArgument = { use, addr: null, irq: null, props: {} };
+  const made: DeviceArgument = { use, addr: null, irq: null, slot: null, props: {} };
   for (const part of rest) {
     const [name, ...values] = part.split("=");
     if (name === "") return null;
     const given = values.length === 0 ? "on" : values.join("=");
-    if (name !== "addr" && name !== "irq") made.props[name] = given;
+    if (name !== "addr" && name !== "irq" && name !== "slot") made.props[name] = given;
     else if ((made[name] = parseNumber(given)) === null) return null;
   }
   return made;
@@ -237,11 +238,11 @@ export function parseDevice(text: string): DeviceArgument | null {
 
 export const device = value<DeviceArgument>({
   metavar: "TYPE",
-  expected: "FILE_OR_TYPE,addr=0x…,irq=N,PROPERTY=VALUE…",
+  expected: "FILE_OR_TYPE,addr=0x…,irq=N,slot=N,PROPERTY=VALUE…",
   parse: parseDevice,
   format: (d) => d.use,
   files: true,
-  placeholder: { use: "", addr: null, irq: null, props: {} },
+  placeholder: { use: "", addr: null, irq: null, slot: null, props: {} },
 });
 
 /** An image, or none, and what was said about it. */
@@ -289,7 +290,12 @@ export const serial = value<SerialArgument>({
   parse(text) {
     const made = parseDevice(text);
     const kind = SERIALS.find((k) => k === made?.use);
-    if (made === null || kind === undefined || made.addr !== null || made.irq !== null) return null;
+    if (
+      made === null || kind === undefined || made.addr !== null || made.irq !== null ||
+      made.slot !== null
+    ) {
+      return null;
+    }
     return { kind, props: made.props };
   },
   format: (s) => s.kind,
