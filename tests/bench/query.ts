@@ -108,7 +108,7 @@ async function fill(engine: Engine): Promise<void> {
   );
 }
 
-async function library(): Promise<string> {
+export async function library(): Promise<string> {
   const engine = await openEngine();
   try {
     await fill(engine);
