@@ -1,4 +1,4 @@
-/** `query`, `compare`, `inspect` and `import`: parsed options handed to the analysis. @module */
+/** `query`, `compare`, `inspect`, `import` and `export`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
 import type { EngineChoice } from "../../analysis/engine.ts";
 import { VERSION } from "../version.ts";
@@ -32,6 +32,16 @@ export interface ImportArguments {
   readonly force: boolean;
 }
 
+export interface ExportArguments {
+  readonly command: "export";
+  readonly traces: readonly string[];
+  readonly to: "perfetto" | "parquet" | "csv" | "arrow";
+  readonly output: string;
+  readonly tables?: readonly string[];
+  readonly host?: string;
+  readonly engine: EngineChoice;
+}
+
 async function query(a: QueryArguments): Promise<number> {
   const { runQuery } = await import("../../analysis/query.ts");
   const { traces, sql } = splitWords(a.words, existsSync);
@@ -53,10 +63,21 @@ async function importFiles({ files, output, format, force }: ImportArguments): P
   return runImport({ files, output, format: format ?? null, force, version: VERSION });
 }
 
+async function exportTraces(a: ExportArguments): Promise<number> {
+  const { runExport } = await import("../../analysis/export/export.ts");
+  const { traces, to, output, tables, host, engine: choice } = a;
+  return await runExport({ traces, to, output, tables, partitionHost: host, choice });
+}
+
+type Arguments =
+  | QueryArguments
+  | CompareArguments
+  | InspectArguments
+  | ImportArguments
+  | ExportArguments;
+
 /** Runs one of them and returns its exit code. */
-export async function runAnalysis(
-  a: QueryArguments | CompareArguments | InspectArguments | ImportArguments,
-): Promise<number> {
+export async function runAnalysis(a: Arguments): Promise<number> {
   switch (a.command) {
     case "query":
       return await query(a);
@@ -66,5 +87,7 @@ export async function runAnalysis(
       return await inspect(a);
     case "import":
       return await importFiles(a);
+    case "export":
+      return await exportTraces(a);
   }
 }
