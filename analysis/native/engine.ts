@@ -41,6 +41,8 @@ class NativeEngine implements Engine {
   /** Statements follow each other. */
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
+  /** Statements that were given and have not ended. */
+  #waiting = 0;
   #databases = 0;
 
   constructor(readonly packages: Packages, readonly onDisk: boolean) {
@@ -102,16 +104,20 @@ class NativeEngine implements Engine {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    // A statement that runs holds the connection; it is let go when that has ended.
-    this.#last.then(() => {
-      try {
-        this.#closeAppenders();
-      } catch {
-        // Rows that nobody will ask for.
-      }
-      this.#disconnect();
-      Deno.removeSync(this.#folder, { recursive: true });
-    }, () => {});
+    // A statement that runs holds the connection, which is let go when that has ended; else at once, as
+    // the process may be about to end, and must not while DuckDB is at work.
+    if (this.#waiting === 0) this.#letGo();
+    else this.#last.then(() => this.#letGo(), () => {});
+  }
+
+  #letGo(): void {
+    try {
+      this.#closeAppenders();
+    } catch {
+      // Rows that nobody will ask for.
+    }
+    this.#disconnect();
+    Deno.removeSync(this.#folder, { recursive: true });
   }
 
   #disconnect(): void {
@@ -134,9 +140,10 @@ class NativeEngine implements Engine {
     if (this.#closed) {
       return Promise.reject(new AnalysisError("The SQL engine is closed.", "Open a new one."));
     }
+    this.#waiting++;
     const answer = this.#last.then(act).catch((error) => {
       throw error instanceof AnalysisError ? error : sqlError((error as Error).message);
-    });
+    }).finally(() => this.#waiting--);
     this.#last = answer.catch(() => {});
     return answer;
   }
