@@ -313,6 +313,28 @@ const importOptions = object({
   force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
 });
 
+const exportOptions = object({
+  command: constant("export"),
+  traces: multiple(argument(values.file("TRACE"), doc(say`Trace directories.`)), {
+    min: 1,
+    errors: { tooFew: say`Name a trace to export` },
+  }),
+  to: option("--to", choice(["perfetto", "parquet", "csv", "arrow"], { metavar: "FORMAT" }), {
+    description: say`perfetto: one file of tracks. parquet, csv, arrow: a folder with a file per
+      table; parquet is written by native DuckDB, which npm brings when it is first asked for.`,
+  }),
+  output: option("-o", "--output", values.file("OUT"), {
+    description: say`File or folder to write.`,
+  }),
+  tables: optional(option("--tables", values.tables, {
+    description: say`Tables to write, comma between. Default: all that have rows.`,
+  })),
+  host: optional(option("--host", string({ metavar: "NAME" }), {
+    description: say`Parquet in folders host=NAME/run=TRACE, to be joined with those of others.`,
+  })),
+  engine: engineOption,
+});
+
 const replayOptions = object({
   command: constant("replay"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
@@ -383,13 +405,17 @@ export const parser = or(
       "Exit code: 1 when no line was understood.",
     ),
   }),
+  command("export", exportOptions, {
+    brief: say`Write traces as Perfetto, Parquet, CSV or Arrow files.`,
+    footer: lines("Example: export traces/a.trace --to perfetto -o a.perfetto-trace"),
+  }),
   command("replay", replayOptions, {
     brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
   }),
   {
     errors: {
-      noMatch:
-        say`Name a command: record, query, compare, budget, report, inspect, import or replay`,
+      noMatch: say`Name a command: record, query, compare, budget, report, inspect, import, export
+        or replay`,
     },
   },
 );
@@ -402,6 +428,7 @@ const COMMANDS: Record<string, { usage: Usage }> = {
   budget: budgetOptions,
   inspect: inspectOptions,
   import: importOptions,
+  export: exportOptions,
   replay: replayOptions,
   completion: { usage: [] },
 };
