@@ -110,7 +110,7 @@ const recordOptions = object({
   })),
   drive: multiple(option("--drive", values.drive, {
     description: say`Attach a disk: a raw image, which is never changed, or size=64M for a blank
-      one; then ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
+      one; then ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),bus=pci,slot=N,
       num_queues=N,legacy=on and others of virtio-blk's, or if=scsi for a disk behind an LSI
       53C895A. Repeatable.`,
   })),
