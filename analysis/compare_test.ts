@@ -105,6 +105,10 @@ function run(name: string, device: string, register: string, kinds: ExitKind[]):
     device,
     handover: { register, direction: "write" },
     costs: [],
+    latencies: [],
+    prices: [],
+    requests: 0,
+    missing: [],
   };
 }
 

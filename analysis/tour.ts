@@ -77,7 +77,11 @@ async function examples(
   const label = (region.rows[0]?.[0] ?? "LABEL") as string;
   return [
     "SELECT reason, count(*) FROM exit GROUP BY 1",
-    ...library.flatMap((view) => view.example === null ? [] : [view.example]),
-    `SELECT reason, count(*) FROM between_marks('exit', '${label}') GROUP BY 1`,
+    ...library.flatMap(({ name, example }) =>
+      example === null || example === `SELECT * FROM ${name}` ? [] : [example]
+    ),
+    ...macros().flatMap(({ example }) =>
+      example === null ? [] : [example.replaceAll("'LABEL'", `'${label}'`)]
+    ),
   ];
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
+import type { CpuMode, Statistics } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import type { Medium } from "../core/mmio/medium.ts";
 import { BackgroundDirectory } from "../core/trace/background.ts";
@@ -61,6 +62,8 @@ export interface RecordOptions {
   readonly timeoutSeconds?: number;
   /** Instructions per slice; leaves no mark in the trace. */
   readonly sliceInsns?: number;
+  /** How the harts execute; leaves no mark in the trace. */
+  readonly cpu?: CpuMode;
 }
 
 export interface Progress {
@@ -128,6 +131,8 @@ export interface RecordResult {
   readonly unnamed: string | null;
   /** Answers whose pattern never appeared. */
   readonly unanswered: readonly Answer[];
+  /** What the compiler did; null where the harts were interpreted. */
+  readonly compilation: Statistics | null;
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -192,9 +197,9 @@ class Recording {
   }
 
   async #run(): Promise<RecordResult> {
-    const { spec, files } = this.#o;
+    const { spec, files, cpu } = this.#o;
     const out = (device: string, bytes: Uint8Array) => this.#out(device, bytes);
-    this.#board = await buildRun(spec, files, this.#trace, { out }, this.#images);
+    this.#board = await buildRun(spec, files, this.#trace, { cpu, out }, this.#images);
     const { machine } = this.#board;
     if (this.#o.panic !== null) {
       const trace = this.#trace;
@@ -370,6 +375,7 @@ class Recording {
       aftermath: this.#aftermath(kind),
       unnamed,
       unanswered: this.#answers.left,
+      compilation: this.#board.machine.cpu.compilation,
     };
   }
 

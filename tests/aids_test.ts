@@ -67,8 +67,8 @@ Deno.test("symbols: an ELF guest's functions are in the trace, and every exit of
     assert.ok(symbols.some((s) => s.name === "tty_write"));
     for (const { pc, cpu_mode } of reader.rows("exit")) {
       if (cpu_mode === 0) continue;
-      const found = symbols.findLast((s) => s.address <= pc);
-      assert.ok(found && pc - found.address < BigInt(found.size), pc.toString(16));
+      const found = symbols.findLast((s) => s.address <= pc!);
+      assert.ok(found && pc! - found.address < BigInt(found.size), pc!.toString(16));
     }
   }));
 

@@ -198,6 +198,14 @@ const BAD_USAGE: readonly Bad[] = [
   { name: "a value left out", args: ["record", "--memory"], says: /--memory/ },
   { name: "one trace to compare", args: ["compare", "a.trace"], says: /two traces/ },
   { name: "nothing to query", args: ["query"], says: /Name a trace/ },
+  { name: "a pattern without traces", args: ["query", "no/*.trace"], says: /No trace matches/ },
+  { name: "a parameter that is none", args: ["query", "a", "--param", "7"], says: /NAME=VALUE/ },
+  { name: "marks that are none", args: ["query", "a", "--between", "a.."], says: /boot\.\.ready/ },
+  {
+    name: "a schema as CSV",
+    args: ["query", "--explain-schema", "--format", "csv"],
+    says: /table, markdown or json/,
+  },
 ];
 
 /** Traces that cannot be read, for each command that reads one. */
@@ -393,6 +401,23 @@ cliTest("answers come as table, CSV, JSON and Arrow; a view's name is a query", 
   Deno.writeTextFileSync(join(folder, "q.sql"), sql);
   const fromFile = await run(folder, ["query", "a.trace", "--file", "q.sql", "--format", "csv"]);
   assert.equal(fromFile.stdout, "one,letter\n1,x\n");
+});
+
+cliTest("statements from standard input, parameters, marks, patterns of traces", async (folder) => {
+  for (const name of ["a", "b"]) await run(folder, [...SMALL, "-o", `t/${name}.trace`]);
+  const input = ".format csv\nSELECT run,\n 1 AS one FROM exit\nGROUP BY run ORDER BY run;\n";
+  const piped = await run(folder, ["query", "-i", "t/*.trace"], { input });
+  assert.deepEqual([piped.code, piped.stdout], [0, "run,one\na,1\nb,1\n"]);
+  const failed = await run(folder, ["query", "-i", "t"], { input: "FROM nothing;\nSELECT 1;\n" });
+  assert.equal(failed.code, 2);
+  assert.match(failed.stderr, /nothing does not exist/);
+  const limited = await run(folder, [
+    ...["query", "t/a.trace", "--between", "write-16", "--param", "what=txdata", "--format", "csv"],
+    "SELECT count(*) AS n FROM exit WHERE register = $what",
+  ]);
+  assert.equal(limited.stdout, "n\n64\n");
+  const schema = await run(folder, ["query", "--explain-schema", "--format", "json"]);
+  assert.ok(JSON.parse(schema.stdout).views.length > 20);
 });
 
 cliTest("bad SQL points at the place, without a stack", async (folder) => {

@@ -3,7 +3,7 @@
 -- Grain: one row per region and device that completed requests in it.
 -- Time:  none; counts only.
 -- Reads: region, request, exit, step, vring, dma.
--- Try:   SELECT run, label, device, exits, instructions FROM internals_by_region
+-- Try:   SELECT label, device, exits, instructions FROM internals_by_region
 CREATE OR REPLACE VIEW internals_by_region (
   run,            -- Name of the trace.
   label,          -- Region.

@@ -4,7 +4,7 @@
 --        looking for the next one, belongs to none: see internals_by_region.
 -- Time:  none; counts only.
 -- Reads: request, step, vring, dma.
--- Try:   SELECT kind, bytes, avg(instructions) FROM request_internals GROUP BY ALL
+-- Try:   SELECT kind, avg(instructions) FROM request_internals GROUP BY 1
 CREATE OR REPLACE VIEW request_internals (
   run,            -- Name of the trace.
   id,             -- Id of the request.

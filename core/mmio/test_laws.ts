@@ -27,7 +27,7 @@ type Op =
   | { do: "dma"; at: number; data: Uint8Array };
 
 /** Values that mean something to devices: bits, small counts, addresses in and around RAM. */
-function value(rng: Random): number {
+export function value(rng: Random): number {
   switch (rng.below(5)) {
     case 0:
       return 1 << rng.below(32) >>> 0;
@@ -43,7 +43,7 @@ function value(rng: Random): number {
 }
 
 /** Something with a name in the region, as often as not; else any offset. */
-function place(rng: Random, region: Region): { at: number; size: number } {
+export function place(rng: Random, region: Region): { at: number; size: number } {
   const size = rng.pick([1, 2, 4, 8]);
   const dice = rng.chance(0.9);
   if (dice && region.registers.length > 0) {

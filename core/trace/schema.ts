@@ -72,6 +72,10 @@ export const CODES = {
       name: "external_interrupt",
       spec: "a device or timer interrupt arrived while the guest was running",
     },
+    { name: "system_register", spec: "an access to a system register: MSR, CSR, CR, DR, SYS64" },
+    { name: "instruction", spec: "another instruction that the hypervisor intercepts, as CPUID" },
+    { name: "exception", spec: "an exception that the hypervisor intercepts" },
+    { name: "other", spec: "anything else, in imported traces: hw_reason says what" },
   ],
   handler: [
     { name: "kernel", spec: "served by the hypervisor in the host kernel" },
@@ -82,11 +86,14 @@ export const CODES = {
     { name: "S", spec: "supervisor mode" },
     { name: "reserved", spec: "encoding 2 is reserved" },
     { name: "M", spec: "machine mode" },
+    { name: "unknown", spec: "not told, in imported traces" },
   ],
   space: [
     { name: "mmio", spec: "memory-mapped register" },
     { name: "pio", spec: "port of the I/O window" },
     { name: "pci_config", spec: "PCI configuration space" },
+    { name: "system_register", spec: "MSR or control register, in imported traces" },
+    { name: "unknown", spec: "not told, in imported traces" },
   ],
   vring_event: [
     { name: "kick", spec: "the driver wrote QueueNotify" },
@@ -116,6 +123,9 @@ export const CODES = {
     { name: "sbi", spec: "software interrupt through SBI" },
     { name: "msi", spec: "PCI message signalled interrupt (MSI)" },
     { name: "msix", spec: "PCI message signalled interrupt of the device's table (MSI-X)" },
+    { name: "gsi", spec: "global system interrupt of a host's KVM, in imported traces" },
+    { name: "apic", spec: "local APIC of an x86 host's KVM, in imported traces" },
+    { name: "vgic", spec: "interrupt controller of an arm64 host's KVM, in imported traces" },
   ],
   request_kind: [
     { name: "console_write", spec: "bytes from the guest to a serial device" },
@@ -223,9 +233,15 @@ export function codeOf<K extends keyof typeof CODES>(
 /** On every row of every event table. */
 export const COMMON = {
   seq: column("u64", "Position in the one order over all tables of a trace, from 0."),
-  time_ns: column("u64", "Virtual time in ns since reset, on the clock of this vcpu."),
+  time_ns: column(
+    "u64",
+    "Virtual time in ns since reset, on this vcpu's clock; imported: host ns since the first event.",
+  ),
   icount: nullable("u64", "Instructions executed by this vcpu since reset; null when imported."),
-  vcpu: column("u8", "Hart on whose clock the event happened."),
+  vcpu: column(
+    "u8",
+    "Hart on whose clock the event happened; imported: 255 for a thread that runs no vCPU.",
+  ),
 } satisfies Record<string, Column>;
 
 const device = (doc: string) => code("u8", "device", doc);
@@ -244,7 +260,10 @@ export const TABLES = {
       handler: code("u8", "handler", "Who served the exit: the host kernel or a user process."),
       transitions: column("u8", "Privilege switches from guest to handler and back, a count."),
       cpu_mode: code("u8", "cpu_mode", "Privilege mode of the hart when it left the guest."),
-      pc: column("wide", "Guest virtual address of the instruction that exited or was next."),
+      pc: nullable(
+        "wide",
+        "Guest virtual address of the instruction that exited or was next; null when not told.",
+      ),
       gpa: nullable("u64", "Guest-physical address accessed; null when the exit has none."),
       size: nullable("u8", "Bytes accessed; null when the exit is no access."),
       write: nullable("bool", "True for a write, false for a read; null when no access."),
@@ -254,8 +273,15 @@ export const TABLES = {
       ),
       device: nullableCode("u8", "device", "Device accessed; null when the exit concerns none."),
       register: nullableCode("u16", "register", "Register accessed; null when none is declared."),
-      insns: column("u64", "Instructions this vcpu executed since its exit before, a count."),
+      insns: nullable(
+        "u64",
+        "Instructions this vcpu executed since its exit before, a count; null when imported.",
+      ),
       cost_ns: column("u32", "Virtual ns this exit was charged by --costs; 0 without."),
+      duration_ns: nullable(
+        "u64",
+        "Host ns from leaving the guest to entering it again; null unless an imported trace tells.",
+      ),
     },
   },
   access: {
@@ -351,7 +377,10 @@ export const TABLES = {
       kind: code("u8", "request_kind", "What was asked for."),
       bytes: column("u32", "Payload bytes moved."),
       submit_ns: column("u64", "Virtual ns at which the device learned of it."),
-      submit_icount: column("u64", "icount of the submitting vcpu at that moment."),
+      submit_icount: nullable(
+        "u64",
+        "icount of the submitting vcpu at that moment; null when imported.",
+      ),
       complete_ns: column("u64", "Virtual ns at which the device had finished it."),
       status: code("u8", "request_status", "How it ended."),
       command: nullableCode(

@@ -419,6 +419,20 @@ export class VirtioCore implements VirtioPort<string> {
     });
   }
 
+  lend(chain: Chain, span: Span, take: (piece: Uint8Array, from: number) => void): void {
+    const { mem } = this;
+    this.#each(chain, false, span.at, span.bytes, span.framing ?? false, (gpa, bytes, from) => {
+      take(mem.view(gpa, bytes), from);
+    });
+  }
+
+  fill(chain: Chain, bytes: number, put: (piece: Uint8Array, from: number) => void): number {
+    const { mem } = this;
+    return this.#each(chain, true, 0, bytes, false, (gpa, count, from) => {
+      put(mem.room(gpa, count), from);
+    });
+  }
+
   /** Pieces of guest memory that hold `count` bytes from `at` on of one part; how many there were. */
   #each(
     chain: Chain,

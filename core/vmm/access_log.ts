@@ -13,13 +13,14 @@ import { layoutOf } from "../trace/log.ts";
 export type AccessConstants =
   & Record<"reason" | "handler" | "transitions" | "cpu_mode" | "size" | "write" | "device", number>
   & Record<"hw_reason" | "register", number | null>
-  & Record<"cost_ns" | "space", number>;
+  & Record<"cost_ns" | "space", number>
+  & Record<"duration_ns", null>;
 
 const ACCESS_EXIT = layoutOf(
   "access_exit",
   {
     ...{ reason: 0, hw_reason: 0, handler: 0, transitions: 0, cpu_mode: 0, size: 0, write: 0 },
-    ...{ device: 0, register: 0, cost_ns: 0, space: 0 },
+    ...{ device: 0, register: 0, cost_ns: 0, space: 0, duration_ns: null },
   } satisfies AccessConstants,
 );
 export const ACCESS_LANES = ACCESS_EXIT.lanes;
@@ -50,7 +51,7 @@ export function accessWriter(memory: WebAssembly.Memory, log: WebAssembly.Memory
 }
 
 function build(): Uint8Array<ArrayBuffer> {
-  const m = new Module({ min: 1 }, "log");
+  const m = new Module({ min: 1 }, { shared: "log" });
   const params = ["i32", "i32", "i32", "i32", "i32", "i32", "i32", "f64"] as const;
   const f = m.export(m.func("write", params, []));
   const [hart, to, kind, vcpu, offset, lo, hi, seq] = params.map((_, i) => f.get(i));

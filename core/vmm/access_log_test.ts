@@ -24,7 +24,7 @@ function randomConstants(random: Random): AccessConstants {
     ...{ reason: random.below(6), hw_reason: orNull(100), handler: random.below(2) },
     ...{ transitions: random.below(5), cpu_mode: random.below(4), size: 1 << random.below(4) },
     ...{ write: random.below(2), device: random.below(255), register: orNull(1000) },
-    ...{ cost_ns: random.u32(), space: random.below(3) },
+    ...{ cost_ns: random.u32(), space: random.below(3), duration_ns: null },
   };
 }
 

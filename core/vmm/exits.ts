@@ -262,6 +262,7 @@ export class ExitUnit {
       device: codes.device,
       register: register < 0 ? null : codes.registers[register],
       cost_ns: priced.costNs,
+      duration_ns: null,
       space: form >> SPACE_SHIFT,
     };
     const kind = log.template("access_exit", constants);

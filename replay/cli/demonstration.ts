@@ -24,7 +24,7 @@ import {
 } from "./pairs.ts";
 import { progressView } from "./progress.ts";
 import { recipeFor } from "./recipe.ts";
-import { recordInto, summary, TRACES } from "./recording.ts";
+import { recordInto, remarks, summary, TRACES } from "./recording.ts";
 import { Terminal, withTerminal } from "./terminal.ts";
 
 const TITLE_WIDTH = 17;
@@ -45,7 +45,7 @@ export interface Recorded {
 }
 
 /** Nobody types at a demonstration, and its output is kept instead of shown. */
-function quietTerminal(keep: (bytes: Uint8Array) => void): Terminal {
+export function quietTerminal(keep: (bytes: Uint8Array) => void): Terminal {
   return new Terminal({
     read: () => Promise.resolve(null),
     write: keep,
@@ -80,9 +80,9 @@ async function recordSide(a: RecordArguments, pair: Pair, side: Side, path: stri
 }
 
 /** The guest's exit code when a side did not end as it should; otherwise null. */
-function failure(side: Recorded): number | null {
+export function failure(side: Recorded): number | null {
   if (side.result.end.kind === "poweroff") return null;
-  console.error(summary(side.result, side.path));
+  console.error(remarks(side.result) + summary(side.result, side.path));
   return side.result.exitCode === EXIT.ok ? EXIT.guest : side.result.exitCode;
 }
 

@@ -10,7 +10,7 @@ import {
   type MachineSpec,
   type SerialKind,
 } from "../../core/board/spec.ts";
-import { extensionsOf, ISA } from "../../core/cpu/mod.ts";
+import { type CpuMode, extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
 import type { Answer } from "../answers.ts";
@@ -56,6 +56,7 @@ export interface RecordArguments {
   readonly traceTables?: readonly EventTable[];
   readonly traceLimit?: number;
   readonly force: boolean;
+  readonly cpu?: CpuMode;
 }
 
 /** The machine and the bytes of every file it names, by `FileRef.path`. */

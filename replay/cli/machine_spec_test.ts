@@ -13,6 +13,7 @@ const NOTHING: RecordArguments = {
   device: [],
   drive: [],
   stage2Page: "4k",
+  cpu: "compiled",
   force: false,
 };
 const given = (a: Partial<RecordArguments>): RecordArguments => ({ ...NOTHING, ...a });

@@ -10,6 +10,7 @@ import type { ValueParser } from "@optique/core/valueparser";
 import type { SerialKind } from "../../core/board/spec.ts";
 import { LOG_ITEMS } from "../log_items.ts";
 import type { Answer } from "../answers.ts";
+import { type Between, parseBetween } from "../../analysis/between.ts";
 import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
 
 const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -345,4 +346,30 @@ export const panic = value<{ begins: RegExp | null }>({
   format: (p) => p.begins?.source ?? "off",
   words: ["off"],
   placeholder: { begins: null },
+});
+
+/** Two marks, and what lies between them. */
+export const between = value<Between>({
+  metavar: "LABEL|FROM..TO",
+  expected: "a region's label such as write-16, or two marks such as boot..ready",
+  parse: parseBetween,
+  format: (b) => b.text,
+  placeholder: { from: "", to: "", text: "" },
+});
+
+/** What `$name` in a query stands for. */
+export interface Parameter {
+  name: string;
+  value: string;
+}
+
+export const parameter = value<Parameter>({
+  metavar: "NAME=VALUE",
+  expected: "NAME=VALUE such as id=7",
+  parse(text) {
+    const [, name, given] = /^([a-z_]\w*)=([^]*)$/i.exec(text) ?? [];
+    return name === undefined || given === undefined ? null : { name, value: given };
+  },
+  format: (p) => `${p.name}=${p.value}`,
+  placeholder: { name: "", value: "" },
 });

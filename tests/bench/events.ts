@@ -30,7 +30,7 @@ function accesses(trace: Trace): () => void {
   const write = accessWriter(cpu.memory, log.memory);
   const kind = log.template("access_exit", {
     ...{ reason: codeOf("reason", "mmio"), hw_reason: 2, handler: 1, transitions: 4, cpu_mode: 1 },
-    ...{ size: 4, write: 1, device: 3, register: 7, cost_ns: 0, space: 0 },
+    ...{ size: 4, write: 1, device: 3, register: 7, cost_ns: 0, space: 0, duration_ns: null },
   });
   return () => {
     const seq = trace.take();

@@ -26,6 +26,7 @@ export async function scsiMachine(
     device: [],
     drive: [{ path: null, options: { size: String(DISK_BYTES), if: "scsi" } }],
     stage2Page: "4k",
+    cpu: "compiled",
     force: false,
   });
   return machineFor(options, { guest });

@@ -9,6 +9,16 @@ import { RAM_BASE, type TestMachine } from "../test_machine.ts";
 import { forSeeds, type Random } from "../test_random.ts";
 import { FILE_BYTES } from "./registers.ts";
 import { registerAt } from "./test_assembler.ts";
+import {
+  instruction,
+  type Places,
+  type Poke,
+  programAt,
+  slot,
+  SLOTS,
+  table,
+  words,
+} from "./test_random_scripts.ts";
 import { addr, AT, Chip, disk, DRIVER, REGISTERS_AT, SCRIPT_RAM } from "./test_chip.ts";
 
 const FILE = "core/mmio/lsi53c895a/fuzz_test.ts";
@@ -18,7 +28,6 @@ const RAM_BYTES = 1 << 15;
 /** Of one access or one event: rows and what it asked of its port. */
 const MOST_ROWS = 400;
 const MOST_TIMERS = 4;
-const PHASES = [0, 1, 2, 3, 6, 7];
 
 type Op = (m: TestMachine) => void;
 
@@ -38,104 +47,13 @@ function place(r: Random): number {
   }
 }
 
-/** Instructions of a program: as many as the driver's own has. */
-const SLOTS = 90;
-const slot = (r: Random) => AT.script + 8 * r.below(SLOTS);
-const programAt = (r: Random) => addr(r.chance(0.6) ? AT.script : slot(r));
+const PLACES: Places = { base: RAM_BASE, place };
+const poke = ({ at, bytes }: Poke): Op => (m) => m.ram.set(bytes, at);
+const newInstruction = (r: Random, at: number) => poke(words(at, ...instruction(r, PLACES)));
 
-/** Words of one instruction, mostly one that means something. */
-function instruction(r: Random): [number, number] {
-  const phase = r.pick(PHASES) << 24;
-  switch (r.below(12)) {
-    case 0:
-      return [0x0800_0000 | phase | 1 + r.below(16), place(r)];
-    case 1:
-      return [0x1800_0000 | phase, 8 * r.below(4)];
-    case 2:
-      return [0x2000_0000 | phase | r.below(2000), place(r)];
-    case 3:
-      return [0x4000_0000 | r.below(2) << 24 | r.below(4) << 16, programAt(r)];
-    case 4:
-      return [r.pick([0x4800_0000, 0x5000_0000]), programAt(r)];
-    case 5:
-      return [r.pick([0x5800_0000, 0x6000_0000]) | r.pick([8, 0x40, 0x48, 0x200, 0x400]), 0];
-    case 6:
-      return [0x4000_0000 | (5 + r.below(3)) << 27 | r.u32() & 0x07ff_ff80, 0];
-    case 7:
-    case 8: {
-      const when = r.pick([
-        1 << 19,
-        1 << 17 | 1 << 19,
-        3 << 16,
-        1 << 18,
-        1 << 21 | 1 << 19,
-        11 << 16,
-      ]);
-      return [0x8000_0000 | r.below(4) << 27 | phase | when | r.below(256), programAt(r)];
-    }
-    case 9:
-      return [0xc000_0000 | 1 + r.below(64), place(r)];
-    case 10: {
-      const reg = (r.chance(0.8) ? 4 * r.below(64) : r.below(256)) << 16;
-      return [
-        0xe000_0000 | r.below(2) << 28 | r.below(2) << 24 | reg | 1 + r.below(4),
-        r.chance(0.5) ? 4 * r.below(16) : place(r),
-      ];
-    }
-    default:
-      return [r.u32(), place(r)];
-  }
-}
-
-function poke(at: number, words: readonly number[]): Op {
-  return (m) => m.ram.set(new Uint8Array(Uint32Array.from(words).buffer), at);
-}
-
-const COMMANDS = [
-  0x00,
-  0x03,
-  0x08,
-  0x0a,
-  0x12,
-  0x15,
-  0x1a,
-  0x1b,
-  0x25,
-  0x28,
-  0x2a,
-  0x41,
-  0x42,
-  0x9e,
-  0xa0,
-];
-
-/** A table, messages and a command that a program may find. */
-function table(r: Random): Op {
-  const entries = Array.from({ length: 5 }, (_, i) => [
-    i === 0 ? r.below(4) << 16 : r.pick([1, 6, 10, 16, 512, r.below(5000)]),
-    i === 1 ? addr(AT.message) : i === 2 ? addr(AT.cdb) : place(r),
-  ]).flat();
-  const identify = 0xc0 | r.below(2);
-  const message = r.pick([[identify], [identify], [identify], [identify, 0x20, r.below(4)], [
-    identify,
-    6,
-  ], [
-    0xc0,
-    1,
-    3,
-    1,
-    9,
-    9,
-  ], [...r.bytes(8)]]);
-  const cdb = [
-    r.pick(COMMANDS),
-    ...r.chance(0.7) ? [0, 0, 0, r.below(8), 0, 0, 0, r.below(4), 0] : r.bytes(15),
-  ];
-  return (m) => {
-    poke(AT.table, entries)(m);
-    m.ram.set(message, AT.message);
-    m.ram.set(cdb, AT.cdb);
-  };
+function newTable(r: Random): Op {
+  const pokes = table(r, PLACES).map(poke);
+  return (m) => pokes.forEach((p) => p(m));
 }
 
 function operation(r: Random): Op {
@@ -149,11 +67,11 @@ function operation(r: Random): Op {
       return (m) => void m.read(at, size);
     }
     case 2:
-      return poke(slot(r), instruction(r));
+      return newInstruction(r, slot(r));
     case 3:
-      return table(r);
+      return newTable(r);
     case 4: {
-      const to = r.chance(0.9) ? programAt(r) : place(r);
+      const to = r.chance(0.9) ? programAt(r, PLACES) : place(r);
       const repaired = r.chance(0.6);
       const ns = r.pick([0, 100, 5_000, 50_000]);
       return (m) => {
@@ -200,7 +118,7 @@ Deno.test(title, () => {
     // The driver's own program with a few instructions replaced, or one of nothing but dice.
     const replaced = r.chance(0.6) ? r.below(8) : SLOTS;
     for (let i = 0; i < replaced; i++) {
-      const change = poke(replaced === SLOTS ? AT.script + 8 * i : slot(r), instruction(r));
+      const change = newInstruction(r, replaced === SLOTS ? AT.script + 8 * i : slot(r));
       for (const m of [a, b]) change(m);
     }
     for (let step = 0; step < STEPS; step++) {
@@ -231,11 +149,13 @@ Deno.test("lsi53c895a: one event's work is bounded, whatever the program", () =>
     const { m } = make(r.pick([0, 1, 200]), 0);
     for (let step = 0; step < 200; step++) {
       at(step);
-      poke(AT.script, Array.from({ length: SLOTS }, () => instruction(r)).flat())(m);
-      table(r)(m);
+      poke(words(AT.script, ...Array.from({ length: SLOTS }, () => instruction(r, PLACES)).flat()))(
+        m,
+      );
+      newTable(r)(m);
       m.write(registerAt("DSA"), addr(AT.table));
       m.log.length = 0;
-      m.write(registerAt("DSP"), programAt(r));
+      m.write(registerAt("DSP"), programAt(r, PLACES));
       for (let events = 0; events < 50 && m.pending.length > 0; events++) {
         assert.ok(m.log.length <= MOST_ROWS, `${m.log.length} rows`);
         m.log.length = 0;

@@ -1,6 +1,6 @@
 /**
- * The chip's interrupts: what stops SCRIPTS, what shows in ISTAT, what drives INTA/. § = LSI53C895A
- * Technical Manual, § 2.2.17 and chapter 4.
+ * The chip's interrupts: what stops SCRIPTS, what shows in ISTAT, what drives INTA/. Source: LSI53C895A
+ * Technical Manual, chapter 2 (interrupt handling) and chapter 4.
  *
  * Requests that are done wait here for the interrupt that tells of them, and are then written to the
  * trace with it.
@@ -10,7 +10,7 @@ import type { Port, RequestRow } from "../port.ts";
 import { list, num, type StateOf, text, u8 } from "../state.ts";
 import { DCNTL, ISTAT0, type registerFields, SIST0, SIST1 } from "./registers.ts";
 
-/** § 2.2.17.3: these stop SCRIPTS only when they are enabled. */
+/** Fatal and non-fatal interrupts: these stop SCRIPTS only when they are enabled. */
 const NON_FATAL = {
   sist0: SIST0.CMP | SIST0.SEL | SIST0.RSL,
   sist1: SIST1.GEN | SIST1.HTH,
@@ -19,7 +19,7 @@ const NON_FATAL = {
 const MAX_UNANNOUNCED = 64;
 
 export const interruptFields = {
-  /** § 2.2.17.5: conditions behind those that SIST0 and SIST1 show. */
+  /** Stacked interrupts: conditions behind those that SIST0 and SIST1 show. */
   stacked0: u8(),
   stacked1: u8(),
   unannounced: list({

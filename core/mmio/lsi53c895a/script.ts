@@ -80,7 +80,7 @@ export function opOf(word: number): Op {
 /** A signed field of 24 bits. */
 export const signed24 = (v: number): number => v << 8 >> 8;
 
-/** § 5.5, table 5-6: the operators; carry goes in and comes out. */
+/** § 5.5: the operators; carry goes in and comes out. */
 export function operate(
   operator: number,
   value: number,

@@ -314,7 +314,7 @@ export class Scripts {
     return s.word & SELECT.relative ? s.DSP + signed24(s.operand) : s.operand;
   }
 
-  /** § 5.4.1. A chip that was reselected before it could select goes on at the alternate address. */
+  /** § 5.4. A chip that was reselected before it could select goes on at the alternate address. */
   #select(word: number): void {
     const { s, p: { bus, memory, port } } = this;
     if (s.SCNTL0 & TRG) return this.#illegal();
@@ -340,7 +340,7 @@ export class Scripts {
     if (inNs !== Infinity) port.timer("selection", port.now() + inNs);
   }
 
-  /** § 5.4.1. */
+  /** § 5.4. */
   #waitReselect(): void {
     const { s, p: { bus } } = this;
     if (s.SCNTL0 & TRG) return this.#illegal();
@@ -366,7 +366,7 @@ export class Scripts {
     else interrupts.scsi(SIST0.RSL);
   }
 
-  /** § 5.4.2. ATN goes down before ACK does, so that the target sees it in time. */
+  /** § 5.4. ATN goes down before ACK does, so that the target sees it in time. */
   #signals(word: number, on: boolean): void {
     const { s, p: { bus } } = this;
     if (word & SIGNAL.carry) s.carry = on;

@@ -1,6 +1,6 @@
 /**
  * Command descriptor blocks as a table: operation code, fields, and what a request of that command is
- * called in the trace. Source: SPC-4 §4.2 and §6, SBC-3 §5; SBC-2 for the 6-byte READ and WRITE.
+ * called in the trace. Source: SPC-4 and SBC-3, each command's own clause; SBC-2 for the 6-byte READ and WRITE.
  * @module
  */
 import type { RequestRow } from "../port.ts";
@@ -17,7 +17,7 @@ export interface Command {
   readonly action?: number;
   readonly kind: Kind;
   readonly fields: Readonly<Record<string, Field>>;
-  /** May be asked while a unit attention is pending, which it leaves alone (SPC-4 §5.14). */
+  /** May be asked while a unit attention is pending, which it leaves alone (SAM-5, unit attention condition). */
   readonly always?: boolean;
 }
 
@@ -96,7 +96,7 @@ export const COMMANDS: Readonly<Record<CommandName, Command>> = {
   "VERIFY (12)": onBlocks(12, 0xaf, CONTROL),
 };
 
-/** SPC-4 §4.2.5.1: bytes of a CDB by its group code; groups without a length of their own get 10. */
+/** SPC-4, operation code: bytes of a CDB by its group code; groups without a length of their own get 10. */
 const GROUP_BYTES = [6, 10, 10, 10, 16, 12, 10, 10] as const;
 export const MAX_CDB_BYTES = 16;
 
@@ -126,5 +126,5 @@ export function fieldOf(cdb: readonly number[], name: CommandName, field: string
   return mask === undefined ? value : value & mask;
 }
 
-/** The CONTROL byte (SAM-5 §5.2), the last one. */
+/** The CONTROL byte (SAM-5, command descriptor block), the last one. */
 export const controlOf = (cdb: readonly number[]): number => cdb[cdbBytes(cdb[0]) - 1] ?? 0;

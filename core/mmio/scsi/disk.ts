@@ -1,5 +1,6 @@
 /**
- * What a disk does for each command. Source: SPC-4 §6, SBC-3 §5.
+ * What a disk does for each command. Source: SPC-4 and SBC-3, each
+ * command's own clause.
  *
  * Simplified: blocks of 512 bytes without protection information; reservations are granted and hold
  * nobody off, for there is one initiator; VERIFY compares nothing (BYTCHK is refused). The medium keeps
@@ -28,7 +29,7 @@ import { encodeSense, packSense, SENSE, type Sense, STATUS, unpackSense } from "
 import { DIRECTION, MAX_PARAMETER_BYTES, PLACE, type Task } from "./task.ts";
 
 export const unitFields = {
-  /** Unit attention condition (SAM-5 §5.14), packed; 0: none. */
+  /** Unit attention condition (SAM-5), packed; 0: none. */
   attention: u32(packSense(SENSE.POWER_ON_OR_RESET)),
   /** Sense data of the last CHECK CONDITION, packed, until another command comes. */
   sense: u32(),
@@ -39,7 +40,7 @@ export type UnitState = StateOf<typeof unitFields>;
 
 const NACA = 0x04, LINK = 0x01;
 const RDPROTECT = 0xe0;
-/** BYTCHK of VERIFY (SBC-3 §5.28). */
+/** BYTCHK of VERIFY (SBC-3). */
 const BYTCHK = 0x06;
 const WRITE_SAME = { unmap: 0x08, ndob: 0x01, refused: 0xf6 } as const;
 /** MODE SELECT: page format, and no saving. */
@@ -72,7 +73,7 @@ function expect(task: Task, sizeBytes: number): void {
   task.direction = sizeBytes > 0 ? DIRECTION.out : DIRECTION.none;
 }
 
-/** Blocks of the 6-byte commands: 0 stands for 256 (SBC-2 §5.5). */
+/** Blocks of the 6-byte commands: 0 stands for 256 (SBC-2). */
 function blocksOf(task: Task, command: CommandName): number {
   const blocks = fieldOf(task.cdb, command, "blocks");
   return blocks === 0 && task.cdb[0] < 0x20 ? 256 : blocks;
@@ -149,7 +150,7 @@ const unmap: Run = (unit, task, command) => {
   expect(task, length);
 };
 
-/** SBC-3 §5.28.2. All descriptors are checked before the first one has an effect. */
+/** The UNMAP parameter list (SBC-3). All descriptors are checked before the first one has an effect. */
 function finishUnmap(unit: Disk, task: Task): void {
   const list = task.parameters;
   if (list.length === 0) return;
@@ -186,7 +187,7 @@ const inquiry: Run = (unit, task, command) => {
   reply(task, data, fieldOf(task.cdb, command, "allocation"));
 };
 
-/** SPC-4 §6.13, §6.14: header, block descriptor, pages. */
+/** SPC-4, mode parameters: header, block descriptor, pages. */
 const modeSense: Run = (unit, task, command) => {
   const { cdb } = task;
   const page = fieldOf(cdb, command, "page");

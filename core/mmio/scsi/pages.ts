@@ -1,6 +1,6 @@
 /**
- * What a disk says of itself: INQUIRY, vital product data, mode pages. Source: SPC-4 §6.6, §7.5, §7.8;
- * SBC-3 §6.4, §6.5.
+ * What a disk says of itself: INQUIRY, vital product data, mode pages. Source: SPC-4 and SBC-3, the
+ * clauses of INQUIRY, mode parameters and vital product data.
  *
  * The set of pages and what they claim follows QEMU's scsi-hd, so that a driver asks both the same.
  * @module
@@ -46,7 +46,7 @@ export function be(value: number, bytes: number): number[] {
   );
 }
 
-/** SPC-4 §6.6.2: standard INQUIRY data of a direct access block device. */
+/** SPC-4: standard INQUIRY data of a direct access block device. */
 export function inquiryData({ vendor, product, revision }: Identity): number[] {
   const rest = [
     0,
@@ -66,11 +66,11 @@ export function inquiryData({ vendor, product, revision }: Identity): number[] {
   ];
 }
 
-/** SPC-4 §6.6.2: the peripheral qualifier of a logical unit that is not there. */
+/** SPC-4: the peripheral qualifier of a logical unit that is not there. */
 export const absentInquiryData =
   (): number[] => [0x7f, 0, 0x05, 0x12, 31, ...new Array(31).fill(0)];
 
-/** SBC-3 §6.5.3. */
+/** SBC-3, Block Limits VPD page. */
 function blockLimits(): number[] {
   return [
     0x01, // WSNZ: WRITE SAME of 0 blocks is refused.
@@ -103,7 +103,7 @@ const VPD: Readonly<Record<number, (id: Identity) => number[]>> = {
   0xb2: () => [0x00, 0xe0, 0x02, 0x00], // LBPU, LBPWS, LBPWS10; thin provisioned.
 };
 
-/** SPC-4 §7.8: a page with its header; null for one that the unit does not have. */
+/** A page with its header; null for one that the unit does not have. */
 export function vpdPage(page: number, id: Identity): number[] | null {
   const has = (p: number) => p !== 0x80 || id.serial !== "";
   const data = page === 0x00
@@ -163,14 +163,14 @@ export function modePages(page: number, control: number, m: ModeState): number[]
   return pages.flatMap((p) => modePage(p, control, m));
 }
 
-/** SBC-3 §6.4.2: the short block descriptor. */
+/** SBC-3: the short block descriptor. */
 export const blockDescriptor = (blocks: number): number[] => [
   ...be(Math.min(blocks, 0xffff_ffff), 4),
   ...be(BLOCK_BYTES, 4),
 ];
 
 /**
- * SPC-4 §6.11: the WCE bit that a list of mode pages asks for, `current` when it does not tell; null
+ * SPC-4, MODE SELECT: the WCE bit that a list of mode pages asks for, `current` when it does not tell; null
  * for a list that asks to change anything else.
  */
 export function selectedCache(pages: readonly number[], m: ModeState): boolean | null {

@@ -20,7 +20,7 @@ import { SENSE, STATUS } from "./sense.ts";
 import type { Targets } from "./target.ts";
 import { DIRECTION, newTask, taskFields } from "./task.ts";
 
-/** SCSI-2 §5.2.1: MSG, C/D and I/O. */
+/** SCSI-2, information transfer phases: MSG, C/D and I/O. */
 export const PHASE = {
   DATA_OUT: 0,
   DATA_IN: 1,
@@ -46,7 +46,7 @@ const parallelTaskFields = {
   ...taskFields,
   tag: u16(),
   mayDisconnect: flag(),
-  /** The nexus had a task already (SAM-5 §5.11). */
+  /** The nexus had a task already (SAM-5, overlapped commands). */
   overlaps: flag(),
   stage: u8(),
   /** The medium works; it is done at `doneNs`. */
@@ -120,7 +120,7 @@ export class ParallelBus {
     return this.s.connected && this.s.request > 0 ? this.s.request : null;
   }
 
-  /** Selection (SCSI-2 §5.1.3): false when nothing answers there. */
+  /** Selection (SCSI-2): false when nothing answers there. */
   select(target: number, attention: boolean): boolean {
     if (!this.targets().has(target)) return false;
     this.#connect(target, 0, UNTAGGED);
@@ -451,7 +451,7 @@ export class ParallelBus {
     return !this.s.connected && this.#ready() !== undefined;
   }
 
-  /** A target reselects the initiator (SCSI-2 §5.1.4); its id, null when none wants to. */
+  /** A target reselects the initiator (SCSI-2); its id, null when none wants to. */
   reselect(): number | null {
     const { s } = this;
     const task = this.#ready();

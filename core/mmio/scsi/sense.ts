@@ -1,11 +1,11 @@
 /**
- * Status and sense data. Source: SAM-5 §5.3, SPC-4 §4.5 and annex D.
+ * Status and sense data. Source: SAM-5 (status codes), SPC-4 (sense data, ASC and ASCQ).
  *
  * Sense data is of the fixed format without the information field.
  * @module
  */
 
-/** SAM-5 §5.3.1, table 41. */
+/** SAM-5, status codes. */
 export const STATUS = { GOOD: 0x00, CHECK_CONDITION: 0x02, TASK_SET_FULL: 0x28 } as const;
 
 /** Sense key, additional sense code and its qualifier. */
@@ -17,7 +17,7 @@ export interface Sense {
 
 const sense = (key: number, asc: number, ascq: number): Sense => ({ key, asc, ascq });
 
-/** SPC-4 tables 48 and D.1, as far as a disk says them. */
+/** SPC-4, sense keys and additional sense codes, as far as a disk says them. */
 export const SENSE = {
   NO_SENSE: sense(0x0, 0x00, 0x00),
   STOPPED: sense(0x2, 0x04, 0x02), // Initializing command required.
@@ -35,7 +35,7 @@ export const SENSE = {
 
 export const SENSE_BYTES = 18;
 
-/** SPC-4 §4.5.3: the current error. */
+/** SPC-4, fixed format sense data: the current error. */
 export function encodeSense({ key, asc, ascq }: Sense): number[] {
   const out: number[] = new Array(SENSE_BYTES).fill(0);
   out[0] = 0x70;

@@ -1,7 +1,8 @@
 /**
  * The targets of one SCSI domain and their logical units: which unit a command reaches, what stands
  * before it there (unit attention, an absent unit), and how long it takes. The transports, a parallel
- * bus or virtio-scsi, bring commands and data, and know no command. Source: SAM-5 §5, SPC-4 §6.33.
+ * bus or virtio-scsi, bring commands and data, and know no command. Source: SAM-5; SPC-4
+ * for REPORT LUNS.
  *
  * A transport begins a task once it has the CDB, moves the data that the task says, and ends it for
  * its status:
@@ -189,7 +190,7 @@ export class Targets {
 
 const key = (target: number, lun: number): number => target << 8 | lun;
 
-/** SPC-4 §5.11: what a target says for a logical unit that it does not have. */
+/** SPC-4: what a target says for a logical unit that it does not have. */
 function absent(task: Task, command: CommandName | null): void {
   if (command === "INQUIRY" && fieldOf(task.cdb, command, "evpd") === 0) {
     reply(task, absentInquiryData(), fieldOf(task.cdb, command, "allocation"));
