@@ -17,6 +17,7 @@ import { nearest } from "./replay/cli/suggest.ts";
 import { PAIR_NAMES } from "./replay/cli/pair_names.ts";
 import { SUITE_NAMES } from "./replay/cli/suite_names.ts";
 import * as values from "./replay/cli/values.ts";
+import type { RecordArguments } from "./replay/cli/machine_spec.ts";
 import { VERSION } from "./replay/version.ts";
 
 const doc = (description: Message) => ({ description });
@@ -46,7 +47,7 @@ const recordOptions = object({
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
     description: say`Guest to run: an ELF, a Linux Image, or raw bytes, which start 2 MiB into RAM
       (with --bios none: at its start); bundled:NAME for one of ours (serial, block, bench,
-      flops, pci, edu, trap, mmode, panic, legacy_blk).`,
+      flops, speed, pci, edu, trap, mmode, panic, legacy_blk).`,
   })),
   compare: optional(option("--compare", choice(PAIR_NAMES, { metavar: "PAIR" }), {
     description: say`Record the same work on a fully virtualized device and on paravirtual ones, and
@@ -161,12 +162,24 @@ const recordOptions = object({
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
   cpu,
+  sweep: multiple(option("--sweep", string({ metavar: "NAME=VALUES" }), {
+    description: say`Record every combination of values into the folder -o, quietly:
+      seed=1..10,latency=10us,20us. A value takes the place of {NAME} in any option; a NAME that
+      stands nowhere is the option --NAME.`,
+  })),
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
 const between = optional(option("--between", values.between, {
   description: say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
 }));
+const engineOption = withDefault(
+  option("--engine", choice(["auto", "wasm", "native"], { metavar: "ENGINE" }), {
+    description: say`DuckDB as WebAssembly, which is always there, or native, which npm brings when
+      it is first asked for. auto: native from 1.5 GiB of trace on.`,
+  }),
+  "auto",
+);
 
 const queryOptions = object({
   command: constant("query"),
@@ -204,6 +217,7 @@ const queryOptions = object({
       say`Print every table, view and macro with a sentence per column, and stop. No trace
       is needed; --format table, markdown or json.`,
   }),
+  engine: engineOption,
 });
 
 const compareOptions = object({
@@ -218,7 +232,12 @@ const compareOptions = object({
     }),
     "table",
   ),
+  by: optional(option("--by", string({ metavar: "NAME" }), {
+    description: say`Of traces that record --sweep made: one group for each value of NAME, and each
+      figure as median and range over its group. Without it, a group for each folder.`,
+  })),
   between,
+  engine: engineOption,
 });
 
 const reportOptions = object({
@@ -247,6 +266,25 @@ const reportOptions = object({
     "--force",
     doc(say`Replace the file, and the suite's traces, if they exist.`),
   ),
+});
+
+const budgetOptions = object({
+  command: constant("budget"),
+  traces: multiple(argument(values.file("TRACE"), doc(say`Traces to hold to the budget.`)), {
+    min: 1,
+    errors: { tooFew: say`Name a trace to hold to the budget` },
+  }),
+  file: option("-F", "--file", values.file("BUDGET.json"), {
+    description: say`Rules: {"rules": [{"name", "metric" and "where" or "sql", "max", "min",
+      "runs"}]}; see analysis/README.md.`,
+  }),
+  format: withDefault(
+    option("--format", choice(["table", "junit", "github"], { metavar: "FORMAT" }), {
+      description: say`How to print the verdicts: github gives workflow annotations.`,
+    }),
+    "table",
+  ),
+  between,
 });
 
 const inspectOptions = object({
@@ -325,6 +363,12 @@ export const parser = or(
       "Example: report traces/serial-sifive.trace traces/serial-virtio.trace -o serial.html",
     ),
   }),
+  command("budget", budgetOptions, {
+    brief: say`Hold traces to a budget; exit code 1 and the offender where one is exceeded.`,
+    description: say`Asks the traces each rule of a file: a named metric or a SQL query, and what it
+      may be at most or at least.`,
+    footer: lines("Example: budget traces/*.trace --file fixtures/budgets/serial.json"),
+  }),
   command("inspect", inspectOptions, {
     brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
   }),
@@ -344,7 +388,8 @@ export const parser = or(
   }),
   {
     errors: {
-      noMatch: say`Name a command: record, query, compare, report, inspect, import or replay`,
+      noMatch:
+        say`Name a command: record, query, compare, budget, report, inspect, import or replay`,
     },
   },
 );
@@ -354,6 +399,7 @@ const COMMANDS: Record<string, { usage: Usage }> = {
   query: queryOptions,
   compare: compareOptions,
   report: reportOptions,
+  budget: budgetOptions,
   inspect: inspectOptions,
   import: importOptions,
   replay: replayOptions,
@@ -380,10 +426,10 @@ function printUsageError(shown: string): void {
 
 type Parsed = ReturnType<typeof parse>;
 
-function parse() {
+function parse(args: readonly string[]) {
   return run(parser, {
     programName: "exitscope",
-    args: Deno.args,
+    args,
     help: "both",
     version: { value: VERSION, option: true, command: true },
     completion: "command",
@@ -429,10 +475,24 @@ async function execute(parsed: Parsed): Promise<number> {
   }
 }
 
+const asksForSweep = (args: readonly string[]): boolean =>
+  args[0] === "record" && args.some((arg) => /^--sweep(=|$)/.test(arg)) &&
+  !args.some((arg) => arg === "--help" || arg === "-h");
+
+/** A command line of a sweep's, which can be nothing but a recording. */
+function parseRecord(args: readonly string[]): RecordArguments {
+  const parsed = parse(args);
+  if (parsed.command !== "record") throw new Error("record was parsed as something else");
+  return parsed;
+}
+
 async function main(): Promise<number> {
   try {
     enterCallersFolder();
-    return await execute(parse());
+    if (asksForSweep(Deno.args)) {
+      return await (await import("./replay/cli/sweep.ts")).runSweep(Deno.args, parseRecord);
+    }
+    return await execute(parse(Deno.args));
   } catch (error) {
     if (readerIsGone(error)) return EXIT.ok;
     const { text, exitCode } = describe(error, Deno.env.get("EXITSCOPE_DEBUG") === "1");

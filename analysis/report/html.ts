@@ -9,7 +9,7 @@ import { exitRate } from "../explain.ts";
 import { count, rate, ratio, size, time } from "../format.ts";
 import type { Grid } from "../output.ts";
 import { dots, runColour } from "./charts.ts";
-import { escapeText } from "./escape.ts";
+import { escapeText, verifyCommand } from "./escape.ts";
 import type { Chapter, FilledFigure, LegendItem, Report } from "./model.ts";
 import { drawPlots, type Plot } from "./plots.ts";
 import { oursText, type PublishedRow, sourceOf } from "./published.ts";
@@ -300,7 +300,7 @@ function setupHtml({ setup, runs, paths, commands }: Chapter): string {
         : [`<td colspan="${runs.length}">${e(values[0]!)}</td>`]).join("")
     }</tr>`
   );
-  const verify = paths.map((path) => `deno task replay ${path} --verify`);
+  const verify = paths.map(verifyCommand);
   return `<section class="part">
 <h3>Set-up and digests</h3>
 <p class="finding">${

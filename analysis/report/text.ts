@@ -6,6 +6,7 @@ import { sumExits } from "../comparison.ts";
 import { exitRate } from "../explain.ts";
 import { count, rate, ratio } from "../format.ts";
 import { type Grid, renderMarkdown } from "../output.ts";
+import { verifyCommand } from "./escape.ts";
 import type { Cell, Chapter, FilledFigure, Report } from "./model.ts";
 import { oursText, sourceOf } from "./published.ts";
 
@@ -100,7 +101,7 @@ function publishedMarkdown({ published }: Chapter): string {
 }
 
 function setupMarkdown({ setup, runs, paths, commands }: Chapter): string {
-  const lines = [...commands, ...paths.map((path) => `deno task replay ${path} --verify`)];
+  const lines = [...commands, ...paths.map(verifyCommand)];
   return `### Set-up and digests\n\n\`\`\`\n${lines.join("\n")}\n\`\`\`\n\n${
     renderMarkdown({
       head: ["", ...runs],

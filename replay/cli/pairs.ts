@@ -42,6 +42,7 @@ export interface Pair {
 
 /** Both block sizes lie behind each other on a disk of this size. */
 const DISK = "size=1M";
+const FLUSH = "Writes end with a flush, which is a request, too.";
 const DISK_WORK = "chunk=4096,65536 bytes=524288 apart=on";
 
 export const PAIRS: readonly Pair[] = [
@@ -60,6 +61,7 @@ export const PAIRS: readonly Pair[] = [
   {
     name: "block",
     question: "What does a disk cost, fully virtualized and paravirtual, over MMIO and over PCI?",
+    remark: FLUSH,
     kernel: "bundled:block",
     append: DISK_WORK,
     check: "disk",
@@ -73,6 +75,7 @@ export const PAIRS: readonly Pair[] = [
   {
     name: "scsi",
     question: "What does a SCSI controller cost, with the same disk behind it?",
+    remark: FLUSH,
     kernel: "bundled:block",
     append: DISK_WORK,
     check: "disk",
@@ -116,6 +119,7 @@ const LINUX_OUTPUT_BYTES = 24_000;
 export function onLinux(pair: Pair): Pair {
   return {
     ...pair,
+    remark: undefined,
     append: LINUX_WORK,
     outputBytes: LINUX_OUTPUT_BYTES,
     sides: pair.sides.map((side) => ({

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
 import type { Asked } from "../../analysis/report/collect.ts";
+import { shellWord } from "../../analysis/report/escape.ts";
 import type { ReportFormat } from "../../analysis/report/report.ts";
 import { VERSION } from "../version.ts";
 import type { Medium } from "../../core/mmio/medium.ts";
@@ -124,7 +125,7 @@ async function recordSuite(
     const code = await recordQuestion(question, own, force, parse);
     if (code !== null) return code;
     const commands = question.sides.map(({ words }, i) =>
-      `deno task record ${[...words, "-o", own[i]].map(quoted).join(" ")}`
+      `deno task record ${[...words, "-o", own[i]].map(shellWord).join(" ")}`
     );
     asked.push({ id: question.id, question: question.question, paths: own, commands });
   }
@@ -132,9 +133,6 @@ async function recordSuite(
 }
 
 const SUITE_TITLE = "What device designs cost in VM exits";
-
-const quoted = (word: string) =>
-  /^[\w./:=,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /** The command line that makes the same report; recordings included, where it recorded. */
 function commandOf(a: ReportArguments): string {
@@ -145,7 +143,7 @@ function commandOf(a: ReportArguments): string {
     "-o",
     a.output,
   ];
-  return `deno task report ${words.map(quoted).join(" ")}`;
+  return `deno task report ${words.map(shellWord).join(" ")}`;
 }
 
 /** Writes the report and returns the exit code. */
