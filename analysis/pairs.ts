@@ -184,7 +184,7 @@ function operationRows(
   columns: readonly Column[],
 ): string[][] {
   return sides.map((side, i) => [
-    ...[...lead, title].map((text) => i === 0 ? text : ""),
+    ...[...lead, title.replace(" of ", " ")].map((text) => i === 0 ? text : ""),
     titles[i]!,
     ...columns.map(({ show }) => show(side)),
   ]);

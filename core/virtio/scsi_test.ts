@@ -438,7 +438,8 @@ for (const face of FACES) {
     forSeeds(25, FILE, title, (r, at) => {
       const timing = { latencyNs: r.pick([0, 1500]), bandwidth: 0 };
       const make = () => new ScsiDriver(face, { disks: 2, timing, quiet: true });
-      let a = make(), b = make();
+      const a = make();
+      let b = make();
       for (let i = 0; i < 120; i++) {
         at(i);
         if (r.chance(0.06)) { for (const x of [a, b]) x.restart(); }

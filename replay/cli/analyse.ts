@@ -71,8 +71,8 @@ async function query(a: QueryArguments): Promise<number> {
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
-  const { engine: choice, ...options } = a;
-  return await runCompare({ ...options, traces: tracePaths(a.traces), choice });
+  const { format, by, between, engine: choice } = a;
+  return await runCompare({ traces: tracePaths(a.traces), format, by, between, choice });
 }
 
 async function budget(a: BudgetArguments): Promise<number> {
