@@ -4,8 +4,9 @@
  * @module
  */
 import { object, or } from "@optique/core/constructs";
-import type { Message } from "@optique/core/message";
+import { formatMessage, type Message } from "@optique/core/message";
 import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import { parseSync } from "@optique/core/parser";
 import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
 import { extractOptionNames, type Usage } from "@optique/core/usage";
@@ -13,7 +14,10 @@ import { run } from "@optique/run";
 import { describe, EXIT, readerIsGone } from "./replay/cli/errors.ts";
 import { lines, say } from "./replay/cli/say.ts";
 import { nearest } from "./replay/cli/suggest.ts";
+import { PAIR_NAMES } from "./replay/cli/pair_names.ts";
+import { SUITE_NAMES } from "./replay/cli/suite_names.ts";
 import * as values from "./replay/cli/values.ts";
+import type { RecordArguments } from "./replay/cli/machine_spec.ts";
 import { VERSION } from "./replay/version.ts";
 
 const doc = (description: Message) => ({ description });
@@ -26,6 +30,13 @@ const logOptions = {
     description: say`Write them to FILE instead of standard error.`,
   })),
 };
+const cpu = withDefault(
+  option("--cpu", choice(["interpreter", "compiled", "lockstep"], { metavar: "HOW" }), {
+    description: say`How the harts execute; no trace tells. compiled: hot guest code becomes
+      WebAssembly. lockstep: both at once, compared all the time.`,
+  }),
+  "compiled",
+);
 
 const recordOptions = object({
   command: constant("record"),
@@ -36,7 +47,12 @@ const recordOptions = object({
   kernel: optional(option("-k", "--kernel", values.file("FILE"), {
     description: say`Guest to run: an ELF, a Linux Image, or raw bytes, which start 2 MiB into RAM
       (with --bios none: at its start); bundled:NAME for one of ours (serial, block, bench,
-      flops, trap, mmode, panic, legacy_blk).`,
+      flops, speed, pci, edu, trap, mmode, panic, legacy_blk).`,
+  })),
+  compare: optional(option("--compare", choice(PAIR_NAMES, { metavar: "PAIR" }), {
+    description: say`Record the same work on a fully virtualized device and on paravirtual ones, and
+      compare: serial, block (disks), scsi (controllers), edu (ways to wait). With --guest linux, by
+      stock drivers: block or scsi.`,
   })),
   guest: optional(option("--guest", choice(["linux"], { metavar: "NAME" }), {
     description:
@@ -90,12 +106,13 @@ const recordOptions = object({
   })),
   device: multiple(option("--device", values.device, {
     description: say`Plug in a device: a type, or a file that declares one, then
-      ,addr=0x…,irq=N,PROPERTY=VALUE. Repeatable.`,
+      ,addr=0x…,irq=N,PROPERTY=VALUE, or ,slot=N for one of PCI. Repeatable.`,
   })),
   drive: multiple(option("--drive", values.drive, {
     description: say`Attach a disk: a raw image, which is never changed, or size=64M for a blank
       one; then ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
-      num_queues=N,legacy=on and others of virtio-blk's. Repeatable.`,
+      num_queues=N,legacy=on and others of virtio-blk's, or if=scsi for a disk behind an LSI
+      53C895A. Repeatable.`,
   })),
   hypervisor: optional(
     option("--hypervisor", choice(["kvm-riscv", "kvm-x86", "none"], { metavar: "PROFILE" }), {
@@ -144,9 +161,18 @@ const recordOptions = object({
   traceLimit: optional(option("--trace-limit", values.size, {
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
+  cpu,
+  sweep: multiple(option("--sweep", string({ metavar: "NAME=VALUES" }), {
+    description: say`Record every combination of values into the folder -o, quietly:
+      seed=1..10,latency=10us,20us. A value takes the place of {NAME} in any option; a NAME that
+      stands nowhere is the option --NAME.`,
+  })),
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
+const between = optional(option("--between", values.between, {
+  description: say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
+}));
 const engineOption = withDefault(
   option("--engine", choice(["auto", "wasm", "native"], { metavar: "ENGINE" }), {
     description: say`DuckDB as WebAssembly, which is always there, or native, which npm brings when
@@ -159,26 +185,45 @@ const queryOptions = object({
   command: constant("query"),
   words: multiple(
     argument(values.file("TRACE|SQL"), {
-      description: say`Traces, then one SQL statement in quotes (or a view's name).`,
+      description:
+        say`Traces, or patterns or folders of traces, then one SQL statement in quotes (or
+        a view's name).`,
     }),
-    { min: 1, errors: { tooFew: say`Name a trace to ask` } },
   ),
   format: withDefault(
-    option("--format", choice(["table", "csv", "json", "arrow"], { metavar: "FORMAT" }), {
-      description: say`How to print the answer; arrow is an IPC stream of bytes.`,
-    }),
+    option(
+      "--format",
+      choice(["table", "csv", "json", "markdown", "arrow"], { metavar: "FORMAT" }),
+      {
+        description: say`How to print the answer; arrow is an IPC stream of bytes.`,
+      },
+    ),
     "table",
   ),
   file: optional(option("-F", "--file", values.file("FILE.sql"), {
     description: say`Read the SQL from FILE instead.`,
   })),
+  param: multiple(option("--param", values.parameter, {
+    description: say`What $NAME in the SQL stands for: a number, true, false, null, or text.
+      Repeatable.`,
+  })),
+  between,
+  interactive: option("-i", "--interactive", {
+    description: say`Give a prompt: statements up to their semicolon, .help for commands. On a
+      terminal it follows the tour; without one, statements are read from standard input.`,
+  }),
+  explainSchema: option("--explain-schema", {
+    description:
+      say`Print every table, view and macro with a sentence per column, and stop. No trace
+      is needed; --format table, markdown or json.`,
+  }),
   engine: engineOption,
 });
 
 const compareOptions = object({
   command: constant("compare"),
   traces: multiple(argument(values.file("TRACE"), doc(say`Directory that record wrote.`)), {
-    min: 2,
+    min: 1,
     errors: { tooFew: say`Name two traces to compare, or more` },
   }),
   format: withDefault(
@@ -187,7 +232,59 @@ const compareOptions = object({
     }),
     "table",
   ),
+  by: optional(option("--by", string({ metavar: "NAME" }), {
+    description: say`Of traces that record --sweep made: one group for each value of NAME, and each
+      figure as median and range over its group. Without it, a group for each folder.`,
+  })),
+  between,
   engine: engineOption,
+});
+
+const reportOptions = object({
+  command: constant("report"),
+  traces: multiple(argument(values.file("TRACE"), doc(say`Directories that record wrote.`))),
+  output: withDefault(
+    option("-o", "--output", values.file("FILE"), {
+      description: say`File to write; its ending says the format: .html, .md, .json or .csv.`,
+    }),
+    "report.html",
+  ),
+  format: optional(
+    option("--format", choice(["html", "md", "json", "csv"], { metavar: "FORMAT" }), {
+      description: say`Format, where the file's ending does not say it.`,
+    }),
+  ),
+  title: optional(option("--title", string({ metavar: "TEXT" }), {
+    description: say`What the report is called.`,
+  })),
+  suite: optional(option("--suite", choice(SUITE_NAMES, { metavar: "SUITE" }), {
+    description:
+      say`Record every pair of the suite, into the folder traces, and report on them all.`,
+  })),
+  force: option(
+    "-f",
+    "--force",
+    doc(say`Replace the file, and the suite's traces, if they exist.`),
+  ),
+});
+
+const budgetOptions = object({
+  command: constant("budget"),
+  traces: multiple(argument(values.file("TRACE"), doc(say`Traces to hold to the budget.`)), {
+    min: 1,
+    errors: { tooFew: say`Name a trace to hold to the budget` },
+  }),
+  file: option("-F", "--file", values.file("BUDGET.json"), {
+    description: say`Rules: {"rules": [{"name", "metric" and "where" or "sql", "max", "min",
+      "runs"}]}; see analysis/README.md.`,
+  }),
+  format: withDefault(
+    option("--format", choice(["table", "junit", "github"], { metavar: "FORMAT" }), {
+      description: say`How to print the verdicts: github gives workflow annotations.`,
+    }),
+    "table",
+  ),
+  between,
 });
 
 const inspectOptions = object({
@@ -246,6 +343,7 @@ const replayOptions = object({
       difference when one differs.`,
   }),
   ...logOptions,
+  cpu,
   force: option("-f", "--force", doc(say`Replace a --log-file that exists.`)),
 });
 
@@ -253,9 +351,9 @@ export const parser = or(
   command("record", recordOptions, {
     brief: say`Run a guest and record every exit; without options, the demonstration.`,
     description: say`Runs a guest and records every VM exit, device access, virtqueue event, DMA,
-      interrupt and request. Without --kernel, --serial and
-      -o, the bundled guest does the same work on a SiFive UART and on
-      virtio-console, and the two traces are compared.`,
+      interrupt and request. Without options that say which guest,
+      bundled guests do the same work on fully virtualized and on paravirtual devices, pair by pair, and
+      the traces are compared.`,
     usageLine: [{ type: "optional", terms: [{ type: "literal", value: "OPTION" }] }, {
       type: "ellipsis",
     }],
@@ -269,14 +367,29 @@ export const parser = or(
   command("query", queryOptions, {
     brief: say`Ask traces a question in SQL; without SQL, a tour of tables and views.`,
     description: say`Loads the traces into DuckDB, with the view library, and prints the answer of
-      one SQL statement. Without SQL: what there is to ask. Several traces are told apart by the
-      column run.`,
+      one SQL statement. Without SQL: what there is to ask, and on a terminal a prompt. Several
+      traces are told apart by the column run.`,
     footer: lines('Example: query traces/a.trace "SELECT reason, count(*) FROM exit GROUP BY 1"'),
   }),
   command("compare", compareOptions, {
     brief: say`Say what differs between traces and which registers make the difference.`,
     description: say`Sets traces side by side: machine, work done, exits by reason and by
       register, exits per KiB, interrupts, virtual time.`,
+  }),
+  command("report", reportOptions, {
+    brief: say`Write a self-contained report: plots, numbers, the SQL behind them.`,
+    description: say`Writes one file about the traces: the answer in a sentence, plots (in HTML),
+      tables, set-up and digests, the SQL behind each figure, published numbers beside ours. The HTML
+      has no scripts and asks for nothing. The first HTML report fetches the plotting library.`,
+    footer: lines(
+      "Example: report traces/serial-sifive.trace traces/serial-virtio.trace -o serial.html",
+    ),
+  }),
+  command("budget", budgetOptions, {
+    brief: say`Hold traces to a budget; exit code 1 and the offender where one is exceeded.`,
+    description: say`Asks the traces each rule of a file: a named metric or a SQL query, and what it
+      may be at most or at least.`,
+    footer: lines("Example: budget traces/*.trace --file fixtures/budgets/serial.json"),
   }),
   command("inspect", inspectOptions, {
     brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
@@ -301,7 +414,8 @@ export const parser = or(
   }),
   {
     errors: {
-      noMatch: say`Name a command: record, query, compare, inspect, import, export or replay`,
+      noMatch:
+        say`Name a command: record, query, compare, budget, report, inspect, import, export or replay`,
     },
   },
 );
@@ -310,6 +424,8 @@ const COMMANDS: Record<string, { usage: Usage }> = {
   record: recordOptions,
   query: queryOptions,
   compare: compareOptions,
+  report: reportOptions,
+  budget: budgetOptions,
   inspect: inspectOptions,
   import: importOptions,
   export: exportOptions,
@@ -337,10 +453,10 @@ function printUsageError(shown: string): void {
 
 type Parsed = ReturnType<typeof parse>;
 
-function parse() {
+function parse(args: readonly string[]) {
   return run(parser, {
     programName: "exitscope",
-    args: Deno.args,
+    args,
     help: "both",
     version: { value: VERSION, option: true, command: true },
     completion: "command",
@@ -360,6 +476,13 @@ function parse() {
   });
 }
 
+/** What \`record\` would be asked for by these words, for commands that record. */
+function recordArguments(words: readonly string[]) {
+  const parsed = parseSync(recordOptions, words);
+  if (!parsed.success) throw new Error(`record ${words.join(" ")}: ${formatMessage(parsed.error)}`);
+  return parsed.value;
+}
+
 /** `deno task` runs in the project's folder; names on the command line mean the caller's. */
 function enterCallersFolder(): void {
   const folder = Deno.env.get("EXITSCOPE_CWD");
@@ -372,15 +495,31 @@ async function execute(parsed: Parsed): Promise<number> {
       return await (await import("./replay/cli/record.ts")).runRecord(parsed);
     case "replay":
       return await (await import("./replay/cli/replay.ts")).runReplay(parsed);
+    case "report":
+      return await (await import("./replay/cli/report.ts")).runReport(parsed, recordArguments);
     default:
       return await (await import("./replay/cli/analyse.ts")).runAnalysis(parsed);
   }
 }
 
+const asksForSweep = (args: readonly string[]): boolean =>
+  args[0] === "record" && args.some((arg) => /^--sweep(=|$)/.test(arg)) &&
+  !args.some((arg) => arg === "--help" || arg === "-h");
+
+/** A command line of a sweep's, which can be nothing but a recording. */
+function parseRecord(args: readonly string[]): RecordArguments {
+  const parsed = parse(args);
+  if (parsed.command !== "record") throw new Error("record was parsed as something else");
+  return parsed;
+}
+
 async function main(): Promise<number> {
   try {
     enterCallersFolder();
-    return await execute(parse());
+    if (asksForSweep(Deno.args)) {
+      return await (await import("./replay/cli/sweep.ts")).runSweep(Deno.args, parseRecord);
+    }
+    return await execute(parse(Deno.args));
   } catch (error) {
     if (readerIsGone(error)) return EXIT.ok;
     const { text, exitCode } = describe(error, Deno.env.get("EXITSCOPE_DEBUG") === "1");

@@ -88,12 +88,19 @@ function valueOf(cell: string): Value {
   return unquote(cell);
 }
 
-/** Loads the case's traces into the emptied engine. */
-export async function loadCase(engine: Engine, { traces }: Case): Promise<void> {
+/**
+ * Loads the case's traces into the emptied engine, with what its query may ask: the whole library, or
+ * where it has none of its own the views `names` and what they read.
+ */
+export async function loadCase(
+  engine: Engine,
+  { traces, query }: Case,
+  names: readonly string[],
+): Promise<void> {
   await engine.reset();
   const named = traces.size === 0 ? new Map([["t", new Map()]]) : traces;
   const sources = [...named].map(([name, rows]) => traceOf(Object.fromEntries(rows), name));
-  await load(engine, sources);
+  await load(engine, sources, query === null ? { only: names } : {});
 }
 
 /** The query's answer in the form of `columns` and `rows`; columns not expected are left out. */

@@ -23,9 +23,9 @@ export interface LibraryEntry {
   readonly sql: string;
 }
 
-/** Every view, each after those it reads. */
-export function views(): LibraryEntry[] {
-  return inDependencyOrder(readFolder("views"));
+/** Every view, each after those it reads; or only those of `names` and what they read. */
+export function views(names?: readonly string[]): LibraryEntry[] {
+  return inDependencyOrder(readFolder("views"), names);
 }
 
 /** Every law: a view without rows on a sound trace. */
@@ -37,16 +37,27 @@ export interface Macro {
   /** How it is called. */
   readonly name: string;
   readonly doc: string;
+  /** True for one that stands after FROM; others are expressions. */
+  readonly isTable: boolean;
+  /** A query worth trying, or null. */
+  readonly example: string | null;
   readonly sql: string;
 }
 
-/** The macros: each statement of macros.sql with the comment above it. */
+/**
+ * The macros: each statement of macros.sql with the comment above it: its calls and a colon, what it
+ * gives, and perhaps `Try:`.
+ */
 export function macros(): Macro[] {
   const text = Deno.readTextFileSync(new URL("./macros.sql", import.meta.url));
-  return text.split(/\n\n(?=-- [^\n]+\n(?:-- [^\n]*\n)*CREATE)/).map((part) => {
-    const comment = [...part.matchAll(/^-- ?(.*)$/gm)].map((m) => m[1]!);
-    const [call = "", ...doc] = comment;
-    return { name: call.replace(/:$/, ""), doc: doc.join(" ").trim(), sql: part };
+  return text.split(/\n\n(?=(?:--[^\n]*\n)+CREATE)/).map((part) => {
+    const fields = headerFields(part.slice(0, part.indexOf("CREATE")));
+    const [, name = "", first = "", rest = ""] =
+      /^(.+?\)): (.)(.*)$/.exec(fields.get("doc") ?? "") ?? [];
+    const doc = first.toUpperCase() + rest;
+    if (doc === "") throw new Error(`macros.sql: expected "-- call(…): sentence", got ${part}`);
+    const isTable = /\bAS TABLE\b/.test(part);
+    return { name, doc, isTable, example: fields.get("Try") ?? null, sql: part };
   });
 }
 
@@ -108,7 +119,7 @@ function parseColumn(line: string, file: string): LibraryColumn {
   return { name: match[1]!, doc: match[2]! };
 }
 
-function inDependencyOrder(entries: LibraryEntry[]): LibraryEntry[] {
+function inDependencyOrder(entries: LibraryEntry[], names?: readonly string[]): LibraryEntry[] {
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
   const ordered = new Set<LibraryEntry>();
   const visit = (entry: LibraryEntry, path: string[]): void => {
@@ -119,6 +130,6 @@ function inDependencyOrder(entries: LibraryEntry[]): LibraryEntry[] {
     }
     ordered.add(entry);
   };
-  for (const entry of entries) visit(entry, []);
+  for (const entry of entries) if (names?.includes(entry.name) ?? true) visit(entry, []);
   return [...ordered];
 }

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { answer, type Case, loadCase, parseCases } from "./cases.ts";
 import { openEngine } from "./engine.ts";
-import { laws, type LibraryEntry, parseEntry, views } from "./library.ts";
+import { laws, type LibraryEntry, macros, parseEntry, views } from "./library.ts";
 import { createEntry } from "./load.ts";
 
 const engine = openEngine();
@@ -26,7 +26,7 @@ Deno.test("views: rows in give the rows out that stand beside each view", async 
     const cases = casesOf("views", view);
     assert(cases.length > 0, `${view.name}_test.txt has no case`);
     for (const example of cases) {
-      await loadCase(await engine, example);
+      await loadCase(await engine, example, [view.name]);
       await checkCase(view, example);
     }
   }
@@ -38,7 +38,7 @@ Deno.test("laws: each holds on a sound trace and fails on a broken one", async (
     assert(cases.some(({ rows }) => rows.length === 0), `${law.name}: no sound case`);
     assert(cases.some(({ rows }) => rows.length > 0), `${law.name}: no broken case`);
     for (const example of cases) {
-      await loadCase(await engine, example);
+      await loadCase(await engine, example, law.reads);
       await createEntry(await engine, law);
       await checkCase(law, example);
     }
@@ -46,12 +46,13 @@ Deno.test("laws: each holds on a sound trace and fails on a broken one", async (
 });
 
 Deno.test("views: each has as many columns as its header documents, and its example runs", async () => {
-  await loadCase(await engine, parseCases("case empty\nrows")[0]!);
+  await loadCase(await engine, parseCases("case empty\nquery SELECT 1\nrows")[0]!, []);
   for (const view of views()) {
     const { columns } = await (await engine).query(`FROM ${view.name} LIMIT 0`);
     assert.deepEqual(columns.map((c) => c.name), view.columns.map((c) => c.name));
     if (view.example !== null) await (await engine).query(view.example);
   }
+  for (const { example } of macros()) if (example !== null) await (await engine).query(example);
 });
 
 Deno.test("library: a column without a sentence is refused", () => {

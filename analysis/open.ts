@@ -8,6 +8,7 @@ import { type Engine, type EngineChoice, openEngine } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { load, type TraceSource } from "./load.ts";
 import type { Output } from "./output.ts";
+import type { Between } from "./between.ts";
 
 /** Loaded traces; `names`, `readers` and the column `run` go together. */
 export interface Session {
@@ -18,6 +19,8 @@ export interface Session {
 }
 
 export interface OpenOptions {
+  /** Only what lies between two marks. */
+  between?: Between | null;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   engine?: Promise<Engine>;
   /** Which to start when none was. */
@@ -54,7 +57,8 @@ export async function openTraces(
     if (!owned) await engine.reset();
     const total = readers.reduce((sum, reader) => sum + committedBytes(reader), 0);
     const sources = readers.map((reader, i) => sourceOf(reader, names[i]!));
-    await load(engine, sources, { progress: announcer(total, output) });
+    const progress = announcer(total, output);
+    await load(engine, sources, { progress, between: options.between });
   } catch (error) {
     close();
     throw error;

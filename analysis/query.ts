@@ -1,6 +1,6 @@
 /**
  * `query`: one SQL statement over one or more traces, printed in the form asked for; without SQL a
- * tour of what there is to ask.
+ * tour of what there is to ask, and on a terminal a prompt.
  * @module
  */
 import type { Engine, EngineChoice } from "./engine.ts";
@@ -11,13 +11,17 @@ import {
   type Output,
   renderCsv,
   renderJson,
+  renderMarkdown,
   renderTable,
   standardOutput,
 } from "./output.ts";
-import { decode, type Result, type Value } from "./rows.ts";
+import { decode, type Result } from "./rows.ts";
+import { renderSchema } from "./schema_doc.ts";
+import type { Between } from "./between.ts";
+import { oneStatement, type Params, setParam, withParams } from "./statement.ts";
 import { tour } from "./tour.ts";
 
-export type QueryFormat = "table" | "csv" | "json" | "arrow";
+export type QueryFormat = "table" | "csv" | "json" | "markdown" | "arrow";
 
 export interface QueryOptions {
   /** Trace directories; several are told apart by the column `run`. */
@@ -26,8 +30,12 @@ export interface QueryOptions {
   readonly sql: string | null;
   /** A file to read the statement from instead. */
   readonly file?: string | null;
-  /** Fill the statement's `?` places. */
-  readonly params?: readonly Value[];
+  /** What `$name` in the statement stands for. */
+  readonly params?: Params;
+  /** Only what lies between two marks. */
+  readonly between?: Between | null;
+  /** Give a prompt instead of one answer, perhaps after the tour. */
+  readonly prompt?: "at once" | "after the tour" | null;
   readonly format?: QueryFormat;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   readonly engine?: Promise<Engine>;
@@ -37,33 +45,64 @@ export interface QueryOptions {
 
 /** More rows than this are left to the formats that machines read. */
 const TABLE_ROWS = 1000;
+const NO_PARAMS: Params = new Map();
 
-/** Returns the exit code, 0; throws {@link AnalysisError} for bad traces and bad SQL. */
+/**
+ * Returns the exit code: 0, or 2 when a statement read from a pipe failed. Throws {@link AnalysisError}
+ * for bad traces and bad SQL.
+ */
 export async function runQuery(
   options: QueryOptions,
   output: Output = standardOutput(),
 ): Promise<number> {
+  const { params = NO_PARAMS, format = "table", between, engine, choice } = options;
   const sql = statement(options);
-  const session = await openTraces(options.traces, output, {
-    engine: options.engine,
-    choice: options.choice,
-  });
+  const session = await openTraces(options.traces, output, { engine, between, choice });
   try {
-    if (sql === null) {
-      output.write(await tour(session, output.width));
-    } else {
-      const stream = await session.engine.arrow(sql, options.params);
-      if (options.format === "arrow") output.write(stream);
-      else output.write(render(decode(stream), options.format ?? "table", output));
+    for (const [name, value] of params) await session.engine.query(setParam(name, value));
+    if (sql !== null) {
+      await answer(session.engine, sql, params, format, output);
+      return 0;
     }
-    return 0;
+    if (options.prompt !== "at once") output.write(await tour(session, output.width));
+    if (!options.prompt) return 0;
+    const { runPrompt } = await import("./prompt.ts");
+    const { standardLines } = await import("./prompt_lines.ts");
+    const lines = standardLines();
+    const fine = await runPrompt({ session, output, lines, format, params });
+    return fine || Deno.stdin.isTerminal() ? 0 : 2;
   } finally {
     session.close();
   }
 }
 
-/** Text, quoted names and comments, in which a semicolon ends nothing. */
-const NOT_CODE = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[^]*?\*\/|\$\$[^]*?\$\$/g;
+/** Asks one statement and prints the answer. */
+export async function answer(
+  engine: Engine,
+  sql: string,
+  params: Params,
+  format: QueryFormat,
+  output: Output,
+): Promise<void> {
+  const stream = await engine.arrow(withParams(sql, params));
+  if (format === "arrow") output.write(stream);
+  else output.write(render(decode(stream), format, output));
+}
+
+/** Prints the documented schema; no trace is needed. Returns the exit code, 0. */
+export function runExplainSchema(
+  format: QueryFormat,
+  output: Output = standardOutput(),
+): number {
+  if (format !== "table" && format !== "markdown" && format !== "json") {
+    throw new AnalysisError(
+      `The schema is not printed as ${format}.`,
+      "Give --format table, markdown or json.",
+    );
+  }
+  output.write(renderSchema(format, output.width));
+  return 0;
+}
 
 function statement(options: QueryOptions): string | null {
   if (options.file && options.sql !== null) {
@@ -73,15 +112,10 @@ function statement(options: QueryOptions): string | null {
     );
   }
   const sql = options.file ? readFile(options.file) : options.sql;
-  if (sql === null) return null;
-  if (/;\s*\S/.test(sql.replace(NOT_CODE, " "))) {
-    throw new AnalysisError(
-      "The query has several statements, and one is answered at a time.",
-      "Call query once for each.",
-    );
+  if (sql !== null && options.prompt) {
+    throw new AnalysisError("A query is given, and a prompt is asked for.", "Give one of them.");
   }
-  const name = /^\s*([a-z_]\w*)\s*;?\s*$/i.exec(sql)?.[1];
-  return name === undefined ? sql : `FROM "${name}"`;
+  return sql === null ? null : oneStatement(sql);
 }
 
 function readFile(path: string): string {
@@ -98,6 +132,7 @@ function readFile(path: string): string {
 function render(result: Result, format: Exclude<QueryFormat, "arrow">, output: Output): string {
   if (format === "csv") return renderCsv(result);
   if (format === "json") return renderJson(result);
+  if (format === "markdown") return renderMarkdown(gridOf(result));
   if (result.columns[0]?.name === "explain_key") {
     return result.rows.map(([, plan]) => `${plan}\n`).join("");
   }

@@ -40,6 +40,11 @@ Deno.test("query: two traces on disk answer together, told apart by run", () =>
     const explained = textOutput();
     await runQuery({ traces, sql: "EXPLAIN SELECT 1", engine }, explained);
     assert.match(explained.text, /PROJECTION/);
+    const markdown = textOutput();
+    const params = new Map([["device", "uart0"]]);
+    const asked = "SELECT DISTINCT run FROM accesses_to($device)";
+    await runQuery({ traces, sql: asked, params, format: "markdown", engine }, markdown);
+    assert.equal(markdown.text, "| run |\n| --- |\n| sifive |\n");
     const tour = textOutput(80);
     await runQuery({ traces, sql: null, engine }, tour);
     assert(tour.text.split("\n").every((line) => line.length <= 80), tour.text);
@@ -66,6 +71,10 @@ Deno.test("query: what cannot be answered is an error with a fix", () =>
     const one = "SELECT ';' AS \"a;b\" -- one; two\n /* ; */;\n";
     assert.equal(await runQuery({ traces: [trace], sql: one, engine }, textOutput()), 0);
     await refuses({ sql: "SELECT 1", file: "q.sql" }, /twice/, /one of them/);
+    await refuses({ sql: "SELECT 1", prompt: "at once" }, /a prompt is asked for/, /one of them/);
+    await refuses({ sql: "SELECT $x" }, /asks for \$x/, /--param x=VALUE/);
+    const between = { from: "a", to: "b", text: "a..b" };
+    await refuses({ sql: "SELECT 1", between }, /"a" and "b"/, /write-16 begin/);
     await refuses({ file: `${directory}/none.sql` }, /Cannot read the query/, /--file/);
     Deno.truncateSync(`${trace}/exit.arrow`, 1000);
     await refuses({}, /cut off/, /Copy the whole/);

@@ -6,6 +6,7 @@
 import { TABLE_NAMES, TABLES } from "../core/trace/schema.ts";
 import { type LibraryEntry, macros, views } from "./library.ts";
 import type { Session } from "./open.ts";
+import { wrap } from "./wrap.ts";
 
 const INDENT = 2;
 
@@ -68,20 +69,6 @@ function lines(entries: readonly Line[], width: number): string {
   }).join("");
 }
 
-export function wrap(text: string, width: number): string[] {
-  const out: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      out.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...out, line];
-}
-
 async function examples(
   session: Session,
   library: readonly LibraryEntry[],
@@ -90,7 +77,11 @@ async function examples(
   const label = (region.rows[0]?.[0] ?? "LABEL") as string;
   return [
     "SELECT reason, count(*) FROM exit GROUP BY 1",
-    ...library.flatMap((view) => view.example === null ? [] : [view.example]),
-    `SELECT reason, count(*) FROM between_marks('exit', '${label}') GROUP BY 1`,
+    ...library.flatMap(({ name, example }) =>
+      example === null || example === `SELECT * FROM ${name}` ? [] : [example]
+    ),
+    ...macros().flatMap(({ example }) =>
+      example === null ? [] : [example.replaceAll("'LABEL'", `'${label}'`)]
+    ),
   ];
 }

@@ -60,7 +60,11 @@ export function machineInfo(board: Board): MachineInfo {
     exits: () =>
       CODES.reason.map(({ name }, i) => ({ reason: name, count: board.exits.counts[i] ?? 0 })),
     memoryMap: () => [
-      ...board.bus.mappings.map((m) => ({ addr: m.base, size: m.end - m.base, name: m.dev.name })),
+      ...board.bus.mappings.map((m) => ({
+        addr: m.start,
+        size: m.end - m.start,
+        name: m.dev.name,
+      })),
       { addr: RAM_BASE, size: board.spec.memoryBytes, name: "ram" },
     ],
     registers: (hart) => registers(board, hart),

@@ -5,7 +5,9 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
+import type { CpuMode, Statistics } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
+import type { Medium } from "../core/mmio/medium.ts";
 import { BackgroundDirectory } from "../core/trace/background.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
@@ -60,6 +62,8 @@ export interface RecordOptions {
   readonly timeoutSeconds?: number;
   /** Instructions per slice; leaves no mark in the trace. */
   readonly sliceInsns?: number;
+  /** How the harts execute; leaves no mark in the trace. */
+  readonly cpu?: CpuMode;
 }
 
 export interface Progress {
@@ -83,6 +87,8 @@ export interface RecordHost {
   quit(): boolean;
   progress?(p: Progress): void;
   machine?(m: { info: MachineInfo }): void;
+  /** Drives without an image as the guest left them, by id. (To read an image is an input of the run.) */
+  disks?(disks: ReadonlyMap<string, Medium>): void;
 }
 
 export type EndKind =
@@ -125,6 +131,8 @@ export interface RecordResult {
   readonly unnamed: string | null;
   /** Answers whose pattern never appeared. */
   readonly unanswered: readonly Answer[];
+  /** What the compiler did; null where the harts were interpreted. */
+  readonly compilation: Statistics | null;
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -189,9 +197,9 @@ class Recording {
   }
 
   async #run(): Promise<RecordResult> {
-    const { spec, files } = this.#o;
+    const { spec, files, cpu } = this.#o;
     const out = (device: string, bytes: Uint8Array) => this.#out(device, bytes);
-    this.#board = await buildRun(spec, files, this.#trace, { out }, this.#images);
+    this.#board = await buildRun(spec, files, this.#trace, { cpu, out }, this.#images);
     const { machine } = this.#board;
     if (this.#o.panic !== null) {
       const trace = this.#trace;
@@ -202,7 +210,11 @@ class Recording {
     this.#o.log?.attach(this.#board);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
-    return this.#finish(end.kind, end.code);
+    const result = this.#finish(end.kind, end.code);
+    const blank = (spec.drives ?? []).filter((d) => d.path === null).map((d) => d.id);
+    const { drives } = this.#board;
+    this.#host.disks?.(new Map(blank.map((id) => [id, drives.get(id)!.medium])));
+    return result;
   }
 
   #out(device: string, bytes: Uint8Array): void {
@@ -363,6 +375,7 @@ class Recording {
       aftermath: this.#aftermath(kind),
       unnamed,
       unanswered: this.#answers.left,
+      compilation: this.#board.machine.cpu.compilation,
     };
   }
 

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
+import type { CpuMode } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import type { ReadRow } from "../core/trace/rows.ts";
@@ -22,6 +23,8 @@ export interface ReplayOptions {
   readonly verify: boolean;
   /** Rows per flush, default the recording's: with it, bytes are compared, else values. */
   readonly batchRows?: number;
+  /** How the harts execute: it need not be as in the recording. */
+  readonly cpu?: CpuMode;
   /** Bytes that the guest sends to the outside world, as they were sent then. */
   readonly out?: (device: string, bytes: Uint8Array) => void;
   /** Told of every event as it happens. */
@@ -60,7 +63,7 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
   const images = new RecordedImages(reader);
   let board: Board, end: TraceEnd | null;
   try {
-    board = await buildRun(spec, files, trace, { out }, images);
+    board = await buildRun(spec, files, trace, { cpu: o.cpu, out }, images);
     o.log?.attach(board);
     end = new Replay(reader, board, trace, sink, o).run();
     if (end !== null) endRun(board, end.kind);

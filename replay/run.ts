@@ -28,12 +28,12 @@ export async function buildRun(
   spec: MachineSpec,
   files: Files,
   trace: Trace,
-  host: Pick<BoardHost, "out">,
+  host: Pick<BoardHost, "cpu" | "out">,
   images: Images,
 ): Promise<Board> {
   const types = await loadDeviceTypes(spec);
   const board: Board = buildBoard(spec, files, types, trace, {
-    out: host.out,
+    ...host,
     open: (drive) =>
       images.open(drive, (at, data) => {
         trace.found({

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { PAIRS } from "../replay/cli/pairs.ts";
 import { assertOneError, cliTest, run } from "./cli.ts";
 
 /** Names of everything in `folder`, folders with a slash, in order. */
@@ -22,6 +23,7 @@ function tree(folder: string): string[] {
   return names.sort();
 }
 
+const BUDGET = fileURLToPath(new URL("../fixtures/budgets/serial.json", import.meta.url));
 const ELF = fileURLToPath(new URL("../fixtures/guests/serial.elf", import.meta.url));
 /** The bundled guest on little work: a recording in a moment. */
 const SMALL = ["record", "--serial", "sifive", "--append", "bytes=64 chunk=16"];
@@ -196,7 +198,23 @@ const BAD_USAGE: readonly Bad[] = [
   { name: "a choice that is none", args: ["record", "--stage2-page", "1g"], says: /4k/ },
   { name: "a value left out", args: ["record", "--memory"], says: /--memory/ },
   { name: "one trace to compare", args: ["compare", "a.trace"], says: /two traces/ },
+  { name: "no budget", args: ["budget", "a.trace"], says: /--file/ },
+  {
+    name: "a budget that is not there",
+    args: ["budget", "a.trace", "--file", "b.json"],
+    says: /b\.json.*--file/,
+  },
+  { name: "a sweep that is none", args: ["record", "--sweep", "seed"], says: /NAME=1\.\.10/ },
+  { name: "a sweep of nothing", args: ["record", "--sweep", "nope=1"], says: /--nope/ },
   { name: "nothing to query", args: ["query"], says: /Name a trace/ },
+  { name: "a pattern without traces", args: ["query", "no/*.trace"], says: /No trace matches/ },
+  { name: "a parameter that is none", args: ["query", "a", "--param", "7"], says: /NAME=VALUE/ },
+  { name: "marks that are none", args: ["query", "a", "--between", "a.."], says: /boot\.\.ready/ },
+  {
+    name: "a schema as CSV",
+    args: ["query", "--explain-schema", "--format", "csv"],
+    says: /table, markdown or json/,
+  },
 ];
 
 /** Traces that cannot be read, for each command that reads one. */
@@ -363,17 +381,23 @@ cliTest(
 );
 
 cliTest(
-  "record without options records both devices and says what made the difference",
+  "record without options records every pair and says what made the difference",
   async (folder) => {
     const { code, stdout, stderr } = await run(folder, ["record"]);
     assert.equal(code, 0, stderr);
-    assert.deepEqual(tree(folder).filter((name) => name.endsWith(".trace/")), [
-      "traces/serial-sifive.trace/",
-      "traces/serial-virtio.trace/",
-    ]);
+    const sides = PAIRS.flatMap((pair) => pair.sides);
+    assert.deepEqual(
+      tree(folder).filter((name) => name.endsWith(".trace/")),
+      sides.map(({ name }) => `traces/${name}.trace/`).sort(),
+    );
+    for (const { title } of sides) assert.ok(stdout.includes(title), title);
+    for (const { name } of PAIRS) assert.match(stdout, new RegExp(`^${name}: `, "m"));
     assert.match(stderr, /SiFive UART: done[\s\S]*virtio-console: done/);
     assert.match(stdout, /fewer exits for the same 64 KiB because/);
     assert.match(stdout, /65,536 bytes unchanged/);
+    const held = await run(folder, ["budget", "traces", "--file", BUDGET]);
+    assert.equal(held.code, 0, held.stderr + held.stdout);
+    assert.equal(held.stdout.match(/ holds$/gm)?.length, 4, held.stdout);
   },
 );
 
@@ -389,6 +413,37 @@ cliTest("answers come as table, CSV, JSON and Arrow; a view's name is a query", 
   Deno.writeTextFileSync(join(folder, "q.sql"), sql);
   const fromFile = await run(folder, ["query", "a.trace", "--file", "q.sql", "--format", "csv"]);
   assert.equal(fromFile.stdout, "one,letter\n1,x\n");
+});
+
+cliTest("a sweep records every combination, and compare tells median and range", async (folder) => {
+  const args = ["record", "--serial", "virtio,latency={latency}", "--append", "bytes={n} chunk=16"];
+  const sweep = ["--sweep", "latency=1000,4000,n=64..65", "-o", "sweep"];
+  const { code, stderr, stdout } = await run(folder, [...args, ...sweep]);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^4\/4 .*sweep\/latency=4000,n=65\.trace/m);
+  assert.equal(tree(folder).filter((name) => name.endsWith(".trace/")).length, 4);
+  const compared = await run(folder, ["compare", "sweep", "--by", "latency"]);
+  assert.equal(compared.code, 0, compared.stderr);
+  assert.match(compared.stdout, /exits at work +28\.?.* +28/);
+  assertOneError(await run(folder, [...args, ...sweep]), /exists.*--force/);
+});
+
+cliTest("statements from standard input, parameters, marks, patterns of traces", async (folder) => {
+  for (const name of ["a", "b"]) await run(folder, [...SMALL, "-o", `t/${name}.trace`]);
+  const input = ".format csv\nSELECT run,\n 1 AS one FROM exit\nGROUP BY run ORDER BY run;\n";
+  const piped = await run(folder, ["query", "-i", "t/*.trace"], { input });
+  assert.deepEqual([piped.code, piped.stdout], [0, "run,one\na,1\nb,1\n"]);
+  const failed = await run(folder, ["query", "-i", "t"], { input: "FROM nothing;\nSELECT 1;\n" });
+  assert.equal(failed.code, 2);
+  assert.match(failed.stderr, /nothing does not exist/);
+  const limited = await run(folder, [
+    ...["query", "t/a.trace", "--between", "write-16", "--param", "what=txdata", "--format", "csv"],
+    "SELECT count(*) AS n FROM exit WHERE register = $what",
+  ]);
+  assert.equal(limited.stdout, "n\n64\n");
+  const schema = await run(folder, ["query", "--explain-schema", "--format", "json"]);
+  assert.ok(JSON.parse(schema.stdout).views.length > 20);
 });
 
 cliTest("bad SQL points at the place, without a stack", async (folder) => {
@@ -412,7 +467,7 @@ cliTest(
 cliTest("--help, --version and completion answer without loading the machine", async (folder) => {
   const help = await run(folder, ["--help"]);
   assert.equal(help.code, 0);
-  for (const word of ["record", "query", "compare", "inspect", "replay", "completion"]) {
+  for (const word of ["record", "query", "compare", "budget", "inspect", "replay", "completion"]) {
     assert.match(help.stdout, new RegExp(`^  ${word} `, "m"));
     const own = await run(folder, [word, "--help"]);
     assert.equal(own.code, 0);

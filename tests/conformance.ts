@@ -40,6 +40,12 @@ const parser = object({
     }),
     20_000_000,
   ),
+  cpu: withDefault(
+    option("--cpu", choice(["interpreter", "compiled", "lockstep"], { metavar: "HOW" }), {
+      description: message`How the harts execute.`,
+    }),
+    "compiled" as const,
+  ),
   jobs: withDefault(option("--jobs", integer({ min: 1 })), navigator.hardwareConcurrency),
 });
 
@@ -65,6 +71,7 @@ async function main(): Promise<number> {
     harts: o.harts,
     isa: o.isa,
     timeoutInsns: o.timeout,
+    cpu: o.cpu,
     granularity: o.signature === undefined ? null : Number(o.granularity) as 4 | 8,
   };
   const paths = elfs(o.folder);

@@ -10,7 +10,13 @@ import { readProgram } from "./conformance/program.ts";
 import { report } from "./conformance/report.ts";
 import { addressOf, tinyElf } from "./conformance/tiny_elf.ts";
 
-const OPTIONS: RunOptions = { harts: 1, isa: null, timeoutInsns: 50_000, granularity: null };
+const OPTIONS: RunOptions = {
+  harts: 1,
+  isa: null,
+  timeoutInsns: 50_000,
+  granularity: null,
+  cpu: "compiled",
+};
 const [T0, T1, T2] = [5, 6, 7];
 const SYMBOLS = ["tohost", "begin_signature", "end_signature"];
 

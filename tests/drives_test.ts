@@ -158,6 +158,42 @@ Deno.test("a blank drive is zeros, a seeded one follows from its seed", async ()
   });
 });
 
+Deno.test("a drive behind a SCSI controller holds what a virtio one does, and replays", async () => {
+  await withFolder(async (folder) => {
+    const { path, bytes } = image(folder, MIB / 4);
+    const sums = (text: string) => [...text.matchAll(/crc32 (\w+)/g)].map((m) => m[1]);
+    const virtio = await recordInto(folder, spec(WRITES, path));
+    const scsi = await recordInto(folder, spec(WRITES, `${path},if=scsi`));
+    assert.match(scsi.text, /disk=lsi53c895a/);
+    assert.deepEqual(sums(scsi.text), sums(virtio.text));
+    await verified(scsi.directory);
+    const kept = await recordInto(folder, spec(READS, `${path},if=scsi`));
+    assert.deepEqual(sums(kept.text), [hexCrc(bytes)]);
+  });
+});
+
+Deno.test("SCSI drives go to the controller that was asked for, at its places; too many are refused", async () => {
+  await withFolder(async (folder) => {
+    const device = (props: Record<string, string>) => ({
+      use: "lsi53c895a",
+      file: null,
+      addr: null,
+      irq: null,
+      slot: 3,
+      props,
+    });
+    const two = { ...spec(READS, "size=64K,seed=1,if=scsi", "size=64K,seed=2,if=none,id=b") };
+    const far = { ...two, devices: [device({ units: "9:2+5:0", drive: "b" })] };
+    const { text } = await recordInto(folder, far);
+    // Bay 0 is `drive=`'s; the guest takes the first target that has LUN 0: 5, which is bay 1.
+    const bytes = new Uint8Array(64 * 1024);
+    noise(1, 0, bytes);
+    assert.match(text, new RegExp(`crc32 ${hexCrc(bytes)}`));
+    const many = Array.from({ length: 17 }, () => "size=64K,if=scsi");
+    await assert.rejects(recordInto(folder, spec(READS, ...many)), /lsi53c895a has 17 drives/);
+  });
+});
+
 Deno.test("a trace without drives in its manifest, as older ones are, replays", async () => {
   await withFolder(async (folder) => {
     const { directory } = await recordInto(folder, serialSpec());

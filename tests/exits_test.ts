@@ -176,9 +176,9 @@ exitsOf("no hypervisor: device accesses are neutral, and nothing else exits", {
   }
 });
 
-/** lui t0,0x5000; lw t1,0(t0); sw t1,0(t0); then SBI SRST: power off. */
-const STRAY = [
-  0x050002b7,
+/** lui t0,page; lw t1,0(t0); sw t1,0(t0); then SBI SRST: power off. */
+const touch = (page: number) => [
+  (page << 12 | 0x2b7) >>> 0,
   0x0002a303,
   0x0062a023,
   0x535258b7,
@@ -189,18 +189,55 @@ const STRAY = [
   0x00000073,
 ];
 
-Deno.test("kvm-riscv: an address without a device reads as 0 and stands in the trace", async () => {
+/** Records a guest that reads a page's first word and writes it back. */
+async function touching(page: number, change: Partial<MachineSpec>, check: (all: Exit[]) => void) {
   await withFolder(async (folder) => {
-    const path = `${folder}/stray.bin`;
-    Deno.writeFileSync(path, new Uint8Array(Uint32Array.from(STRAY).buffer));
+    const path = `${folder}/touch.bin`;
+    Deno.writeFileSync(path, new Uint8Array(Uint32Array.from(touch(page)).buffer));
     const { ref } = readInput(path, "file");
-    const spec = serialSpec({ kernel: null, loads: [{ file: ref, addr: 0x8020_0000 }] });
+    const spec = serialSpec({ kernel: null, loads: [{ file: ref, addr: 0x8020_0000 }], ...change });
     const { directory, result } = await recordInto(folder, spec);
     assert.deepEqual(result.end, { kind: "poweroff", code: 0 });
-    const stray = exits(directory).filter((e) => e.device === "unassigned");
+    check(exits(directory));
+  });
+}
+
+Deno.test("kvm-riscv: an address without a device reads as 0 and stands in the trace", async () => {
+  await touching(0x5000, {}, (all) => {
+    const stray = all.filter((e) => e.device === "unassigned");
     assert.deepEqual(stray.map((e) => [e.gpa, e.write, e.value]), [
       [0x500_0000, false, 0n],
       [0x500_0000, true, 0n],
+    ]);
+  });
+});
+
+const PORT_READ = {
+  "kvm-riscv": "LOAD_GUEST_PAGE_FAULT",
+  "kvm-x86": "IO_INSTRUCTION",
+  none: null,
+} as const;
+for (const [hypervisor, hw] of Object.entries(PORT_READ)) {
+  Deno.test(`${hypervisor}: an access in the PCI I/O window is a pio exit, of every page alike`, async () => {
+    const name = hypervisor as keyof typeof PORT_READ;
+    await touching(0x3000, { hypervisor: name }, (all) => {
+      const pio = all.filter((e) => e.reason === "pio");
+      assert.deepEqual(pio.map((e) => [e.gpa, e.write, e.value, e.device]), [
+        [0x300_0000, false, 0xffff_ffffn, "pcie"],
+        [0x300_0000, true, 0xffff_ffffn, "pcie"],
+      ]);
+      assert.equal(pio[0].hw, hw);
+      if (name === "kvm-x86") assert.equal(pio[1].hw, hw, "no page of ports is marked");
+    });
+  });
+}
+
+Deno.test("kvm-x86: configuration space is memory: a page for each function", async () => {
+  await touching(0x3000_8, { hypervisor: "kvm-x86" }, (all) => {
+    const config = all.filter((e) => e.device === "pcie");
+    assert.deepEqual(config.map((e) => [e.reason, e.hw]), [
+      ["mmio", "EPT_VIOLATION"],
+      ["mmio", "EPT_MISCONFIG"],
     ]);
   });
 });

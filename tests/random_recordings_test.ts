@@ -33,10 +33,14 @@ function virtioProps(r: Random): Record<string, string> {
 
 /** Drives of several kinds, and what the guest is to do with the first. */
 function randomDrives(r: Random): Partial<MachineSpec> {
+  const scsi = r.chance(0.4);
   const words = (): string[] => [
     ...r.chance(0.5) ? [`seed=${r.below(9)}`] : [],
     ...r.chance(0.5) ? [`latency=${r.pick(["0", "1", "700ns", "3ms"])}`] : [],
     ...r.chance(0.5) ? [`bandwidth=${r.pick(["1M", "100M", "4G"])}`] : [],
+    ...scsi ? ["if=scsi"] : virtioWords(),
+  ];
+  const virtioWords = (): string[] => [
     ...r.chance(0.5) ? ["legacy=on"] : [],
     ...["event_idx", "indirect", "flush"].filter(() => r.chance(0.25)).map((p) => `${p}=off`),
     ...r.chance(0.25) ? ["suppress=on"] : [],

@@ -2,7 +2,7 @@
 --
 -- Grain: one row per violation, at the first row that uses the code; none on a sound trace.
 -- Time:  none.
--- Reads: exit, access, vring, dma, irq, request, input, name.
+-- Reads: exit, access, vring, dma, step, irq, request, input, name.
 CREATE OR REPLACE VIEW codes_named (
   run,            -- Name of the trace.
   seq,            -- seq of the row at fault.
@@ -21,11 +21,15 @@ WITH used AS (
   UNION ALL SELECT run, 'vring_event' AS kind, event AS code, min(seq) AS seq FROM raw.vring GROUP BY ALL
   UNION ALL SELECT run, 'device' AS kind, device AS code, min(seq) AS seq FROM raw.vring GROUP BY ALL
   UNION ALL SELECT run, 'device' AS kind, device AS code, min(seq) AS seq FROM raw.dma GROUP BY ALL
+  UNION ALL SELECT run, 'device' AS kind, device AS code, min(seq) AS seq FROM raw.step GROUP BY ALL
+  UNION ALL SELECT run, 'step_kind' AS kind, kind AS code, min(seq) AS seq FROM raw.step GROUP BY ALL
+  UNION ALL SELECT run, 'step_op' AS kind, op AS code, min(seq) AS seq FROM raw.step GROUP BY ALL
   UNION ALL SELECT run, 'irq_event' AS kind, event AS code, min(seq) AS seq FROM raw.irq GROUP BY ALL
   UNION ALL SELECT run, 'device' AS kind, device AS code, min(seq) AS seq FROM raw.irq GROUP BY ALL
   UNION ALL SELECT run, 'irq_path' AS kind, path AS code, min(seq) AS seq FROM raw.irq GROUP BY ALL
   UNION ALL SELECT run, 'device' AS kind, device AS code, min(seq) AS seq FROM raw.request GROUP BY ALL
   UNION ALL SELECT run, 'request_kind' AS kind, kind AS code, min(seq) AS seq FROM raw.request GROUP BY ALL
+  UNION ALL SELECT run, 'scsi_command' AS kind, command AS code, min(seq) AS seq FROM raw.request GROUP BY ALL
   UNION ALL SELECT run, 'request_status' AS kind, status AS code, min(seq) AS seq FROM raw.request GROUP BY ALL
   UNION ALL SELECT run, 'input_kind' AS kind, kind AS code, min(seq) AS seq FROM raw.input GROUP BY ALL
 )

@@ -2,7 +2,7 @@
 --
 -- Grain: one row per violation; none on a sound trace.
 -- Time:  none.
--- Reads: exit, access, vring, dma, irq, mark.
+-- Reads: exit, access, vring, dma, step, irq, mark.
 CREATE OR REPLACE VIEW exits_nest_effects (
   run,            -- Name of the trace.
   seq,            -- seq of the row at fault.
@@ -12,6 +12,7 @@ WITH effect AS (
   SELECT run, seq, time_ns, exit_seq FROM raw.access
   UNION ALL SELECT run, seq, time_ns, exit_seq FROM raw.vring
   UNION ALL SELECT run, seq, time_ns, exit_seq FROM raw.dma
+  UNION ALL SELECT run, seq, time_ns, exit_seq FROM raw.step
   UNION ALL SELECT run, seq, time_ns, exit_seq FROM raw.irq
   UNION ALL SELECT run, seq, time_ns, exit_seq FROM raw.mark
 )

@@ -13,5 +13,5 @@ SELECT
   v.device || ' queue ' || v.queue || ' sent an interrupt, and no irq row tells of it'
 FROM vring v
 ANTI JOIN irq i ON i.run = v.run AND i.device = v.device AND i.time_ns = v.time_ns
-  AND i.exit_seq IS NOT DISTINCT FROM v.exit_seq AND i.event IN ('raise', 'coalesce')
+  AND i.exit_seq IS NOT DISTINCT FROM v.exit_seq AND i.event IN ('raise', 'coalesce', 'message')
 WHERE v.event = 'interrupt';

@@ -23,4 +23,4 @@ WHERE complete_ns < submit_ns
   OR (e.seq IS NOT NULL
     AND (e.device IS DISTINCT FROM r.device OR NOT (e.write OR r.kind = 'console_read')))
   OR (irq_seq IS NOT NULL
-    AND (i.device IS DISTINCT FROM r.device OR i.event NOT IN ('raise', 'coalesce')));
+    AND (i.device IS DISTINCT FROM r.device OR i.event NOT IN ('raise', 'coalesce', 'message')));

@@ -2,7 +2,7 @@
 --
 -- Grain: one row per violation; none on a sound trace.
 -- Time:  none.
--- Reads: exit, access, vring, dma, irq, request, mark, input.
+-- Reads: exit, access, vring, dma, step, irq, request, mark, input.
 CREATE OR REPLACE VIEW seq_unique (
   run,            -- Name of the trace.
   seq,            -- seq of the row at fault.
@@ -13,6 +13,7 @@ WITH event AS (
   UNION ALL SELECT run, seq, 'access' AS tab FROM raw.access
   UNION ALL SELECT run, seq, 'vring' AS tab FROM raw.vring
   UNION ALL SELECT run, seq, 'dma' AS tab FROM raw.dma
+  UNION ALL SELECT run, seq, 'step' AS tab FROM raw.step
   UNION ALL SELECT run, seq, 'irq' AS tab FROM raw.irq
   UNION ALL SELECT run, seq, 'request' AS tab FROM raw.request
   UNION ALL SELECT run, seq, 'mark' AS tab FROM raw.mark

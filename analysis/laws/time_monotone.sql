@@ -2,7 +2,7 @@
 --
 -- Grain: one row per violation; none on a sound trace.
 -- Time:  none.
--- Reads: exit, access, vring, dma, irq, request, mark, input.
+-- Reads: exit, access, vring, dma, step, irq, request, mark, input.
 CREATE OR REPLACE VIEW time_monotone (
   run,            -- Name of the trace.
   seq,            -- seq of the row at fault.
@@ -13,6 +13,7 @@ WITH event AS (
   UNION ALL SELECT run, seq, vcpu, time_ns, icount FROM raw.access
   UNION ALL SELECT run, seq, vcpu, time_ns, icount FROM raw.vring
   UNION ALL SELECT run, seq, vcpu, time_ns, icount FROM raw.dma
+  UNION ALL SELECT run, seq, vcpu, time_ns, icount FROM raw.step
   UNION ALL SELECT run, seq, vcpu, time_ns, icount FROM raw.irq
   UNION ALL SELECT run, seq, vcpu, time_ns, icount FROM raw.request
   UNION ALL SELECT run, seq, vcpu, time_ns, icount FROM raw.mark

@@ -10,9 +10,9 @@ CREATE OR REPLACE VIEW wire_alternates (
 ) AS
 WITH step AS (
   SELECT
-    run, seq, event, line,
+    run, seq, event, device, line,
     coalesce(last_value(CASE event WHEN 'coalesce' THEN NULL ELSE event END IGNORE NULLS) OVER (
-      PARTITION BY run, line ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+      PARTITION BY run, device, line ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ), 'lower') AS before
   FROM irq
   WHERE path = 'wire'

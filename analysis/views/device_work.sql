@@ -15,13 +15,19 @@ CREATE OR REPLACE VIEW device_work (
 WITH transmit (register) AS (VALUES ('txdata'), ('thr')),
 requested AS (
   SELECT run, device, sum(bytes)::UBIGINT AS bytes, count(*) AS transfers
-  FROM request
+  FROM raw.request
+  GROUP BY ALL
+),
+written AS (
+  SELECT run, device, register, count(*) FILTER (write) AS writes
+  FROM raw.access a
+  WHERE register IS NOT NULL
   GROUP BY ALL
 )
-SELECT run, device, bytes, transfers, 'requests', NULL FROM requested
+SELECT run, device_name(run, device), bytes, transfers, 'requests', NULL FROM requested
 UNION ALL
-SELECT run, device, count(*)::UBIGINT, count(*), 'registers', register
-FROM access a
-WHERE write AND lower(register) IN (FROM transmit)
-  AND NOT EXISTS (FROM requested r WHERE r.run = a.run AND r.device = a.device)
-GROUP BY run, device, register;
+SELECT
+  run, device_name(run, device), writes::UBIGINT, writes, 'registers', register_name(run, register)
+FROM written w
+WHERE writes > 0 AND lower(register_name(run, register)) IN (FROM transmit)
+  AND NOT EXISTS (FROM requested r WHERE r.run = w.run AND r.device = w.device);

@@ -13,17 +13,34 @@ CREATE OR REPLACE VIEW exits_at_work (
   direction,      -- 'read' or 'write'; null when the exits are no accesses.
   exits           -- Exits, a count.
 ) AS
+WITH counted AS (
+  SELECT
+    run, reason, device, register, count(*) AS exits, count(*) FILTER (write) AS writes,
+    count(*) FILTER (NOT write) AS reads
+  FROM raw.exit
+  GROUP BY ALL
+),
+directed AS (
+  SELECT *, 'write' AS direction, writes AS n FROM counted
+  UNION ALL
+  SELECT *, 'read', reads FROM counted
+  UNION ALL
+  SELECT *, NULL, exits - writes - reads FROM counted
+),
+whole AS (
+  SELECT
+    run, reason_name(run, reason) AS reason, device_name(run, device) AS device,
+    register_name(run, register) AS register, direction, n
+  FROM directed
+  WHERE n > 0
+)
 SELECT run, label, reason, device, register, direction, sum(exits)::BIGINT
 FROM exits_by_region
 JOIN work USING (run)
 WHERE basis = 'marks' AND exits_by_region.bytes > 0
 GROUP BY run, label, reason, device, register, direction
 UNION ALL
-SELECT
-  run, NULL, reason, device, register,
-  CASE WHEN write THEN 'write' WHEN NOT write THEN 'read' END,
-  count(*)
-FROM exit
+SELECT run, NULL, reason, device, register, direction, n
+FROM whole
 JOIN work USING (run)
-WHERE basis <> 'marks' AND device IS DISTINCT FROM 'marker'
-GROUP BY run, reason, device, register, write;
+WHERE basis <> 'marks' AND device IS DISTINCT FROM 'marker';

@@ -13,10 +13,14 @@ CREATE OR REPLACE VIEW exits_by_reason (
   share,          -- Their part of all exits of the run, 0 to 1.
   transitions     -- Privilege switches they took together, a count.
 ) AS
+WITH counted AS (
+  SELECT run, reason, hw_reason, handler, count(*) AS exits, sum(transitions) AS transitions
+  FROM raw.exit
+  GROUP BY ALL
+)
 SELECT
-  run, reason, hw_reason, handler, count(*) AS exits,
-  count(*) / sum(count(*)) OVER (PARTITION BY run),
-  sum(transitions)::UBIGINT
-FROM exit
-GROUP BY run, reason, hw_reason, handler
+  run, reason_name(run, reason) AS reason, hw_reason_name(run, hw_reason) AS hw_reason,
+  handler_name(run, handler) AS handler, exits, exits / sum(exits) OVER (PARTITION BY run),
+  transitions::UBIGINT
+FROM counted
 ORDER BY run, exits DESC, reason, hw_reason, handler;

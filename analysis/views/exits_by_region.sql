@@ -14,15 +14,43 @@ CREATE OR REPLACE VIEW exits_by_region (
   register,       -- Register accessed; null when none.
   direction,      -- 'read' or 'write'; null when the exits are no accesses.
   exits,          -- Exits, a count.
-  exits_per_kib   -- Exits per 1024 payload bytes; null when the region says no bytes.
+  exits_per_kib,  -- Exits per 1024 payload bytes; null when the region says no bytes.
+  overlapped        -- True when another region of the run shares exits with this one.
 ) AS
+WITH stretch AS (
+  -- Regions cut at multiples of 4096 events, so that exits find theirs by equality.
+  SELECT
+    *, unnest(range((begin_seq >> 12)::BIGINT, (end_seq >> 12)::BIGINT + 1))::UBIGINT AS slot
+  FROM region
+),
+counted AS (
+  SELECT
+    run, label, nth, begin_seq, reason, device, register, any_value(bytes) AS bytes,
+    any_value(overlapped) AS overlapped, count(*) AS exits, count(*) FILTER (write) AS writes,
+    count(*) FILTER (NOT write) AS reads
+  FROM raw.exit
+  JOIN stretch USING (run)
+  WHERE slot = seq >> 12 AND seq > begin_seq AND seq < end_seq
+  GROUP BY run, label, nth, begin_seq, reason, device, register
+),
+directed AS (
+  SELECT *, 'write' AS direction, writes AS n FROM counted
+  UNION ALL
+  SELECT *, 'read', reads FROM counted
+  UNION ALL
+  SELECT *, NULL, exits - writes - reads FROM counted
+),
+named AS (
+  SELECT * REPLACE (
+    reason_name(run, reason) AS reason, device_name(run, device) AS device,
+    register_name(run, register) AS register
+  )
+  FROM directed
+  WHERE n > 0
+)
 SELECT
-  run, label, nth, any_value(bytes), reason, device, register,
-  CASE WHEN write THEN 'write' WHEN NOT write THEN 'read' END AS direction,
-  count(*) AS exits,
-  CASE WHEN any_value(bytes) > 0 THEN count(*) * 1024 / any_value(bytes) END
-FROM exit
-JOIN region USING (run)
-WHERE seq > begin_seq AND seq < end_seq AND device IS DISTINCT FROM 'marker'
-GROUP BY run, label, nth, begin_seq, reason, device, register, write
-ORDER BY run, begin_seq, exits DESC, reason, device, register, direction;
+  run, label, nth, bytes, reason, device, register, direction, n,
+  CASE WHEN bytes > 0 THEN n * 1024 / bytes END, overlapped
+FROM named
+WHERE device IS DISTINCT FROM 'marker'
+ORDER BY run, begin_seq, n DESC, reason, device, register, direction;

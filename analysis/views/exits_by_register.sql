@@ -13,11 +13,19 @@ CREATE OR REPLACE VIEW exits_by_register (
   share           -- Their part of all exits of the run, 0 to 1.
 ) AS
 WITH counted AS (
-  SELECT run, device, register, write, count(*) AS exits FROM exit GROUP BY ALL
+  SELECT
+    run, device, register, count(*) AS exits, count(*) FILTER (write) AS writes
+  FROM raw.exit
+  GROUP BY ALL
+),
+directed AS (
+  SELECT run, device, register, 'write' AS direction, writes AS exits FROM counted
+  UNION ALL
+  SELECT run, device, register, 'read', exits - writes FROM counted
 )
 SELECT
-  run, device, register, CASE WHEN write THEN 'write' ELSE 'read' END, exits,
-  exits / total
-FROM (SELECT *, sum(exits) OVER (PARTITION BY run) AS total FROM counted)
-WHERE device IS NOT NULL
-ORDER BY run, exits DESC, device, register, write;
+  run, device_name(run, device) AS device, register_name(run, register) AS register, direction,
+  exits, share
+FROM (SELECT *, exits / sum(exits) OVER (PARTITION BY run) AS share FROM directed)
+WHERE device IS NOT NULL AND exits > 0
+ORDER BY run, exits DESC, device, register, direction;

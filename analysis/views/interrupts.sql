@@ -13,10 +13,12 @@ CREATE OR REPLACE VIEW interrupts (
   coalesced,      -- Causes that found the line up already.
   injected,       -- Traps taken by the hart.
   acknowledged,   -- Claims by the driver.
-  completed       -- Completions by the driver.
+  completed,      -- Completions by the driver.
+  messages        -- Messages sent instead of a line (MSI, MSI-X); line is then the vector.
 ) AS
 WITH wire AS (
-  SELECT run, line, any_value(device) AS device FROM irq WHERE path = 'wire' GROUP BY run, line
+  SELECT run, line, if(count(DISTINCT device) = 1, any_value(device), NULL) AS device
+  FROM irq WHERE path = 'wire' GROUP BY run, line
 ),
 owned AS (
   SELECT
@@ -35,7 +37,8 @@ SELECT
   count(*) FILTER (event = 'coalesce'),
   count(*) FILTER (event = 'inject'),
   count(*) FILTER (event = 'acknowledge'),
-  count(*) FILTER (event = 'complete')
+  count(*) FILTER (event = 'complete'),
+  count(*) FILTER (event = 'message')
 FROM owned
 GROUP BY run, device, line
 ORDER BY run, device, line;

@@ -12,14 +12,15 @@ CREATE OR REPLACE VIEW region (
   end_seq,        -- seq of the end mark.
   begin_ns,       -- time_ns of the begin mark.
   end_ns,         -- time_ns of the end mark.
-  bytes           -- Payload bytes of the work inside, as the end mark (else the begin mark) says.
+  bytes,          -- Payload bytes of the work inside, as the end mark (else the begin mark) says.
+  overlapped        -- True when another region of the run shares events with it: sums over both count those twice.
 ) AS
 WITH edge AS (
   SELECT
     run, seq, time_ns, number,
     regexp_replace(label, '^(begin|end) | (begin|end)$', '') AS label,
     regexp_matches(label, '^begin | begin$') AS begins
-  FROM mark
+  FROM raw.mark
   WHERE regexp_matches(label, '^(begin|end) | (begin|end)$')
 ),
 paired AS (
@@ -34,7 +35,11 @@ paired AS (
 )
 SELECT
   run, label, row_number() OVER (PARTITION BY run, label ORDER BY seq), seq, next_seq, time_ns, next_ns,
-  CASE WHEN next_number > 0 THEN next_number ELSE number END
+  CASE WHEN next_number > 0 THEN next_number ELSE number END,
+  coalesce(max(next_seq) OVER before > seq, false) OR coalesce(lead(seq) OVER all_of < next_seq, false)
 FROM paired
 WHERE begins AND NOT next_begins
+WINDOW
+  all_of AS (PARTITION BY run ORDER BY seq),
+  before AS (PARTITION BY run ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ORDER BY run, seq;

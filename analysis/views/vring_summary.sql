@@ -17,17 +17,22 @@ CREATE OR REPLACE VIEW vring_summary (
   errors,                -- Rules of the specification the driver broke, a count.
   pops_per_kick          -- Batch size: chains taken per kick; null without a kick.
 ) AS
-WITH counted AS (
+WITH events AS (
+  SELECT
+    run, device_name(run, device) AS device, queue, vring_event_name(run, event) AS event, n
+  FROM (SELECT run, device, queue, event, count(*) AS n FROM raw.vring GROUP BY ALL)
+),
+counted AS (
   SELECT
     run, device, queue,
-    count(*) FILTER (event = 'kick') AS kicks,
-    count(*) FILTER (event = 'pop') AS pops,
-    count(*) FILTER (event = 'descriptor') AS descriptors,
-    count(*) FILTER (event = 'push') AS pushes,
-    count(*) FILTER (event = 'interrupt') AS interrupts,
-    count(*) FILTER (event = 'interrupt_suppressed') AS suppressed,
-    count(*) FILTER (event = 'error') AS errors
-  FROM vring
+    coalesce(sum(n) FILTER (event = 'kick'), 0)::BIGINT AS kicks,
+    coalesce(sum(n) FILTER (event = 'pop'), 0)::BIGINT AS pops,
+    coalesce(sum(n) FILTER (event = 'descriptor'), 0)::BIGINT AS descriptors,
+    coalesce(sum(n) FILTER (event = 'push'), 0)::BIGINT AS pushes,
+    coalesce(sum(n) FILTER (event = 'interrupt'), 0)::BIGINT AS interrupts,
+    coalesce(sum(n) FILTER (event = 'interrupt_suppressed'), 0)::BIGINT AS suppressed,
+    coalesce(sum(n) FILTER (event = 'error'), 0)::BIGINT AS errors
+  FROM events
   GROUP BY run, device, queue
 )
 SELECT *, pops / nullif(kicks, 0) FROM counted ORDER BY run, device, queue;

@@ -2,11 +2,13 @@
  * Builds a machine from its spec: CPU, devices on their bus and wires, exit unit, names in the trace.
  * @module
  */
-import { RiscvCpu } from "../cpu/mod.ts";
+import { type CpuMode, RiscvCpu } from "../cpu/mod.ts";
 import { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance, DeviceType } from "../mmio/device.ts";
 import type { Drive } from "../mmio/medium.ts";
 import { RamMemory } from "../mmio/memory.ts";
+import { PciRoot } from "../mmio/pci/root.ts";
+import type { Wire } from "../mmio/wire.ts";
 import type { Code } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
 import { COSTS } from "../vmm/costs.ts";
@@ -14,7 +16,7 @@ import { makePort, type PortHost } from "../vmm/device_port.ts";
 import { EventQueue } from "../vmm/events.ts";
 import { type DeviceCodes, ExitUnit } from "../vmm/exits.ts";
 import { Machine } from "../vmm/machine.ts";
-import { PROFILES } from "../vmm/profiles.ts";
+import { type Profile, PROFILES } from "../vmm/profiles.ts";
 import { boot, type Booted, type Files } from "./boot.ts";
 import { GuestSymbols } from "./guest_symbols.ts";
 import { makeDrives, type OpenImage } from "./drives.ts";
@@ -38,6 +40,8 @@ const MEMORY_STEP = 2 * 1024 * 1024;
 const MAX_MEMORY = 3 * 1024 ** 3;
 
 export interface BoardHost {
+  /** How the harts execute, which neither guest nor trace can tell. Default: compiled. */
+  readonly cpu?: CpuMode;
   /** Bytes from a device, or from `sbi`, to the outside world. */
   out(device: string, bytes: Uint8Array): void;
   /** For drives that have an image. */
@@ -105,11 +109,15 @@ function assignCodes(devices: readonly DeviceInstance[], trace: Trace) {
   return { codes, unassigned: devices.length };
 }
 
-function writeCosts(trace: Trace): void {
+/** Writes the tables that no event of the run writes: names and costs. */
+function writeReference(trace: Trace, profile: Profile, devices: readonly DeviceInstance[]) {
+  trace.names("hw_reason", profile.names);
+  const assigned = assignCodes(devices, trace);
   for (const c of COSTS) trace.cost(c);
+  return assigned;
 }
 
-function buildCpu(spec: MachineSpec): RiscvCpu {
+function buildCpu(spec: MachineSpec, mode: CpuMode): RiscvCpu {
   const cpu = new RiscvCpu({
     harts: spec.harts,
     ramBase: RAM_BASE,
@@ -118,15 +126,38 @@ function buildCpu(spec: MachineSpec): RiscvCpu {
     timebaseHz: TIMEBASE_HZ,
     sbi: !hasMachineMode(spec),
     isa: spec.isa ?? undefined,
+    mode,
   });
   if (!PROFILES[spec.hypervisor].virtualized) cpu.stage2.fill(1);
   return cpu;
 }
 
 /** What `plugDevices` adds to a port's host itself. */
-type Wiring = "line" | "deviceOfLine" | "nextRequestId";
+type Wiring = "join" | "line" | "deviceOfLine" | "nextRequestId";
 
-/** Creates every device with its port and wires, and puts it on the bus; position = device code. */
+/** Who drives which line of the controller; functions of a PCI bus share theirs. */
+class Lines {
+  readonly #of = new Map<number, { code: number; wire: Wire }[]>();
+
+  join(source: number, code: number, wire: Wire): void {
+    const joined = this.#of.get(source) ?? [];
+    joined.push({ code, wire });
+    this.#of.set(source, joined);
+  }
+
+  /** A shared line is up while anybody holds it up. */
+  level(source: number): boolean {
+    return this.#of.get(source)!.some(({ wire }) => wire.level);
+  }
+
+  /** Code of the one device that drives the line; null when none does, or several may. */
+  owner(source: number): number | null {
+    const joined = this.#of.get(source);
+    return joined?.length === 1 ? joined[0].code : null;
+  }
+}
+
+/** Creates every device with its port and wires, and puts it on its bus; position = device code. */
 function plugDevices(
   placed: readonly Placed[],
   drives: ReadonlyMap<string, Drive>,
@@ -134,12 +165,14 @@ function plugDevices(
 ) {
   const bus = new Bus();
   const devices = new Map<string, DeviceInstance>();
-  const lineOwner = new Map<number, number>();
+  const lines = new Lines();
+  let pci: PciRoot | null = null;
   let requests = 0;
   const portHost: PortHost = {
     ...host,
-    line: (source, level) => plic.line(source, level),
-    deviceOfLine: (source) => lineOwner.get(source) ?? null,
+    join: (source, code, wire) => lines.join(source, code, wire),
+    line: (source) => plic.line(source, lines.level(source)),
+    deviceOfLine: (source) => lines.owner(source),
     nextRequestId: () => ++requests,
   };
   placed.forEach((p, code) => {
@@ -153,8 +186,9 @@ function plugDevices(
     });
     const dev = p.type.create(p.name, port, p.props);
     devices.set(p.name, dev);
-    bus.add(dev, p.addr);
-    for (const source of p.irqs) lineOwner.set(source, code);
+    if (p.bridge !== undefined) pci = new PciRoot(dev, bus, p.bridge.windows);
+    if (p.slot === undefined) bus.add(dev, p.addr);
+    else pci!.plug(p.slot, dev);
   });
   const plic = devices.get("plic")!;
   return { devices, bus };
@@ -174,7 +208,7 @@ export function buildBoard(
 ): Board {
   checkSpec(spec);
   const profile = PROFILES[spec.hypervisor];
-  const cpu = buildCpu(spec);
+  const cpu = buildCpu(spec, host.cpu ?? "compiled");
   const harts = Array.from({ length: spec.harts }, (_, i) => cpu.hart(i));
   const events = new EventQueue();
   const placed = placeDevices(spec, types);
@@ -190,9 +224,7 @@ export function buildBoard(
     stop: (kind, code) => machine.stop(kind, code),
     hartIrq: (hart, bit, level) => machine.hartIrq(hart, bit, level),
   });
-  trace.names("hw_reason", profile.names);
-  const { codes, unassigned } = assignCodes([...devices.values()], trace);
-  writeCosts(trace);
+  const { codes, unassigned } = writeReference(trace, profile, [...devices.values()]);
   const exits = new ExitUnit({
     profile,
     costs: spec.costs,

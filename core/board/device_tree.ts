@@ -77,6 +77,7 @@ export function deviceTree(
       phandle: devicePhandle(spec, i),
       plic: devicePhandle(spec, 0),
       harts: spec.harts,
+      bridge: p.bridge ?? null,
       cpuIntc,
     };
     const node = p.type.node(context, p.props);

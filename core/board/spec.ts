@@ -24,6 +24,8 @@ export interface DeviceSpec {
   readonly addr: number | null;
   /** Interrupt source at the PLIC; null: the next free one. */
   readonly irq: number | null;
+  /** Slot on the PCI bus; null, or absent as in old manifests: the next free one. */
+  readonly slot?: number | null;
   readonly props: Readonly<Record<string, string>>;
 }
 
@@ -51,8 +53,10 @@ export interface DriveSpec {
   /** Without a file: what the first contents follow from; null: zeros. */
   readonly seed: number | null;
   /** The device that is made for it; `none`: a device of `--device` names it. */
-  readonly interface: "virtio" | "none";
-  /** virtio-mmio slot; null: the last one that is free. */
+  readonly interface: "virtio" | "scsi" | "none";
+  /** Of `virtio`: what its device is plugged into; absent, as in old manifests: mmio. */
+  readonly bus?: "mmio" | "pci";
+  /** Slot on that bus; null: one that is free. */
   readonly slot: number | null;
   readonly readOnly: boolean;
   /** Writes go to the image, too; else it is never changed. */

@@ -14,28 +14,25 @@ import {
   type RoutineSet,
   setSlot,
 } from "./emit.ts";
-import { META_STORE, tlbEntry } from "./handler.ts";
-import {
-  BANK,
-  CODE_PAGE,
-  ENTRY,
-  ENTRY_BYTES,
-  HART,
-  type Layout,
-  PAGE,
-  PSEUDO,
-  TLB,
-} from "./layout.ts";
+import { allocCode, invalidate } from "./code_pages.ts";
+import { META_STORE, tlbEntry } from "./memory_ops.ts";
+import { BANK, HART, type Layout, PAGE, TLB } from "./layout.ts";
 import { CAUSE, MSTATUS } from "./mstatus.ts";
 import { Access, SLOT, STATUS_STOP, STATUS_TRAP, Stop } from "./state.ts";
 import type { Routine } from "./ops.ts";
 import { TRANSLATE, TRANSLATE_REST } from "./translate.ts";
 import { type Code, i32, i64, memoryFill } from "./wasm/code.ts";
-import type { Func, Module } from "./wasm/module.ts";
+import type { Func, Import, Module } from "./wasm/module.ts";
 
 const pageOf = (va: Code): Code => i64.and(va, i64.const(-PAGE));
 const BYTES = [1, 2, 4, 8] as const;
 const TLB_BYTES = BANK.count * TLB.bankBytes;
+
+/** Host functions that are told what becomes of compiled code. */
+interface Notices {
+  changed: Import;
+  evicted: Import;
+}
 
 export class AccessPaths {
   readonly flushAll: Func;
@@ -52,14 +49,14 @@ export class AccessPaths {
   readonly reserveAddr: Func;
   readonly #noteSuperpage: Func;
 
-  constructor(m: Module, private readonly routines: RoutineSet) {
+  constructor(m: Module, private readonly routines: RoutineSet, host: Notices) {
     this.mulhu = mulhu(m);
     this.flushAll = flushAll(m);
     this.flushPage = flushPage(m, this.flushAll);
-    this.invalidate = invalidate(m, this.#layout);
+    this.invalidate = invalidate(m, this.#layout, host.changed);
     routines.helpers = this;
     this.rebank = rebank(m);
-    this.allocCode = allocCode(m, this.#layout);
+    this.allocCode = allocCode(m, this.#layout, host.evicted);
     this.#noteSuperpage = noteSuperpage(m);
     this.fetchPage = this.#fetchPage(m, "fetchPage", TRANSLATE[Access.Fetch]);
     this.fetchRest = this.#fetchPage(m, "fetchRest", TRANSLATE_REST);
@@ -125,7 +122,7 @@ export class AccessPaths {
 
   /** (h, va, meta) → value, zero-extended. */
   #loadSlow(m: Module): Func {
-    const f = m.func("loadSlow", ["i32", "i64", "i32"], ["i64"]);
+    const f = m.export(m.func("loadSlow", ["i32", "i64", "i32"], ["i64"]));
     const [va, meta] = [f.get(1), f.get(2)];
     const bytes = f.bind("i32", i32.and(meta, i32.const(15)));
     const bail = () => f.return(i64.const(0));
@@ -167,7 +164,7 @@ export class AccessPaths {
 
   /** (h, va, value, meta). */
   #storeSlow(m: Module): Func {
-    const f = m.func("storeSlow", ["i32", "i64", "i64", "i32"], []);
+    const f = m.export(m.func("storeSlow", ["i32", "i64", "i64", "i32"], []));
     const [va, value, meta] = [f.get(1), f.get(2), f.get(3)];
     const bytes = f.bind("i32", i32.and(meta, i32.const(15)));
     const bail = () => f.return();
@@ -267,7 +264,7 @@ export class AccessPaths {
 
   /** (h, va, bytes) → linear-memory address; 0 when status is set. */
   #atomicAddr(m: Module, name: string, kind: Access.Load | Access.Store): Func {
-    const f = m.func(name, ["i32", "i64", "i32"], ["i32"]);
+    const f = m.export(m.func(name, ["i32", "i64", "i32"], ["i32"]));
     const [va, bytes] = [f.get(1), f.get(2)];
     const bail = () => f.return(i32.const(0));
     const store = kind === Access.Store;
@@ -310,16 +307,19 @@ function raise(f: Func, cause: number, tval: Code): void {
   f.emit(setSlot("status", i64.const(STATUS_TRAP)));
 }
 
-/** High half of an unsigned product, from four products of halves. */
 function mulhu(m: Module): Func {
   const f = m.func("mulhu", ["i64", "i64"], ["i64"]);
+  f.emit(highProduct(f, f.get(0), f.get(1)));
+  return f;
+}
+
+/** High half of the unsigned product of two locals, from four products of halves. */
+export function highProduct(f: Func, a: Code, b: Code): Code {
   const low = (v: Code) => i64.and(v, i64.const(0xffffffffn));
   const high = (v: Code) => i64.shrU(v, i64.const(32));
-  const [a, b] = [f.get(0), f.get(1)];
   const mid = f.bind("i64", i64.add(i64.mul(high(a), low(b)), high(i64.mul(low(a), low(b)))));
   const mid2 = f.bind("i64", i64.add(i64.mul(low(a), high(b)), low(mid)));
-  f.emit(i64.add(i64.add(i64.mul(high(a), high(b)), high(mid)), high(mid2)));
-  return f;
+  return i64.add(i64.add(i64.mul(high(a), high(b)), high(mid)), high(mid2));
 }
 
 function flushAll(m: Module): Func {
@@ -406,93 +406,5 @@ function rebank(m: Module): Func {
     f.set(priv, i32.and(i32.shrU(mstatus, i32.const(MSTATUS.MPP)), i32.const(3)));
   });
   choose("dataBank", i32.add(i32.const(BANK.supervisor), flag(MSTATUS.SUM)));
-  return f;
-}
-
-/** (h, RAM offset, bytes), within one page: decoded entries that overlap are decoded again. */
-function invalidate(m: Module, l: Layout): Func {
-  const f = m.export(m.func("invalidate", ["i32", "i32", "i32"], []));
-  const [offset, bytes] = [f.get(1), f.get(2)];
-  const map = i32.shl(i32.shrU(offset, i32.const(12)), i32.const(2));
-  const code = f.bind("i32", i32.load(map, l.codeMap));
-  f.if(i32.eqz(code), () => f.return());
-  const at = f.bind("i32", i32.and(offset, i32.const(PAGE - 1)));
-  const last = i32.shrU(i32.sub(i32.add(at, bytes), i32.const(1)), i32.const(1));
-  const end = f.bind("i32", i32.add(code, i32.mul(last, i32.const(ENTRY_BYTES))));
-  const entry = f.local("i32");
-  // An instruction of four bytes may begin two bytes earlier.
-  f.set(entry, i32.add(code, i32.mul(i32.shrU(at, i32.const(1)), i32.const(ENTRY_BYTES))));
-  f.if(
-    i32.geU(at, i32.const(2)),
-    () => f.set(entry, i32.sub(f.get(entry), i32.const(ENTRY_BYTES))),
-  );
-  f.loop((again) => {
-    f.emit(i32.store16(f.get(entry), i32.const(PSEUDO.decode), ENTRY.op));
-    f.set(entry, i32.add(f.get(entry), i32.const(ENTRY_BYTES)));
-    f.brIf(again, i32.leU(f.get(entry), end));
-  });
-  return f;
-}
-
-/** Calls `act` with the address of every TLB entry of every hart. */
-function eachTlbEntry(f: Func, l: Layout, act: (entry: Code) => void): void {
-  const [hart, entry, end] = [f.local("i32"), f.local("i32"), f.local("i32")];
-  f.set(hart, i32.const(l.hartsAt));
-  f.loop((nextHart) => {
-    f.set(entry, i32.add(f.get(hart), i32.const(HART.tlb)));
-    f.set(end, i32.add(f.get(entry), i32.const(TLB_BYTES)));
-    f.loop((again) => {
-      act(f.get(entry));
-      f.set(entry, i32.add(f.get(entry), i32.const(TLB.entryBytes)));
-      f.brIf(again, i32.ltU(f.get(entry), f.get(end)));
-    });
-    f.set(hart, i32.add(f.get(hart), i32.const(HART.bytes)));
-    f.brIf(nextHart, i32.ltU(f.get(hart), i32.const(l.hartsAt + l.harts * HART.bytes)));
-  });
-}
-
-/**
- * (h, RAM page) → an empty decoded page for it. The oldest page gives way, but never the one that
- * runs. A payload is unique to its kind: fetch payloads lie in the pool, and a store payload plus its
- * tag gives the RAM page, so one pass over the TLBs serves both.
- */
-function allocCode(m: Module, l: Layout): Func {
-  const f = m.func("allocCode", ["i32", "i32"], ["i32"]);
-  const page = f.get(1);
-  const [code, next] = [f.local("i32"), f.local("i32")];
-  const slots = i32.const(CODE_PAGE.bytes);
-  const take = () => {
-    f.set(next, i32.load(i32.const(l.nextCodePage)));
-    f.set(code, i32.add(i32.const(l.codePool), i32.mul(f.get(next), slots)));
-    f.set(next, i32.add(f.get(next), i32.const(1)));
-    f.if(i32.eq(f.get(next), i32.const(l.codePages)), () => f.set(next, i32.const(0)));
-    f.emit(i32.store(i32.const(l.nextCodePage), f.get(next)));
-  };
-  take();
-  f.if(i32.eq(f.get(code), getSlot32("codePage")), take);
-  const host = f.bind("i32", i32.add(i32.const(l.ram), i32.shl(page, i32.const(12))));
-  f.if(i32.load(f.get(code), CODE_PAGE.host), () => {
-    const old = i32.load(f.get(code), CODE_PAGE.ramPage);
-    f.emit(i32.store(i32.shl(old, i32.const(2)), i32.const(0), l.codeMap));
-  });
-  eachTlbEntry(f, l, (entry) => {
-    const payload = i32.load(entry, TLB.payload);
-    const tag = i64.load(entry);
-    f.if(i64.ne(tag, i64.const(-1)), () => {
-      f.if(i32.eq(payload, f.get(code)), () => f.emit(i64.store(entry, i64.const(-1))));
-      // Load and store entries alike: a load entry is refilled at its next use.
-      const target = i32.and(i32.add(i32.wrap(tag), payload), i32.const(-PAGE));
-      f.if(i32.eq(target, host), () => f.emit(i64.store(entry, i64.const(-1))));
-    });
-  });
-  f.emit(memoryFill(f.get(code), i32.const(0), slots));
-  for (const end of [CODE_PAGE.end, CODE_PAGE.loneEnd2, CODE_PAGE.loneEnd4]) {
-    f.emit(i32.store16(f.get(code), i32.const(PSEUDO.cross), end));
-  }
-  f.emit(i32.store16(f.get(code), i32.const(PSEUDO.illegal), CODE_PAGE.lone)); // Of word 0.
-  f.emit(i32.store(f.get(code), host, CODE_PAGE.host));
-  f.emit(i32.store(f.get(code), page, CODE_PAGE.ramPage));
-  f.emit(i32.store(i32.shl(page, i32.const(2)), f.get(code), l.codeMap));
-  f.emit(f.get(code));
   return f;
 }

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { encode, type Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
 import { RiscvCpu, Stop } from "./mod.ts";
+import { type Execution, MODES } from "./testing.ts";
 
 export const RAM = 0x8000_0000;
 export const UART = 0x1000_0000;
@@ -43,8 +44,13 @@ export class Assembler {
   }
 }
 
-/** What the program prints on our harts. */
+/** What the program prints on our harts, however they execute. */
 export function ours(program: Uint8Array): Uint8Array {
+  const [first, ...others] = Object.values(MODES).map((mode) => printed(program, mode));
+  for (const other of others) assert.deepEqual(other, first);
+  return first;
+}
+function printed(program: Uint8Array, mode: Execution): Uint8Array {
   const cpu = new RiscvCpu({
     ...{
       harts: 1,
@@ -53,6 +59,7 @@ export function ours(program: Uint8Array): Uint8Array {
       nsPerInsn: 1,
       timebaseHz: 10_000_000,
       sbi: false,
+      ...mode,
     },
   });
   cpu.stage2.fill(1);

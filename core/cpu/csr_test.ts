@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { csrName, CSRS } from "./csr.ts";
 import { Stop } from "./mod.ts";
 import { RAM_BASE } from "./random_streams.ts";
-import { type Line, machine, program, word } from "./testing.ts";
+import { type Line, machine, program, test, word } from "./testing.ts";
 
 const ONES = (1n << 64n) - 1n;
 const XL = 0xa_0000_0000n;
@@ -46,7 +46,7 @@ const WARL: [number, bigint, bigint][] = [
 ];
 
 for (const [number, ones, zero] of WARL) {
-  Deno.test(`${csrName(number)}: keeps only the bits that exist`, () => {
+  test(`${csrName(number)}: keeps only the bits that exist`, () => {
     const h = machine().hart(0);
     h.setCsr(number, ONES);
     assert.equal(h.csr(number).toString(16), ones.toString(16));
@@ -55,7 +55,7 @@ for (const [number, ones, zero] of WARL) {
   });
 }
 
-Deno.test("mstatus: MPP keeps its value when asked for the reserved 2", () => {
+test("mstatus: MPP keeps its value when asked for the reserved 2", () => {
   const h = machine().hart(0);
   for (const legal of [0n, 1n, 3n]) {
     h.setCsr(0x300, legal << 11n);
@@ -64,7 +64,7 @@ Deno.test("mstatus: MPP keeps its value when asked for the reserved 2", () => {
   }
 });
 
-Deno.test("satp: modes that exist are kept with a zero ASID, others change nothing", () => {
+test("satp: modes that exist are kept with a zero ASID, others change nothing", () => {
   for (const [isa, modes] of [["rv64ic_sv48_sv57", [8, 9, 10, 0]], ["rv64ic", [8, 0]]] as const) {
     const h = machine({ isa }).hart(0);
     for (const mode of modes) {
@@ -78,7 +78,7 @@ Deno.test("satp: modes that exist are kept with a zero ASID, others change nothi
   }
 });
 
-Deno.test("menvcfg, senvcfg: fields exist with their extensions", () => {
+test("menvcfg, senvcfg: fields exist with their extensions", () => {
   const fields: [string, bigint][] = [
     ["sstc", 1n << 63n],
     ["svpbmt", 1n << 62n],
@@ -95,13 +95,13 @@ Deno.test("menvcfg, senvcfg: fields exist with their extensions", () => {
   }
 });
 
-Deno.test("menvcfg.ADUE: set after reset where Svadu stands alone", () => {
+test("menvcfg.ADUE: set after reset where Svadu stands alone", () => {
   for (const [isa, expected] of [["svadu", 1n], ["svade", 0n], ["svade_svadu", 0n]] as const) {
     assert.equal(machine({ isa: `rv64ic_${isa}` }).hart(0).csr(0x30a) >> 61n, expected, isa);
   }
 });
 
-Deno.test("pmpcfg: W without R is written as neither; a locked entry keeps its byte and address", () => {
+test("pmpcfg: W without R is written as neither; a locked entry keeps its byte and address", () => {
   const h = machine().hart(0);
   h.setCsr(0x3a0, 0x02_07_06n);
   assert.equal(h.csr(0x3a0), 0x00_07_04n);
@@ -121,7 +121,7 @@ Deno.test("pmpcfg: W without R is written as neither; a locked entry keeps its b
   assert.equal(range.csr(0x3b0), 0n);
 });
 
-Deno.test("mcountinhibit: a stopped counter keeps its value and goes on from there", () => {
+test("mcountinhibit: a stopped counter keeps its value and goes on from there", () => {
   const nop: Line = ["addi", { rd: 0, rs1: 0, imm: 0 }];
   const cpu = machine();
   const h = cpu.hart(0);
@@ -162,7 +162,7 @@ function trapOf(
 }
 
 for (const c of CSRS) {
-  Deno.test(`${c.name}: read and written from its own privilege up, if writable`, () => {
+  test(`${c.name}: read and written from its own privilege up, if writable`, () => {
     const needed = c.number >> 8 & 3;
     const counter = c.number >= 0xc00 && c.number < 0xc20; // Closed by mcounteren after reset.
     const gated = counter || c.name === "stimecmp"; // And by menvcfg.
@@ -183,7 +183,7 @@ for (const c of CSRS) {
   });
 }
 
-Deno.test("CSR numbers that no register has: illegal instructions", () => {
+test("CSR numbers that no register has: illegal instructions", () => {
   for (const csr of [0x000, 0x004, 0x5a8, 0x7a5, 0xc20, 0xfff]) {
     assert.equal(trapOf("M", word("csrrs", { rd: 1, csr }).bits)?.cause, 2n);
   }

@@ -26,6 +26,7 @@ import {
 } from "./random_streams.ts";
 import { ARCH_SLOTS, type ArchSlot, FLOAT_REGISTERS, Stop } from "./state.ts";
 import { disassemble } from "./disassemble.ts";
+import { type Execution, MODES } from "./testing.ts";
 
 const NS = 100;
 const PAGE = 4096;
@@ -38,7 +39,7 @@ class Pair {
   #tableWritten = false;
   #seen = { icount: 0n, exceptions: 0n };
 
-  constructor(readonly r: Rng, readonly sbi: boolean, readonly user: boolean) {
+  constructor(readonly r: Rng, readonly sbi: boolean, readonly user: boolean, mode: Execution) {
     const ram = randomRam(r, user);
     this.cpu = new RiscvCpu({
       ...{
@@ -48,7 +49,7 @@ class Pair {
         nsPerInsn: NS,
         timebaseHz: 10_000_000,
       },
-      ...{ sbi, codePages: 3 },
+      ...{ sbi, codePages: 3, ...mode },
     });
     this.cpu.ram.set(ram);
     this.oracle = new Oracle(ram.slice(), new Uint8Array(RAM_BYTES / PAGE), BigInt(RAM_BASE));
@@ -259,9 +260,9 @@ function context(pair: Pair, pc: bigint): string {
   return `pc ${pc.toString(16)}: ${disassemble(word, pc)}`;
 }
 
-function stream(seed: number, chunks: number): void {
+function stream(seed: number, chunks: number, mode: Execution): void {
   const r = new Rng(seed);
-  const pair = new Pair(r, r.chance(40), r.chance(50));
+  const pair = new Pair(r, r.chance(40), r.chance(50), mode);
   for (let step = 0; step < chunks; step++) {
     const pc = pair.oracle.get("pc");
     try {
@@ -278,6 +279,8 @@ function stream(seed: number, chunks: number): void {
 const SEED = Number(Deno.env.get("SEED") ?? 1);
 const STREAMS = Number(Deno.env.get("STREAMS") ?? 60);
 
-Deno.test("interpreter: equals the oracle on random streams, in every register, CSR and byte", () => {
-  for (let seed = SEED; seed < SEED + STREAMS; seed++) stream(seed, 250);
-});
+for (const [name, mode] of Object.entries(MODES)) {
+  Deno.test(`${name}: equals the oracle on random streams, in every register, CSR and byte`, () => {
+    for (let seed = SEED; seed < SEED + STREAMS; seed++) stream(seed, 250, mode);
+  });
+}

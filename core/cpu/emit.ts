@@ -19,7 +19,7 @@ import {
   type Stop,
 } from "./state.ts";
 import { type Code, HOST, i32, i64, select } from "./wasm/code.ts";
-import type { Func, Module } from "./wasm/module.ts";
+import type { Callee, Func, Module } from "./wasm/module.ts";
 
 /** Parameter 0 of every function: address of the hart. */
 export const H: Code = [0x20, 0];
@@ -33,14 +33,22 @@ const BIND_ABOVE = 24;
 
 /** Functions that hand-written parts offer to generated ones. */
 export interface Helpers {
-  mulhu: Func;
-  flushAll: Func;
-  flushPage: Func;
-  invalidate: Func;
+  mulhu: Callee;
+  flushAll: Callee;
+  flushPage: Callee;
+  invalidate: Callee;
+}
+
+/** Where emitted code finds the functions that it calls. */
+export interface Routines {
+  readonly layout: Layout;
+  readonly helpers: Helpers;
+  /** (h, i64…) → i64. */
+  func(r: Routine): Callee;
 }
 
 /** Emits each routine once, when it is first called. */
-export class RoutineSet {
+export class RoutineSet implements Routines {
   readonly #done = new Map<string, Func>();
   helpers!: Helpers;
 
@@ -56,6 +64,9 @@ export class RoutineSet {
     const args = Array.from({ length: r.params }, (_, i) => f.get(i + 1));
     f.emit(r.body(new EmitOps(f, this), ...args));
     return f;
+  }
+  exportAll(): void {
+    for (const f of this.#done.values()) this.module.export(f);
   }
 }
 
@@ -81,7 +92,7 @@ const onlyHandlers = (): never => {
 };
 
 export class EmitOps implements Ops<Code, Code> {
-  constructor(protected readonly f: Func, protected readonly routines: RoutineSet) {}
+  constructor(protected readonly f: Func, protected readonly routines: Routines) {}
 
   protected value(v: Code): Code {
     return v.length > BIND_ABOVE ? this.f.bind("i64", v) : v;
@@ -139,7 +150,10 @@ export class EmitOps implements Ops<Code, Code> {
 
   mulh(a: Code, b: Code, signs: "ss" | "su" | "uu"): Code {
     const [x, y] = [this.f.bind("i64", a), this.f.bind("i64", b)];
-    const high = this.f.call(this.routines.helpers.mulhu, x, y);
+    return this.signedHigh(this.f.call(this.routines.helpers.mulhu, x, y), x, y, signs);
+  }
+  /** From the high half of the unsigned product of x and y. */
+  protected signedHigh(high: Code, x: Code, y: Code, signs: "ss" | "su" | "uu"): Code {
     const correction = (v: Code, w: Code) => i64.and(i64.shrS(v, i64.const(63)), w);
     let result: Code = high;
     if (signs[0] === "s") result = i64.sub(result, correction(x, y));

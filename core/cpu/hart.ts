@@ -6,7 +6,7 @@
  */
 import { csrIndex } from "./csr.ts";
 import { type ExtensionSet, featureBits, misa } from "./extensions.ts";
-import { META_BOXED, META_SIGNED, META_STORE } from "./handler.ts";
+import { META_BOXED, META_SIGNED, META_STORE } from "./memory_ops.ts";
 import type { InterpreterExports } from "./interpreter.ts";
 import { CAUSE, FS_MASK, IRQ, IRQ_S, MENVCFG, MSTATUS_RESET } from "./mstatus.ts";
 import {

@@ -8,11 +8,12 @@
 import { AccessPaths } from "./access.ts";
 import { csrModify, csrRead, csrWrite } from "./csr.ts";
 import { getSlot, getSlot32, H, RoutineSet, setSlot } from "./emit.ts";
-import { ENTRY_FIELDS, type Frame, HandlerOps, OutlineOps, tlbEntry } from "./handler.ts";
+import { ENTRY_FIELDS, type Frame, HandlerOps, OutlineOps } from "./handler.ts";
 import type { Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
-import { CODE_PAGE, ENTRY, type Layout, PAGE, PSEUDO, TLB } from "./layout.ts";
-import { STATUS_ILLEGAL, STATUS_STOP, Stop } from "./state.ts";
+import { CODE_PAGE, ENTRY, EXITS, type Layout, PAGE, PSEUDO, TLB } from "./layout.ts";
+import { tlbEntry } from "./memory_ops.ts";
+import { SLOT, STATUS_ILLEGAL, STATUS_STOP, Stop } from "./state.ts";
 import { mipNow, nextInterrupt, takeTrap, time } from "./trap.ts";
 import { type Code, i32, i64 } from "./wasm/code.ts";
 import { type Func, type Import, type Local, Module } from "./wasm/module.ts";
@@ -47,9 +48,19 @@ export interface InterpreterExports {
 export interface InterpreterImports {
   decode(ep: number, codePage: number): void;
   decodeWord(ep: number, word: number): void;
+  /** Bytes of a decoded page change that a compiled region holds. */
+  changed(codePage: number, at: number, bytes: number): void;
+  /** A decoded page with compiled regions gives way. */
+  evicted(codePage: number): void;
 }
 
+/** `run` came back to have the code at slot pc compiled: beside the values of Stop. */
+export const HOT = 255;
+/** In what a compiled region returns, beside the budget left: it jumped to code that is not compiled. */
+export const JUMPED = 1 << 31;
+
 interface Parts {
+  module: Module;
   f: Func;
   routines: RoutineSet;
   access: AccessPaths;
@@ -64,20 +75,24 @@ const pcOfEntry = (f: Func, frame: Pick<Frame, "ep" | "delta">): Code =>
   i64.add(f.get(frame.delta), i64.extendU(i32.shrU(f.get(frame.ep), i32.const(3))));
 
 export function buildInterpreter(l: Layout): Interpreter {
-  const m = new Module(l.wasmPages);
+  const m = new Module(l.wasmPages, { table: true });
   const decode = m.import("decode", ["i32", "i32"], []);
   const decodeWord = m.import("decodeWord", ["i32", "i32"], []);
+  const changed = m.import("changed", ["i32", "i32", "i32"], []);
+  const evicted = m.import("evicted", ["i32"], []);
   const routines = new RoutineSet(m, l);
-  const access = new AccessPaths(m, routines);
-  for (const r of [csrRead, csrModify, csrWrite, mipNow, time]) m.export(routines.func(r));
+  const access = new AccessPaths(m, routines, { changed, evicted });
+  for (const r of [csrRead, csrModify, csrWrite, mipNow, time]) routines.func(r);
   raiseFromOutside(m, routines, access);
+  recheck(m, routines, access);
   const rawWord = illegalWord(m);
   const f = m.export(m.func("run", ["i32", "i32"], ["i32"]));
   const parts = {
-    ...{ f, routines, access, decode, decodeWord, rawWord },
+    ...{ module: m, f, routines, access, decode, decodeWord, rawWord },
     ...{ pc: f.local("i64"), code: f.local("i32") },
   };
   const operations = emitRun(parts);
+  routines.exportAll(); // Compiled regions call them.
   return { bytes: m.bytes(), operations };
 }
 
@@ -86,6 +101,25 @@ function raiseFromOutside(m: Module, routines: RoutineSet, access: AccessPaths):
   const f = m.export(m.func("raise", ["i32", "i64", "i64"], []));
   f.drop(f.call(routines.func(takeTrap), H, f.get(1), f.get(2)));
   f.emit(f.call(access.rebank, H));
+}
+
+/**
+ * (h, pc) → 1 when compiled code must leave before the instruction at `pc`: what `emitCheck` would see,
+ * or the page of `pc` is not where it was. Slot icount is one short. 0: nothing is dirty any more.
+ */
+function recheck(m: Module, routines: RoutineSet, access: AccessPaths): void {
+  const f = m.export(m.func("recheck", ["i32", "i64"], ["i32"]));
+  const fetchBank = f.bind("i32", getSlot32("fetchBank"));
+  f.emit(f.call(access.rebank, H));
+  const leaveIf = (c: Code) => f.if(c, () => f.return(i32.const(1)));
+  leaveIf(getSlot32("stopAfter"));
+  leaveIf(i32.ne(fetchBank, getSlot32("fetchBank")));
+  const known = i64.load(tlbEntry(fetchBank, f.get(1)), TLB.fetch);
+  leaveIf(i64.ne(known, i64.and(f.get(1), i64.const(-PAGE))));
+  f.emit(setSlot("icount", i64.add(getSlot("icount"), i64.const(1))));
+  leaveIf(i64.ne(f.call(routines.func(nextInterrupt), H), i64.const(-1)));
+  f.emit(setSlot("dirty", i64.const(0)));
+  f.emit(i32.const(0));
 }
 
 /** (h, ep) → the bits of the instruction at `ep`: an illegal instruction's tval. */
@@ -347,5 +381,71 @@ function pseudoHandlers(p: Parts, frame: Frame, bail: () => void): (() => void)[
   handlers[PSEUDO.cross] = cross;
   handlers[PSEUDO.straddle] = straddle;
   handlers[PSEUDO.illegal] = illegal;
+  handlers[PSEUDO.compiled] = () => emitEnter(p, frame, straddle);
   return handlers;
+}
+
+/** What every compiled region is: (h, budget left, entry, pc) → budget left, JUMPED or not; slot pc is set. */
+export const regionType = (m: Module): number => m.type(["i32", "i32", "i32", "i64"], ["i32"]);
+
+/**
+ * Enters a compiled region. When it comes back without having executed anything, the instruction here
+ * is one that it leaves to the interpreter, or the budget is small.
+ */
+function emitEnter(p: Parts, frame: Frame, interpretOne: () => void): void {
+  const { f } = p;
+  const { ep, left, refetch } = frame;
+  const [slot, entry] = [ENTRY.imm, ENTRY.imm + 4].map((at) => i32.load(f.get(ep), at));
+  const before = i32.add(f.get(left), i32.const(1));
+  const result = f.callIndirect(
+    ...[regionType(p.module), slot, H, before, entry, pcOfEntry(f, frame)] as const,
+  );
+  f.set(p.code, result);
+  emitStopped(p, left);
+  f.if(i32.eq(f.get(p.code), before), interpretOne, undefined, false);
+  countEntry(p, i32.sub(before, i32.and(f.get(p.code), i32.const(~JUMPED))));
+  f.set(left, i32.and(f.get(p.code), i32.const(~JUMPED)));
+  f.if(getSlot32("dirty"), () => f.br(frame.check), undefined, false);
+  f.if(i32.and(f.get(p.code), i32.const(JUMPED)), () => countExit(p, left));
+  f.br(refetch);
+}
+
+/** A region leaves a stop to `run`'s caller in slot status: of the instruction at slot pc, not counted. */
+function emitStopped(p: Parts, left: Local): void {
+  const { f } = p;
+  f.if(
+    getSlot32("status"),
+    () => {
+      const stop = f.bind("i32", i32.sub(getSlot32("status"), i32.const(STATUS_STOP)));
+      countEntry(p, i32.sub(i32.add(f.get(left), i32.const(1)), f.get(p.code)));
+      f.emit(setSlot("status", i64.const(0)));
+      f.set(left, f.get(p.code));
+      finish(f, left, stop);
+    },
+    undefined,
+    false,
+  );
+  f.releaseTemps();
+}
+
+function countEntry(p: Parts, insns: Code): void {
+  const { compiledInsns, entered } = p.routines.layout;
+  const add = (at: number, v: Code) =>
+    p.f.emit(i64.store(i32.const(at), i64.add(i64.load(i32.const(at)), v)));
+  add(compiledInsns, i64.extendU(insns));
+  add(entered, i64.const(1));
+}
+
+/** Where compiled code often leads, more of it is wanted. */
+function countExit(p: Parts, left: Local): void {
+  const { f } = p;
+  const pc = i32.load(H, SLOT.pc);
+  const hash = i32.xor(i32.shl(pc, i32.const(1)), i32.shrU(pc, i32.const(11)));
+  const at = f.bind("i32", i32.and(hash, i32.const(EXITS.bytes - 4)));
+  const count = f.bind("i32", i32.add(i32.load(at, p.routines.layout.exits), i32.const(1)));
+  f.emit(i32.store(at, count, p.routines.layout.exits));
+  const mask = i32.load(i32.const(p.routines.layout.exitsMask));
+  const often = i32.eqz(i32.and(count, mask));
+  f.if(often, () => finish(f, left, i32.const(HOT)), undefined, false);
+  f.releaseTemps();
 }

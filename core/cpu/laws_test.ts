@@ -9,7 +9,7 @@ import { encode } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
 import { type RiscvCpu, Stop } from "./mod.ts";
 import { PTE } from "./mstatus.ts";
-import { type Line, machine, program, word } from "./testing.ts";
+import { type Line, machine, program, test, word } from "./testing.ts";
 import {
   RAM_BASE,
   RAM_BYTES,
@@ -64,7 +64,7 @@ const seeds = Array.from({ length: 25 }, (_, i) => SEED + i);
 const repeat = (seed: number) => `to repeat: SEED=${seed} deno test -A core/cpu/laws_test.ts`;
 const TOTAL = 600;
 
-Deno.test("run: n counts in any split give the same state", () => {
+test("run: n counts in any split give the same state", () => {
   for (const seed of seeds) {
     const one = randomMachine(seed);
     runExactly(one, TOTAL);
@@ -79,7 +79,7 @@ Deno.test("run: n counts in any split give the same state", () => {
   }
 });
 
-Deno.test("loadState: a restored machine is indistinguishable from the original", () => {
+test("loadState: a restored machine is indistinguishable from the original", () => {
   for (const seed of seeds) {
     const original = randomMachine(seed);
     const r = new Rng(~seed);
@@ -93,7 +93,7 @@ Deno.test("loadState: a restored machine is indistinguishable from the original"
   }
 });
 
-Deno.test("decoded pages: how many there are cannot be seen", () => {
+test("decoded pages: how many there are cannot be seen", () => {
   for (const seed of seeds) {
     const [few, many] = [randomMachine(seed, 2), randomMachine(seed)];
     for (const cpu of [few, many]) runExactly(cpu, TOTAL);
@@ -107,7 +107,7 @@ const A0 = 10;
 const A1 = 11;
 const A2 = 12;
 
-Deno.test("store: an instruction written is the instruction executed, without FENCE.I", () => {
+test("store: an instruction written is the instruction executed, without FENCE.I", () => {
   const cpu = machine();
   const h = cpu.hart(0);
   const target = word("addi", { rd: A0, rs1: A0, imm: 5 }).bits;
@@ -125,7 +125,7 @@ Deno.test("store: an instruction written is the instruction executed, without FE
   }
 });
 
-Deno.test("store: a page written before it ran is coherent once it has run", () => {
+test("store: a page written before it ran is coherent once it has run", () => {
   const cpu = machine();
   const h = cpu.hart(0);
   const at = 0x4000;
@@ -142,7 +142,7 @@ Deno.test("store: a page written before it ran is coherent once it has run", () 
   assert.equal(h.x(A0), 6n);
 });
 
-Deno.test("store: to the upper half of an instruction changes it", () => {
+test("store: to the upper half of an instruction changes it", () => {
   const cpu = machine();
   const h = cpu.hart(0);
   program(cpu, 0x100, [["addi", { rd: A0, rs1: A0, imm: 1 }], ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
@@ -176,7 +176,7 @@ for (const level of [0, 1]) {
     const what = `${level ? "a superpage" : "a page"} ${
       byAddress ? "by address" : "with all others"
     }`;
-    Deno.test(`sfence.vma: forgets ${what}`, () => {
+    test(`sfence.vma: forgets ${what}`, () => {
       const cpu = machine();
       const h = cpu.hart(0);
       const va = 0x4000_0000n;
@@ -197,6 +197,7 @@ for (const level of [0, 1]) {
       cpu.run(0, 1);
       assert.equal(h.x(A0), 0x1111n);
       cpu.ramView.setBigUint64(leaf, 0n, true);
+      cpu.wroteRam(leaf, 8);
       cpu.run(0, 1);
       assert.equal(h.x(A0), 0x1111n, "cached until SFENCE.VMA");
       cpu.run(0, 2);
@@ -206,11 +207,13 @@ for (const level of [0, 1]) {
   }
 }
 
-Deno.test("sfence.vma: forgets a superpage by address, with another cached at the other end", () => {
+test("sfence.vma: forgets a superpage by address, with another cached at the other end", () => {
   const cpu = machine();
   const h = cpu.hart(0);
-  const gigapage = (index: number, v: bigint) =>
+  const gigapage = (index: number, v: bigint) => {
     cpu.ramView.setBigUint64(64 * PAGE + index * 8, v, true);
+    cpu.wroteRam(64 * PAGE + index * 8, 8);
+  };
   const leaf = BigInt(RAM_BASE / PAGE) << 10n | 0xcfn;
   for (const index of [1, 2, 511]) gigapage(index, leaf);
   program(cpu, 0x100, [

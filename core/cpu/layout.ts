@@ -1,7 +1,7 @@
 /**
  * Where everything lies in the machine's one linear memory, and the shape of TLB and decoded code.
  *
- * hart states and TLBs | stage-2 bytes | code map | decoded pages | guest RAM
+ * counted exits | hart states and TLBs | stage-2 bytes | code map | decoded pages | guest RAM
  *
  * A decoded page holds one 16-byte entry for each two bytes of a 4 KiB page of RAM, so the address
  * of an entry gives the pc and the reverse. Entry: u16 operation, u16 rd, u16 rs1, u16 rs2 (byte
@@ -42,7 +42,15 @@ export const BANK = {
 export const ENTRY_BYTES = 16;
 export const ENTRY = { op: 0, rd: 2, rs1: 4, rs2: 6, imm: 8, rm: 8, rs3: 12 } as const;
 /** Operations that are no instruction. A zeroed entry asks to be decoded. */
-export const PSEUDO = { decode: 0, cross: 1, straddle: 2, illegal: 3, count: 4 } as const;
+export const PSEUDO = {
+  decode: 0,
+  cross: 1,
+  straddle: 2,
+  illegal: 3,
+  /** A compiled region is entered here: the immediate's halves are its slot in the table, and the entry's number. */
+  compiled: 4,
+  count: 5,
+} as const;
 
 const SLOTS_BYTES = PAGE / 2 * ENTRY_BYTES;
 /** Offsets in a decoded page, behind its entries. */
@@ -58,8 +66,14 @@ export const CODE_PAGE = {
   lone: SLOTS_BYTES + 32,
   loneEnd2: SLOTS_BYTES + 48,
   loneEnd4: SLOTS_BYTES + 64,
-  bytes: SLOTS_BYTES + 128,
+  /** How many compiled regions hold code of this page; a bit for each two bytes that they hold. */
+  regions: SLOTS_BYTES + 80,
+  compiled: SLOTS_BYTES + 128,
+  bytes: SLOTS_BYTES + 128 + PAGE / 16 + 128,
 } as const;
+
+/** Counts the jumps from compiled code to code that is not, by a hash of the target: u32 each. */
+export const EXITS = { entries: 4096, bytes: 4 * 4096 } as const;
 
 const HART_TLB = Math.ceil(HART_STATE_BYTES / 1024) * 1024;
 export const HART = { tlb: HART_TLB, bytes: HART_TLB + BANK.count * TLB.bankBytes } as const;
@@ -75,6 +89,12 @@ export interface Layout {
   hartBytes: number;
   /** i32: decoded page taken next, and how many are in use. */
   nextCodePage: number;
+  /** u32[EXITS.entries]; i32: counts that are multiples of this plus 1, a power of two, are told. */
+  exits: number;
+  exitsMask: number;
+  /** i64 each: instructions executed by compiled regions, and how often the interpreter entered one. */
+  compiledInsns: number;
+  entered: number;
   codePagesUsed: number;
   stage2: number;
   codeMap: number;
@@ -98,7 +118,8 @@ export function layout(o: {
     throw new RangeError(`RAM of ${o.ramBytes} bytes: expected a multiple of ${PAGE}`);
   }
   const codePages = Math.max(2, Math.min(o.codePages ?? MAX_CODE_PAGES, ramPages));
-  const hartsAt = PAGE;
+  const exits = PAGE;
+  const hartsAt = exits + EXITS.bytes;
   const stage2 = align(hartsAt + o.harts * HART.bytes, PAGE);
   const codeMap = align(stage2 + ramPages, PAGE);
   const codePool = align(codeMap + ramPages * 4, PAGE);
@@ -112,6 +133,7 @@ export function layout(o: {
   return {
     ...{ harts: o.harts, ramBase: o.ramBase, ramBytes: o.ramBytes, hartsAt, stage2, codeMap },
     hartBytes: HART.bytes,
-    ...{ codePool, codePages, ram, wasmPages, nextCodePage: 1024, codePagesUsed: 1028 },
+    ...{ codePool, codePages, ram, wasmPages, exits, nextCodePage: 1024, codePagesUsed: 1028 },
+    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048 },
   };
 }

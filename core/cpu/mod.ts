@@ -1,15 +1,17 @@
 /**
- * RV64 harts with M, S and U modes, interpreted by generated WebAssembly. Every instruction, CSR, trap
- * and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
+ * RV64 harts with M, S and U modes, interpreted by generated WebAssembly and compiled to it where they
+ * are hot. Every instruction, CSR, trap and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
  * Source: RISC-V Unprivileged ISA 20240411 and Privileged ISA 20240411.
  *
  * @module
  */
+import { Compiler, type Policy, type Statistics } from "./compiler/compiler.ts";
 import { extensionsOf } from "./extensions.ts";
 import { Hart } from "./hart.ts";
-import { buildInterpreter, type InterpreterExports } from "./interpreter.ts";
+import { buildInterpreter, HOT, type InterpreterExports } from "./interpreter.ts";
 import { decoderFor } from "./isa/mod.ts";
 import { type Layout, layout, PAGE } from "./layout.ts";
+import { Lockstep, STRETCH } from "./lockstep.ts";
 import { Packer } from "./packer.ts";
 import { Stop } from "./state.ts";
 
@@ -18,10 +20,14 @@ export { described, extensionsOf } from "./extensions.ts";
 export { csrName } from "./csr.ts";
 export { ACCESS_BYTES, Hart, type Privilege, WORD } from "./hart.ts";
 export { SLOT, Stop } from "./state.ts";
+export type { Statistics } from "./compiler/compiler.ts";
 
 /** What harts have unless they are asked for something else. */
 export const ISA = "rv64imafdc_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
   "_zawrs_zfh_zfhmin_zba_zbb_zbc_zbs_sstc_sv39_sv48_sv57_svadu_svinval_svnapot_svpbmt";
+
+/** Ways to execute. Lockstep runs interpreter and compiled code, and throws where they differ. */
+export type CpuMode = "interpreter" | "compiled" | "lockstep";
 
 export interface CpuOptions {
   harts: number;
@@ -36,6 +42,10 @@ export interface CpuOptions {
   isa?: string;
   /** Bound of the pool of decoded pages; the guest cannot see it. */
   codePages?: number;
+  /** How the harts execute; the guest cannot see it. Default: interpreter. */
+  mode?: CpuMode;
+  /** When code is compiled (tests want it early). */
+  policy?: Policy;
 }
 
 /** One activation stays so short that optimized code takes over soon after it is ready. */
@@ -59,6 +69,8 @@ function moduleFor(l: Layout): Built {
   return b;
 }
 
+const nothing = () => {};
+
 function validate(o: CpuOptions): void {
   for (const [name, v] of Object.entries({ nsPerInsn: o.nsPerInsn, timebaseHz: o.timebaseHz })) {
     if (!Number.isInteger(v) || v < 1 || v > 1e9) {
@@ -80,6 +92,9 @@ export class RiscvCpu {
   readonly #wasm: InterpreterExports;
   readonly #layout: Layout;
   readonly #codeMap: Uint32Array;
+  readonly #compiler: Compiler | null;
+  readonly #shadow: { cpu: RiscvCpu; lockstep: Lockstep } | null = null;
+  readonly #buffer: ArrayBuffer;
 
   constructor(o: CpuOptions) {
     validate(o);
@@ -87,11 +102,23 @@ export class RiscvCpu {
     const { module, operations } = moduleFor(l);
     const memory = new WebAssembly.Memory({ initial: l.wasmPages, maximum: l.wasmPages });
     const buffer = memory.buffer as ArrayBuffer; // Not shared: the memory was not made so.
+    this.#buffer = buffer;
     const extensions = extensionsOf(o.isa ?? ISA);
-    const packer = new Packer(new DataView(buffer), operations, decoderFor(extensions));
-    const imports = { memory, decode: packer.decode, decodeWord: packer.decodeWord };
-    const exports: unknown = new WebAssembly.Instance(module, { env: imports }).exports;
-    this.#wasm = exports as InterpreterExports;
+    const decoder = decoderFor(extensions);
+    const packer = new Packer(new DataView(buffer), operations, decoder);
+    const compiler = o.mode === "compiled" || o.mode === "lockstep"
+      ? new Compiler(memory, l, decoder, o.policy)
+      : null;
+    const env = {
+      ...{ memory, decode: packer.decode, decodeWord: packer.decodeWord },
+      table: compiler?.table ?? new WebAssembly.Table({ element: "anyfunc", initial: 0 }),
+      changed: compiler?.changed ?? nothing,
+      evicted: compiler?.evicted ?? nothing,
+    };
+    const { exports } = new WebAssembly.Instance(module, { env });
+    compiler?.link(exports);
+    this.#compiler = compiler;
+    this.#wasm = exports as unknown as InterpreterExports;
     this.#layout = l;
     this.memory = memory;
     this.ram = new Uint8Array(buffer, l.ram, l.ramBytes);
@@ -102,6 +129,10 @@ export class RiscvCpu {
       { length: o.harts },
       (_, i) => new Hart(this.#wasm, memory, l.hartsAt + i * l.hartBytes, i, { ...o, extensions }),
     );
+    if (o.mode === "lockstep") {
+      const cpu = new RiscvCpu({ ...o, mode: "interpreter" });
+      this.#shadow = { cpu, lockstep: new Lockstep(buffer, cpu.#buffer, l) };
+    }
   }
 
   hart(i: number): Hart {
@@ -110,7 +141,23 @@ export class RiscvCpu {
 
   /** Executes `counts` instructions unless something asks to be served first. */
   run(hart: number, counts: number): Stop {
+    return this.#shadow ? this.#runBoth(hart, counts) : this.#run(hart, counts);
+  }
+  #runBoth(hart: number, counts: number): Stop {
+    const { cpu, lockstep } = this.#shadow!;
+    for (let left = counts; left > 0; left -= STRETCH) {
+      const stretch = Math.min(left, STRETCH);
+      lockstep.before();
+      const stop = this.#run(hart, stretch);
+      lockstep.after(hart, stop, cpu.#run(hart, stretch));
+      if (stop !== Stop.Budget) return stop;
+    }
+    return Stop.Budget;
+  }
+  #run(hart: number, counts: number): Stop {
     const h = this.#harts[hart];
+    const compiler = this.#compiler;
+    if (compiler) return this.#compile(compiler, h, counts);
     for (let left = counts; left > 0;) {
       const slice = Math.min(left, SLICE, h.countsToDeadline());
       const stop: Stop = this.#wasm.run(h.at, slice);
@@ -119,10 +166,29 @@ export class RiscvCpu {
     }
     return Stop.Budget;
   }
+  /** The same in slices that end where the compiler wants to look. */
+  #compile(compiler: Compiler, h: Hart, counts: number): Stop {
+    for (let left = counts; left > 0;) {
+      const start = h.icount;
+      const slice = Math.min(left, compiler.untilSample, h.countsToDeadline());
+      const stop = this.#wasm.run(h.at, slice);
+      const executed = h.icount - start;
+      compiler.ran(h.at, executed, stop === HOT);
+      if (stop !== Stop.Budget && stop !== HOT) return stop;
+      left -= executed;
+    }
+    return Stop.Budget;
+  }
+  /** What the compiler has done; null without one. */
+  get compilation(): Statistics | null {
+    return this.#compiler?.statistics ?? null;
+  }
 
   /** A device or a loader wrote RAM: decoded code goes, and reservations on what was written. */
   wroteRam(offset: number, bytes: number): void {
     if (bytes <= 0) return;
+    this.#shadow?.lockstep.wrote(offset, bytes);
+    this.#shadow?.cpu.wroteRam(offset, bytes);
     const end = offset + bytes;
     for (let at = offset; at < end;) {
       const next = Math.min(end, (Math.floor(at / PAGE) + 1) * PAGE);

@@ -43,7 +43,13 @@ export type HostOp =
   | "f64.sqrt"
   | "f64.promote_f32"
   | "f32.demote_f64"
-  | "f64.convert_i64_s";
+  | "f64.convert_i64_s"
+  /** Saturating, towards zero. */
+  | "i64.trunc_f64_s"
+  /** 1 or 0; never of NaNs. */
+  | "f64.eq"
+  | "f64.lt"
+  | "f64.le";
 
 export interface Var<V> {
   get(): V;

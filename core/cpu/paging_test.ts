@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Stop } from "./mod.ts";
 import { PTE } from "./mstatus.ts";
 import { RAM_BASE } from "./random_streams.ts";
-import { type Line, machine, program } from "./testing.ts";
+import { type Line, machine, program, test } from "./testing.ts";
 
 const [A0, A1, A2] = [10, 11, 12];
 const PAGE = 4096;
@@ -18,7 +18,10 @@ const [MCAUSE, MTVAL, MENVCFG] = [0x342, 0x343, 0x30a];
 function paged(lines: Line[], levels: 3 | 4 | 5, isa?: string) {
   const cpu = machine({ isa });
   const h = cpu.hart(0);
-  const word = (at: number, v: bigint) => cpu.ramView.setBigUint64(at, BigInt.asUintN(64, v), true);
+  const word = (at: number, v: bigint) => {
+    cpu.ramView.setBigUint64(at, BigInt.asUintN(64, v), true);
+    cpu.wroteRam(at, 8);
+  };
   let tables = 1;
   /** Maps `va` by a leaf at `level` that holds `pte`; gives the place of the leaf. */
   const map = (va: bigint, level: number, pte: bigint): number => {
@@ -44,7 +47,7 @@ function paged(lines: Line[], levels: 3 | 4 | 5, isa?: string) {
 
 for (const levels of [3, 4, 5] as const) {
   const bits = BigInt(12 + 9 * levels);
-  Deno.test(`Sv${bits}: leaves at every level, the same address bits unused`, () => {
+  test(`Sv${bits}: leaves at every level, the same address bits unused`, () => {
     for (let level = 0; level < levels; level++) {
       for (const high of [0n, -1n]) {
         const shift = BigInt(12 + 9 * level);
@@ -67,7 +70,7 @@ for (const levels of [3, 4, 5] as const) {
   });
 }
 
-Deno.test("Svadu: A and D are set in memory; Svade: clear ones are page faults", () => {
+test("Svadu: A and D are set in memory; Svade: clear ones are page faults", () => {
   for (const [isa, faults] of [["rv64ic_svadu", false], ["rv64ic_svade", true]] as const) {
     for (
       const [line, cause, marked] of [[LOAD, 13n, PTE.A], [STORE, 15n, PTE.A | PTE.D]] as const
@@ -83,7 +86,7 @@ Deno.test("Svadu: A and D are set in memory; Svade: clear ones are page faults",
   }
 });
 
-Deno.test("Svnapot: 64 KiB by one leaf; its fence forgets all of it; other sizes are reserved", () => {
+test("Svnapot: 64 KiB by one leaf; its fence forgets all of it; other sizes are reserved", () => {
   const fence: Line = ["sfence.vma", { rs1: A2, rs2: 0 }];
   const { cpu, h, map, word } = paged([LOAD, fence, LOAD], 3);
   const base = 0x4000_0000n;
@@ -106,7 +109,7 @@ Deno.test("Svnapot: 64 KiB by one leaf; its fence forgets all of it; other sizes
   }
 });
 
-Deno.test("Svpbmt: types need menvcfg.PBMTE, 3 is reserved, and only leaves have one", () => {
+test("Svpbmt: types need menvcfg.PBMTE, 3 is reserved, and only leaves have one", () => {
   for (const enable of [0n, 1n << 62n]) {
     for (const type of [0n, 1n, 2n, 3n]) {
       const { cpu, h, map } = paged([LOAD], 3);
@@ -132,7 +135,7 @@ Deno.test("Svpbmt: types need menvcfg.PBMTE, 3 is reserved, and only leaves have
 });
 
 for (const name of ["sfence.vma", "sinval.vma"]) {
-  Deno.test(`${name}: the next instruction is already fetched by the new tables`, () => {
+  test(`${name}: the next instruction is already fetched by the new tables`, () => {
     const lines: Line[] = [STORE, [name, { rs1: A0, rs2: 0 }], LOAD];
     const { cpu, h, map } = paged(lines, 3);
     const at = map(0x4000_0000n, 0, ppn(0) | LEAF);
@@ -145,7 +148,7 @@ for (const name of ["sfence.vma", "sinval.vma"]) {
   });
 }
 
-Deno.test("Svinval: SINVAL.VMA obeys TVM, the fences around it only ask for S-mode", () => {
+test("Svinval: SINVAL.VMA obeys TVM, the fences around it only ask for S-mode", () => {
   const lines: Line[] = [["sfence.w.inval"], ["sfence.inval.ir"], ["sinval.vma", {
     rs1: A0,
     rs2: 0,
@@ -158,7 +161,7 @@ Deno.test("Svinval: SINVAL.VMA obeys TVM, the fences around it only ask for S-mo
   assert.equal(h.csr(MCAUSE), 2n);
 });
 
-Deno.test("cbo.zero: clears the 64 bytes around its address, decoded code among them", () => {
+test("cbo.zero: clears the 64 bytes around its address, decoded code among them", () => {
   const cpu = machine();
   const h = cpu.hart(0);
   const inc: Line = ["addi", { rd: A0, rs1: A0, imm: 1 }];
@@ -179,7 +182,7 @@ Deno.test("cbo.zero: clears the 64 bytes around its address, decoded code among 
   assert.deepEqual([cpu.ram[0x103f], cpu.ram[0x1080]], [0xff, 0xff]);
 });
 
-Deno.test("cache blocks: envcfg opens them to S-mode; faults are a store's, with the address as given", () => {
+test("cache blocks: envcfg opens them to S-mode; faults are a store's, with the address as given", () => {
   for (
     const [name, bits] of [["cbo.zero", 0x80n], ["cbo.clean", 0x40n], ["cbo.inval", 0x10n]] as const
   ) {
@@ -193,7 +196,7 @@ Deno.test("cache blocks: envcfg opens them to S-mode; faults are a store's, with
   }
 });
 
-Deno.test("ISA string: what it leaves out is illegal, and misa says so", () => {
+test("ISA string: what it leaves out is illegal, and misa says so", () => {
   const lines: Line[] = [
     ["mul", { rd: A0, rs1: 0, rs2: 0 }],
     ["amoadd.w", { rd: A0, rs1: A1, rs2: 0 }],

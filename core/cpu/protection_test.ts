@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Hart, RiscvCpu } from "./mod.ts";
 import { RAM_BASE } from "./random_streams.ts";
-import { type Line, machine, program } from "./testing.ts";
+import { type Line, machine, program, test } from "./testing.ts";
 
 const [A0, A1, A2] = [10, 11, 12];
 const PAGE = 4096;
@@ -38,7 +38,7 @@ const trap = (h: Hart) => [h.csr(CSR.mcause), h.csr(CSR.mtval) - BigInt(RAM_BASE
 const [R, W, X, NA4, TOR, NAPOT] = [1, 2, 4, 0x10, 0x08, 0x18];
 const DATA = RAM_BASE + 0x4000;
 
-Deno.test("pmp: a word in the middle of a page is refused, its neighbours are not", () => {
+test("pmp: a word in the middle of a page is refused, its neighbours are not", () => {
   for (const [name, cause] of [["lw", 5n], ["sw", 7n]] as const) {
     const use = (imm: number): Line =>
       name === "lw" ? ["lw", { rd: A0, rs1: A1, imm }] : ["sw", { rs2: A0, rs1: A1, imm }];
@@ -51,14 +51,14 @@ Deno.test("pmp: a word in the middle of a page is refused, its neighbours are no
   }
 });
 
-Deno.test("pmp: an access that an entry covers in part fails, whatever the entry allows", () => {
+test("pmp: an access that an entry covers in part fails, whatever the entry allows", () => {
   const { cpu, h } = start([["ld", { rd: A0, rs1: A1, imm: 0 }]]);
   protect(h, [[NA4 | R | W | X, DATA]]);
   cpu.run(0, 1);
   assert.deepEqual(trap(h), [5n, 0x4000n]);
 });
 
-Deno.test("pmp: NAPOT and TOR ranges begin and end where they say", () => {
+test("pmp: NAPOT and TOR ranges begin and end where they say", () => {
   const ranges: [[number, number][], number, number][] = [
     [[[NAPOT | R, DATA + 0x1c]], 0, 64], // 64 bytes: three ones below a zero.
     [[[0, DATA + 16], [TOR | R, DATA + 40]], 16, 40],
@@ -73,7 +73,7 @@ Deno.test("pmp: NAPOT and TOR ranges begin and end where they say", () => {
   }
 });
 
-Deno.test("pmp: M-mode is held by locked entries alone; without a match S-mode has nothing", () => {
+test("pmp: M-mode is held by locked entries alone; without a match S-mode has nothing", () => {
   for (const [config, expected] of [[NAPOT, 0n], [NAPOT | 0x80, 5n]] as const) {
     const { cpu, h } = start([["lw", { rd: A0, rs1: A1, imm: 0 }]], 0, { priv: 3 });
     protect(h, [[config, DATA]]);
@@ -86,7 +86,7 @@ Deno.test("pmp: M-mode is held by locked entries alone; without a match S-mode h
   assert.deepEqual(trap(h), [1n, 0n]);
 });
 
-Deno.test("pmp: MPRV loads are checked as the privilege in MPP", () => {
+test("pmp: MPRV loads are checked as the privilege in MPP", () => {
   const { cpu, h } = start([["lw", { rd: A0, rs1: A1, imm: 0 }]], 0, { priv: 3 });
   protect(h, [[NAPOT, DATA]]);
   h.setCsr(0x300, 1n << 17n | 1n << 11n);
@@ -94,7 +94,7 @@ Deno.test("pmp: MPRV loads are checked as the privilege in MPP", () => {
   assert.deepEqual(trap(h), [5n, 0x4000n]);
 });
 
-Deno.test("pmp: code runs up to a forbidden word, also compressed, also across a page's end", () => {
+test("pmp: code runs up to a forbidden word, also compressed, also across a page's end", () => {
   const half: Line = ["c.addi", { rd: A0, imm: 1 }];
   const whole: Line = ["addi", { rd: A0, rs1: A0, imm: 1 }];
   const cases: [Line[], number, number][] = [
@@ -113,7 +113,7 @@ Deno.test("pmp: code runs up to a forbidden word, also compressed, also across a
   }
 });
 
-Deno.test("pmp: a write takes effect on the next instruction", () => {
+test("pmp: a write takes effect on the next instruction", () => {
   const { cpu, h } = start([["csrrw", { rd: 0, csr: CSR.cfg, rs1: A0 }], NOP], 0, { priv: 3 });
   h.setCsr(CSR.addr, BigInt(RAM_BASE) >> 2n | 0x1fn);
   h.setX(A0, BigInt(NAPOT | 0x80));
@@ -122,7 +122,7 @@ Deno.test("pmp: a write takes effect on the next instruction", () => {
   assert.deepEqual(trap(h), [1n, 4n]);
 });
 
-Deno.test("pmp: page tables are read and marked as S-mode reads and writes memory", () => {
+test("pmp: page tables are read and marked as S-mode reads and writes memory", () => {
   for (const [config, expected] of [[NAPOT | R | W, 0n], [NAPOT | R, 7n], [NAPOT, 7n]] as const) {
     const { cpu, h } = start([["sw", { rs2: A0, rs1: A1, imm: 0 }]]);
     const [table, self] = [0x8000, BigInt(RAM_BASE) >> 12n << 10n];
@@ -143,7 +143,7 @@ function watch(h: Hart, bits: number, addr: number, index = 0): void {
 }
 const S = { execute: 0x14, store: 0x12, load: 0x11 };
 
-Deno.test("trigger: execution at exactly the address, before the instruction", () => {
+test("trigger: execution at exactly the address, before the instruction", () => {
   const inc: Line = ["addi", { rd: A0, rs1: A0, imm: 1 }];
   const { cpu, h } = start([inc, inc, inc, inc]);
   watch(h, S.execute, RAM_BASE + 6, 1); // Not the address of an instruction.
@@ -152,7 +152,7 @@ Deno.test("trigger: execution at exactly the address, before the instruction", (
   assert.deepEqual([...trap(h), h.x(A0)], [3n, 8n, 2n]);
 });
 
-Deno.test("trigger: a load or store that touches the byte; others on the page pass", () => {
+test("trigger: a load or store that touches the byte; others on the page pass", () => {
   const lines: Line[] = [
     ["lw", { rd: A0, rs1: A1, imm: 0 }],
     ["sd", { rs2: A2, rs1: A1, imm: 0 }],
@@ -167,7 +167,7 @@ Deno.test("trigger: a load or store that touches the byte; others on the page pa
   assert.deepEqual(trap(h), [3n, 0x4000n]);
 });
 
-Deno.test("trigger: silent in another privilege, and in M-mode without MIE", () => {
+test("trigger: silent in another privilege, and in M-mode without MIE", () => {
   for (const [bits, mie, expected] of [[0x52, 8n, 3n], [0x52, 0n, 0n], [0x12, 8n, 0n]] as const) {
     const { cpu, h } = start([["sw", { rs2: A0, rs1: A1, imm: 0 }]], 0, { priv: 3 });
     watch(h, bits, DATA);
@@ -177,7 +177,7 @@ Deno.test("trigger: silent in another privilege, and in M-mode without MIE", () 
   }
 });
 
-Deno.test("trigger: types and fields that do not exist are written as disabled, or as zero", () => {
+test("trigger: types and fields that do not exist are written as disabled, or as zero", () => {
   const h = machine().hart(0);
   h.setCsr(T.select, 4n);
   assert.equal(h.csr(T.select), 0n);

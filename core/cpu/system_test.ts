@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type Hart, type RiscvCpu, Stop } from "./mod.ts";
 import { PTE } from "./mstatus.ts";
 import { RAM_BASE } from "./random_streams.ts";
-import { type Line, machine, NS_PER_INSN, program, word } from "./testing.ts";
+import { type Line, machine, NS_PER_INSN, program, test, word } from "./testing.ts";
 
 const NOP: Line = ["addi", { rd: 0, rs1: 0, imm: 0 }];
 const [A0, A1, A2] = [10, 11, 12];
@@ -22,7 +22,7 @@ function started(
   return { cpu, h };
 }
 
-Deno.test("sbi: an ecall from S-mode stops before it is counted; retire goes on behind it", () => {
+test("sbi: an ecall from S-mode stops before it is counted; retire goes on behind it", () => {
   const { cpu, h } = started([NOP, ["ecall"], NOP], { sbi: true });
   assert.equal(cpu.run(0, 10), Stop.Ecall);
   assert.deepEqual([h.pc, h.icount], [BigInt(RAM_BASE + 4), 1]);
@@ -30,7 +30,7 @@ Deno.test("sbi: an ecall from S-mode stops before it is counted; retire goes on 
   assert.deepEqual([h.pc, h.icount], [BigInt(RAM_BASE + 8), 2]);
 });
 
-Deno.test("sbi: M-mode CSRs and MRET are illegal in S-mode, and the trap stays in S-mode", () => {
+test("sbi: M-mode CSRs and MRET are illegal in S-mode, and the trap stays in S-mode", () => {
   for (const line of [["csrrs", { rd: A0, csr: 0x300 }], ["mret"]] as Line[]) {
     const { cpu, h } = started([line], { sbi: true });
     assert.equal(cpu.run(0, 1), Stop.Budget);
@@ -39,14 +39,14 @@ Deno.test("sbi: M-mode CSRs and MRET are illegal in S-mode, and the trap stays i
   }
 });
 
-Deno.test("ecall: its cause names the privilege, M-mode's is never delegated", () => {
+test("ecall: its cause names the privilege, M-mode's is never delegated", () => {
   const { cpu, h } = started([["ecall"]], { priv: 3 });
   h.setCsr(0x302, 0xffffn);
   cpu.run(0, 1);
   assert.deepEqual([h.csr(0x342), h.priv], [11n, 3]);
 });
 
-Deno.test("interrupt: taken at the exact count, costs none, and vectors", () => {
+test("interrupt: taken at the exact count, costs none, and vectors", () => {
   const { cpu, h } = started([NOP, NOP, NOP, NOP, NOP, NOP], { sbi: true });
   h.setCsr(0x105, BigInt(RAM_BASE + STVEC + 1));
   h.setCsr(0x104, 0x222n);
@@ -61,7 +61,7 @@ Deno.test("interrupt: taken at the exact count, costs none, and vectors", () => 
   assert.equal(h.csr(0x100) & 0x122n, 0x120n, "SIE stacked in SPIE, SPP = S");
 });
 
-Deno.test("interrupt: enabling it by a CSR write takes it before the next instruction", () => {
+test("interrupt: enabling it by a CSR write takes it before the next instruction", () => {
   const { cpu, h } = started([["csrrsi", { rd: 0, csr: 0x100, uimm: 2 }], NOP], { sbi: true });
   h.setCsr(0x104, 0x222n);
   h.setIrq(1, true);
@@ -69,7 +69,7 @@ Deno.test("interrupt: enabling it by a CSR write takes it before the next instru
   assert.deepEqual([h.cause, h.icount, h.csr(0x141)], [1, 1, BigInt(RAM_BASE + 4)]);
 });
 
-Deno.test("interrupt: an enable bit set in sie counts from the next instruction on", () => {
+test("interrupt: an enable bit set in sie counts from the next instruction on", () => {
   const { cpu, h } = started([["csrrs", { rd: 0, csr: 0x104, rs1: A0 }], NOP, NOP], { sbi: true });
   h.setX(A0, 0x200n);
   h.setCsr(0x100, 2n);
@@ -78,7 +78,7 @@ Deno.test("interrupt: an enable bit set in sie counts from the next instruction 
   assert.equal(h.icount, 1);
 });
 
-Deno.test("interrupt: software that sets sip.SSIP is interrupted at once", () => {
+test("interrupt: software that sets sip.SSIP is interrupted at once", () => {
   const { cpu, h } = started([["csrrsi", { rd: 0, csr: 0x144, uimm: 2 }], NOP], { sbi: true });
   h.setCsr(0x104, 2n);
   h.setCsr(0x100, 2n);
@@ -104,7 +104,7 @@ function paged(bits: number, lines: Line[]): { cpu: RiscvCpu; h: Hart } {
 for (
   const [name, bit, bits] of [["SUM", 0x4_0000n, PTE.R | PTE.U], ["MXR", 0x8_0000n, PTE.X]] as const
 ) {
-  Deno.test(`sstatus.${name}: opens and closes a page at once, without SFENCE.VMA`, () => {
+  test(`sstatus.${name}: opens and closes a page at once, without SFENCE.VMA`, () => {
     const load: Line = ["lw", { rd: A0, rs1: A1, imm: 0 }];
     const { cpu, h } = paged(PTE.V | PTE.A | bits, [
       ["csrrs", { rd: 0, csr: 0x100, rs1: A2 }],
@@ -120,7 +120,7 @@ for (
   });
 }
 
-Deno.test("sip: software clears SSIP; a wired SEIP survives a read-modify-write", () => {
+test("sip: software clears SSIP; a wired SEIP survives a read-modify-write", () => {
   const { cpu, h } = started([
     ["csrrci", { rd: A0, csr: 0x144, uimm: 2 }],
     ["csrrs", { rd: A1, csr: 0x144 }],
@@ -133,7 +133,7 @@ Deno.test("sip: software clears SSIP; a wired SEIP survives a read-modify-write"
   assert.equal(h.csr(0x144), 0n, "the read-modify-write did not latch the wire");
 });
 
-Deno.test("Sstc: stimecmp's write stops, and its interrupt comes at the deadline, however long the run", () => {
+test("Sstc: stimecmp's write stops, and its interrupt comes at the deadline, however long the run", () => {
   const { cpu, h } = started([
     ["csrrw", { rd: 0, csr: 0x14d, rs1: A0 }],
     ...Array.from({ length: 40 }, () => NOP),
@@ -150,7 +150,7 @@ Deno.test("Sstc: stimecmp's write stops, and its interrupt comes at the deadline
   assert.equal(h.timerDeadlineNs(), Infinity, "it has fired");
 });
 
-Deno.test("wfi: stops behind itself; an idle jump raises the pending bit", () => {
+test("wfi: stops behind itself; an idle jump raises the pending bit", () => {
   const { cpu, h } = started([["wfi"], ["csrrs", { rd: A0, csr: 0xc01 }]], { sbi: true });
   h.setCsr(0x14d, 1000n);
   h.setCsr(0x104, 0x20n);
@@ -162,7 +162,7 @@ Deno.test("wfi: stops behind itself; an idle jump raises the pending bit", () =>
   assert.equal(h.x(A0), 1000n);
 });
 
-Deno.test("mstatus.TW, TVM, TSR: WFI, SFENCE.VMA, satp and SRET are illegal in S-mode", () => {
+test("mstatus.TW, TVM, TSR: WFI, SFENCE.VMA, satp and SRET are illegal in S-mode", () => {
   const cases: [number, Line][] = [
     [21, ["wfi"]],
     [20, ["sfence.vma", { rs1: 1, rs2: 0 }]],
@@ -177,7 +177,7 @@ Deno.test("mstatus.TW, TVM, TSR: WFI, SFENCE.VMA, satp and SRET are illegal in S
   }
 });
 
-Deno.test("counters: cycle counts traps, instret does not", () => {
+test("counters: cycle counts traps, instret does not", () => {
   const { cpu, h } = started([["ebreak"]], { sbi: true });
   program(cpu, STVEC, [["csrrs", { rd: A0, csr: 0xc00 }], ["csrrs", { rd: A1, csr: 0xc02 }]]);
   cpu.run(0, 3);
@@ -185,7 +185,7 @@ Deno.test("counters: cycle counts traps, instret does not", () => {
 });
 
 const UART = 0x1000_0000;
-Deno.test("device load: the value is extended as the instruction asks", () => {
+test("device load: the value is extended as the instruction asks", () => {
   const cases: [string, bigint][] = [
     ["lb", 0xffff_ffff_ffff_ff85n],
     ["lbu", 0x85n],
@@ -205,7 +205,7 @@ Deno.test("device load: the value is extended as the instruction asks", () => {
   }
 });
 
-Deno.test("device access: into x0 it happens all the same; a refusal is an access fault", () => {
+test("device access: into x0 it happens all the same; a refusal is an access fault", () => {
   const { cpu, h } = started([
     ["lw", { rd: 0, rs1: A1, imm: 0 }],
     ["sh", { rs2: A2, rs1: A1, imm: 2 }],
@@ -221,14 +221,14 @@ Deno.test("device access: into x0 it happens all the same; a refusal is an acces
   assert.deepEqual([h.csr(0x142), h.csr(0x143), h.icount], [7n, BigInt(UART + 2), 2]);
 });
 
-Deno.test("misaligned device access: an address-misaligned exception", () => {
+test("misaligned device access: an address-misaligned exception", () => {
   const { cpu, h } = started([["lw", { rd: A0, rs1: A1, imm: 2 }]], { sbi: true });
   h.setX(A1, BigInt(UART));
   assert.equal(cpu.run(0, 1), Stop.Budget);
   assert.deepEqual([h.csr(0x142), h.csr(0x143)], [4n, BigInt(UART + 2)]);
 });
 
-Deno.test("LR/SC: broken by a device's write, by the scheduler, and by a store-conditional", () => {
+test("LR/SC: broken by a device's write, by the scheduler, and by a store-conditional", () => {
   const breaks: [string, (cpu: RiscvCpu) => void, bigint][] = [
     ["nothing", () => {}, 0n],
     ["dma", (cpu) => cpu.wroteRam(0x2000, 4), 1n],
@@ -248,7 +248,7 @@ Deno.test("LR/SC: broken by a device's write, by the scheduler, and by a store-c
   }
 });
 
-Deno.test("harts: each has its own registers, clock and translations", () => {
+test("harts: each has its own registers, clock and translations", () => {
   const { cpu } = started([["addi", { rd: A0, rs1: A0, imm: 1 }]], { sbi: true, harts: 2 });
   cpu.hart(1).start({ pc: RAM_BASE, a0: 41, a1: 0, priv: 1 });
   cpu.run(1, 1);
@@ -256,7 +256,7 @@ Deno.test("harts: each has its own registers, clock and translations", () => {
   assert.deepEqual([cpu.hart(0).clockNs, cpu.hart(1).clockNs], [0, NS_PER_INSN]);
 });
 
-Deno.test("fetch outside RAM: an access fault that spends its count", () => {
+test("fetch outside RAM: an access fault that spends its count", () => {
   const { cpu, h } = started([["jalr", { rd: 0, rs1: A1, imm: 0 }]], { sbi: true });
   h.setX(A1, BigInt(UART));
   cpu.run(0, 2);

@@ -5,18 +5,40 @@
  */
 import { encode } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
-import { RiscvCpu } from "./mod.ts";
+import { type CpuOptions, RiscvCpu } from "./mod.ts";
 import { RAM_BASE, RAM_BYTES } from "./random_streams.ts";
 
 /** 10 MHz, and an instruction a tick. */
 export const NS_PER_INSN = 100;
 
+export type Execution = Pick<CpuOptions, "mode" | "policy">;
+/** Compiles what has run once or twice. */
+export const EAGER = { samples: 1, jumps: 1, slice: 3, batch: 1, patience: 0, most: 100 };
+/** Ways to execute, between which nobody can tell; the compiler has no patience here. */
+export const MODES: Record<string, Execution> = {
+  interpreter: { mode: "interpreter" },
+  compiled: { mode: "compiled", policy: EAGER },
+  lockstep: { mode: "lockstep", policy: EAGER },
+};
+let current = MODES.interpreter;
+
+/** A test of machines, in each mode: `machine` makes one of the mode's. */
+export function test(name: string, body: () => void): void {
+  for (const [mode, execution] of Object.entries(MODES)) {
+    Deno.test(`${name} (${mode})`, () => {
+      current = execution;
+      body();
+    });
+  }
+}
+
 export function machine(
-  o: { codePages?: number; sbi?: boolean; harts?: number; isa?: string } = {},
+  o: Execution & { codePages?: number; sbi?: boolean; harts?: number; isa?: string } = {},
 ): RiscvCpu {
   const cpu = new RiscvCpu({
     ...{ harts: o.harts ?? 1, ramBase: RAM_BASE, ramBytes: RAM_BYTES, nsPerInsn: NS_PER_INSN },
     ...{ timebaseHz: 10_000_000, sbi: o.sbi ?? false, codePages: o.codePages, isa: o.isa },
+    ...(o.mode ? { mode: o.mode, policy: o.policy } : current),
   });
   cpu.stage2.fill(1);
   return cpu;

@@ -7,7 +7,11 @@
 import { cells64, type DtContext, type DtNode, type DtProps } from "./dt.ts";
 import type { Port } from "./port.ts";
 import { type Props, type PropsOf, type PropValue, resolveProps } from "./props.ts";
-import { type Binding, type Reg, type RegisterInfo, RegisterMap } from "./registers.ts";
+import type { PciDeclaration } from "./pci/declaration.ts";
+import { CONFIG_BYTES } from "./pci/config.ts";
+import { PciFunction } from "./pci/function.ts";
+import { type RawSpace, Region, RegisterNames, type Space } from "./region.ts";
+import type { Reg, RegisterInfo } from "./registers.ts";
 import { type Fields, type StateOf, StateStore } from "./state.ts";
 
 export {
@@ -29,20 +33,34 @@ export type { BoxField, Field, Fields, RecordOf, ScalarField, StateOf } from "./
 export { prop, resolveProps } from "./props.ts";
 export { PlugError } from "./error.ts";
 export type { Props, PropsOf, PropSpec, PropValue } from "./props.ts";
+export type { RawName, RawSpace, Space } from "./region.ts";
 export type { Reg, RegisterInfo } from "./registers.ts";
+export type { PciBar, PciCapability, PciDeclaration } from "./pci/declaration.ts";
 export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
 export type { Drive } from "./medium.ts";
 export type { GuestMemory } from "./memory.ts";
-export type { DeviceTrace, DmaRow, IrqRow, MarkRow, Port, RequestRow, VringRow } from "./port.ts";
+export type {
+  DeviceTrace,
+  DmaRow,
+  IrqRow,
+  MarkRow,
+  Port,
+  RequestRow,
+  StepRow,
+  VringRow,
+} from "./port.ts";
 
 /** What a device does, given its state. */
 export interface Behaviour {
   readonly regs: readonly Reg[];
-  /** Offsets that no register covers, for spaces laid out elsewhere; `read` is pure. */
-  readonly raw?: {
-    read(at: number, size: number): number;
-    write(at: number, size: number, v: number): void;
-  };
+  /** Offsets that no register covers, for spaces laid out elsewhere. */
+  readonly raw?: RawSpace;
+  /** Byte lanes (see `Space`). */
+  readonly lanes?: boolean;
+  /** PCI functions only: what BARs map beside `regs` and `raw`, by the name that the BARs give. */
+  readonly spaces?: Readonly<Record<string, Space>>;
+  /** PCI functions only: registers of the function's own in its configuration space. */
+  readonly config?: readonly Reg[];
   /** Channels for data from outside. What does not fit is dropped: `canInput` is asked first. */
   readonly input?: Readonly<Record<string, (data: Uint8Array) => void>>;
   /** Bytes that fit now, per channel; a channel without one takes any number. */
@@ -60,10 +78,12 @@ export interface DeviceOptions<S extends Fields, P extends Props> {
   readonly doc: string;
   /** The document that the device follows. */
   readonly source: string;
-  /** Bytes of the region. */
-  readonly size: number;
+  /** Bytes of the region; of a PCI function, its BARs say it. */
+  readonly size?: number;
   readonly state: S;
   readonly props?: P;
+  /** Makes it a PCI function; its properties may have a say in what it has. */
+  readonly pci?: PciDeclaration | ((props: PropsOf<P>) => PciDeclaration);
   /** For the device tree, most specific first; without it the device has no node. */
   readonly compatible?: readonly string[];
   /** Generic name of the node (Devicetree Specification §2.2.2), default the device's name. */
@@ -88,6 +108,8 @@ export interface DeviceType {
   readonly irqs: number;
   readonly drives: number;
   readonly compatible: readonly string[];
+  /** Where it is plugged in. */
+  readonly bus: "mmio" | "pci";
   /** A powered-off device; `reset` powers it on. `name` is the instance: `uart0`. */
   create(name: string, port: Port, props?: Readonly<Record<string, PropValue>>): DeviceInstance;
   /** Its node, null without `compatible`. */
@@ -102,14 +124,23 @@ export function device<const S extends Fields, const P extends Props = Record<ne
   build: (s: StateOf<S>, port: Port, props: PropsOf<P>) => Behaviour,
 ): DeviceType {
   checkOptions(name, options);
-  const { doc, source, size, compatible = [], irqs = 0, drives = 0 } = options;
+  const { doc, source, compatible = [], irqs = 0, drives = 0 } = options;
   const specs: Props = options.props ?? {};
   type Given = Readonly<Record<string, PropValue>>;
   const resolve = (given?: Given) => resolveProps(name, specs, given) as PropsOf<P>;
+  const declared = (props: PropsOf<P>) =>
+    typeof options.pci === "function" ? options.pci(props) : options.pci;
+  const size = options.size ?? mainBytes(declared(resolve()));
   const create = (instance: string, port: Port, given?: Given) => {
-    const store = new StateStore(options.state);
-    const behaviour = build(store.state, port, resolve(given));
-    return new DeviceInstance(instance, type, store, behaviour);
+    const props = resolve(given);
+    const pci = declared(props);
+    const fn = pci === undefined ? null : new PciFunction(name, pci, irqs, port);
+    const store = new StateStore<Fields>(
+      fn === null ? options.state : { ...options.state, ...fn.fields },
+    );
+    fn?.bind(store.state);
+    const behaviour = build(store.state as StateOf<S>, fn?.port ?? port, props);
+    return new DeviceInstance(instance, type, store, behaviour, fn);
   };
   const type: DeviceType = {
     name,
@@ -120,6 +151,7 @@ export function device<const S extends Fields, const P extends Props = Record<ne
     irqs,
     drives,
     compatible,
+    bus: options.pci === undefined ? "mmio" : "pci",
     create,
     node(n, given) {
       if (compatible.length === 0) return null;
@@ -144,7 +176,7 @@ export function device<const S extends Fields, const P extends Props = Record<ne
 
 function checkOptions(
   name: string,
-  o: Pick<DeviceOptions<Fields, Props>, "doc" | "source" | "size" | "irqs">,
+  o: Pick<DeviceOptions<Fields, Props>, "doc" | "source" | "size" | "irqs"> & { pci?: unknown },
 ): void {
   if (!/^[a-z][a-z0-9_-]*$/.test(name)) {
     throw new Error(`device "${name}": expected a name of a-z, 0-9, _ and -, from a letter on`);
@@ -152,13 +184,20 @@ function checkOptions(
   for (const key of ["doc", "source"] as const) {
     if (!o[key]) throw new Error(`${name}: ${key} is empty, expected a sentence`);
   }
-  if (!Number.isInteger(o.size) || o.size < 1) {
+  const size = o.size ?? (o.pci === undefined ? NaN : 1);
+  if (!Number.isInteger(size) || size < 1) {
     throw new Error(`${name}: size is ${o.size}, expected the bytes of its region`);
   }
   const irqs = o.irqs ?? 0;
   if (!Number.isInteger(irqs) || irqs < 0) {
     throw new Error(`${name}: irqs is ${irqs}, expected a count of lines`);
   }
+}
+
+/** Bytes of the space that `regs` of a PCI function make: of the largest BAR that maps it. */
+function mainBytes(pci: PciDeclaration | undefined): number {
+  const main = (pci?.bars ?? []).filter((b) => b.space === undefined);
+  return Math.max(4, ...main.map((b) => b.repeat ?? b.size));
 }
 
 /** The port while `build` runs: nothing outside exists yet. */
@@ -173,106 +212,85 @@ type Persistent = Pick<StateStore<Fields>, "reset" | "save" | "load" | "check">;
 
 /** A device in a machine. */
 export class DeviceInstance {
-  /** Upper 32 bits of what `read` returned last. */
-  hi = 0;
-  /** Code of the register that the last access meant, -1 for none. */
-  reg = -1;
-  /** Names of the registers; position = code. */
+  /** Names of the registers of all regions; position = code. */
   readonly regs: readonly string[];
+  /** What `regs` and `raw` make; `read` and `write` mean it. */
+  readonly main: Region;
+  /** The main region, those of `spaces`, and configuration space, last, if it is a PCI function. */
+  readonly regions: readonly Region[];
   readonly #store: Persistent;
   readonly #behaviour: Behaviour;
-  readonly #map: RegisterMap;
-  readonly #settle: () => void;
+  readonly #settled: () => void;
 
   constructor(
     readonly name: string,
     readonly type: DeviceType,
     store: Persistent,
     behaviour: Behaviour,
+    readonly pci: PciFunction | null,
   ) {
     this.#store = store;
     this.#behaviour = behaviour;
-    this.#map = new RegisterMap(type.name, behaviour.regs, type.size);
-    this.#settle = behaviour.settle ?? (() => {});
-    this.regs = this.#map.registers.map((r) => r.name);
-  }
-
-  #settled(): void {
-    this.#settle();
-    this.#store.check();
-  }
-
-  /** Lower 32 bits of the value, `hi` holds the rest. Nothing declared there: 0. */
-  read(at: number, size: number): number {
-    const b = this.#map.find(at, size, false);
-    let value: number;
-    this.hi = 0;
-    if (b === null) {
-      this.reg = -1;
-      value = this.#behaviour.raw ? mask(this.#behaviour.raw.read(at, size), size) : 0;
-    } else {
-      this.reg = b.code;
-      value = this.#value(b, at, size);
-      if (b.onRead !== null) b.onRead(b.i);
-    }
-    this.#settled();
-    return value;
-  }
-
-  #value(b: Binding, at: number, size: number): number {
-    if (b.get !== null) return mask(b.get(b.i) >>> ((at - b.start) * 8), size);
-    if (b.getWide === null) return 0;
-    const value = b.getWide(b.i);
-    const hi = typeof value === "bigint"
-      ? Number(BigInt.asUintN(32, value >> 32n))
-      : Math.floor(value / 2 ** 32) >>> 0;
-    const lo = typeof value === "bigint" ? Number(BigInt.asUintN(32, value)) : value >>> 0;
-    if (size === 8) {
-      this.hi = hi;
-      return lo;
-    }
-    const part = at - b.start;
-    return mask((part < 4 ? lo : hi) >>> ((part & 3) * 8), size);
-  }
-
-  write(at: number, size: number, lo: number, hi = 0): void {
-    const b = this.#map.find(at, size, true);
-    const v = mask(lo, size);
-    if (b === null) {
-      this.reg = -1;
-      if (this.#behaviour.raw && size < 8) this.#behaviour.raw.write(at, size, v);
-    } else {
-      this.reg = b.code;
-      if (b.set !== null) {
-        b.set(size === b.size ? v : merge(b.get!(b.i), v, (at - b.start) * 8, size), b.i);
-      } else if (b.setWide !== null) {
-        b.setWide(wideValue(b, at, size, v, hi), b.i);
+    const settle = behaviour.settle ?? (() => {});
+    this.#settled = pci === null
+      ? () => {
+        settle();
+        store.check();
       }
-    }
-    this.#settled();
+      : () => {
+        pci.settle();
+        settle();
+        store.check();
+      };
+    const names = new RegisterNames(type.name);
+    const region = (name: string, sizeBytes: number, space: Space) =>
+      new Region(type.name, name, sizeBytes, space, names, this.#settled);
+    this.main = region("regs", type.size, behaviour);
+    this.regions = [
+      this.main,
+      ...(pci?.spaces(behaviour.spaces ?? {}) ?? []).map((s) => region(s.name, s.sizeBytes, s)),
+      ...(pci === null ? [] : [
+        region("config", CONFIG_BYTES, { raw: pci.config, regs: behaviour.config }),
+      ]),
+    ];
+    this.regs = names.all;
   }
 
-  /** What a read would return, without its effects; undefined where nothing is declared. */
+  /** A region by its name: `regs`, one of `spaces`, `msix` or `config`. */
+  region(name: string): Region {
+    const found = this.regions.find((r) => r.name === name);
+    if (found === undefined) throw new Error(`${this.name} has no region "${name}"`);
+    return found;
+  }
+
+  /** Upper 32 bits of what `read` returned last. */
+  get hi(): number {
+    return this.main.hi;
+  }
+  /** Code of the register that the last access meant, -1 for none. */
+  get reg(): number {
+    return this.main.reg;
+  }
+  read(at: number, size: number): number {
+    return this.main.read(at, size);
+  }
+  write(at: number, size: number, lo: number, hi = 0): void {
+    this.main.write(at, size, lo, hi);
+  }
   peek(at: number, size: number): bigint | undefined {
-    const b = this.#map.find(at, size, false);
-    const hi = this.hi;
-    this.hi = 0;
-    const lo = b !== null
-      ? this.#value(b, at, size)
-      : this.#behaviour.raw && mask(this.#behaviour.raw.read(at, size), size);
-    const value = lo === undefined ? undefined : BigInt(this.hi) << 32n | BigInt(lo);
-    this.hi = hi;
-    return value;
+    return this.main.peek(at, size);
   }
-
-  /** Code of the register that such an access would mean now, -1 for none. */
   regAt(at: number, size: number, write: boolean): number {
-    return this.#map.find(at, size, write)?.code ?? -1;
+    return this.main.regAt(at, size, write);
+  }
+  get registers(): readonly RegisterInfo[] {
+    return this.main.registers;
   }
 
   /** Power on, or a reset of the whole machine: its pending events are gone. */
   reset(): void {
     this.#store.reset();
+    this.pci?.remapped();
     this.#settled();
   }
 
@@ -287,11 +305,8 @@ export class DeviceInstance {
     } catch (e) {
       throw new Error(`${this.name}: ${(e as Error).message}`, { cause: e });
     }
+    this.pci?.remapped();
     this.#settled();
-  }
-
-  get registers(): readonly RegisterInfo[] {
-    return this.#map.registers;
   }
 
   /** Is it an interrupt controller, with lines coming in? */
@@ -338,20 +353,4 @@ export class DeviceInstance {
     this.#behaviour.lines(line, level);
     this.#settled();
   }
-}
-
-function mask(v: number, size: number): number {
-  return size === 1 ? v & 0xff : size === 2 ? v & 0xffff : v >>> 0;
-}
-
-function merge(old: number, v: number, shift: number, size: number): number {
-  const part = mask(-1, size) << shift;
-  return (old & ~part | v << shift) >>> 0;
-}
-
-function wideValue(b: Binding, at: number, size: number, lo: number, hi: number): bigint {
-  if (size === 8) return BigInt(hi >>> 0) << 32n | BigInt(lo);
-  const shift = BigInt(at - b.start) * 8n;
-  const part = BigInt(mask(-1, size)) << shift;
-  return BigInt.asUintN(64, BigInt(b.getWide!(b.i))) & ~part | BigInt(lo) << shift;
 }

@@ -152,6 +152,54 @@ Deno.test("device: an array of registers answers by index; gaps and wrong sizes 
   assert.equal(dev.read(0x28, 4), 0xaabb11dd);
 });
 
+const laned = device(
+  "laned",
+  { ...ABOUT, state: { dsp: u32(), ends: bytes(8), seen: u8() } },
+  (s) => ({
+    lanes: true,
+    regs: [
+      { at: 0, name: "A", size: 1, get: () => 0x11, onRead: () => s.seen |= 1 },
+      { at: 1, name: "B", size: 1, get: () => 0x22, onRead: () => s.seen |= 2 },
+      {
+        at: 4,
+        name: "DSP",
+        sizes: [1, 2, 4],
+        get: () => s.dsp,
+        set: (v, _, end) => {
+          s.dsp = v;
+          s.ends.push(end);
+        },
+      },
+      { at: 8, name: "SEEN", size: 1, get: () => s.seen },
+    ],
+  }),
+);
+
+Deno.test("device: with byte lanes a wide access means the registers that lie there", () => {
+  const { dev } = new TestMachine(laned);
+  assert.equal(dev.peek(0, 2), 0x2211n);
+  assert.equal(dev.read(8, 1), 0);
+  assert.equal(dev.read(0, 2), 0x2211);
+  assert.equal(dev.regs[dev.reg], "A");
+  assert.equal(dev.read(8, 1), 3);
+  assert.equal(dev.read(0, 4), 0x2211);
+  assert.equal(dev.regs[dev.regAt(0, 4, false)], "A");
+  assert.equal(dev.read(0, 8), 0);
+  assert.equal(dev.peek(0x40, 4), undefined);
+});
+
+Deno.test("device: a register is told behind which of its bytes a write ends", () => {
+  const { dev } = new TestMachine(laned);
+  dev.write(4, 4, 0x8000_1234);
+  dev.write(6, 2, 0x9000);
+  dev.write(5, 1, 0x55);
+  assert.equal(dev.read(4, 4), 0x9000_5534);
+  const ends: number[] = [];
+  for (const size of [1, 2, 4]) dev.write(4, size, 0), ends.push(size);
+  // The FIFO stands behind the layout's hash and the register: length, then the ends.
+  assert.deepEqual([...dev.save().subarray(12, 18)], [4, 4, 2, ...ends]);
+});
+
 type Same<A, B> = [A, B] extends [B, A] ? true : never;
 
 /** Checked by the compiler: what `s` and `props` are, and that arrays cannot be replaced. */

@@ -2,6 +2,7 @@
  * Device-tree nodes as devices declare them; core/board/fdt.ts encodes them.
  * @module
  */
+import type { PciWindow } from "./pci/root.ts";
 
 /** Text, texts, a cell, u32 cells, raw bytes, or a property without a value. */
 export type DtValue = string | readonly string[] | number | readonly number[] | Uint8Array | true;
@@ -12,6 +13,11 @@ export interface DtNode {
   readonly name: string;
   readonly props: DtProps;
   readonly children: readonly DtNode[];
+}
+
+export interface Bridge {
+  readonly windows: readonly PciWindow[];
+  readonly lines: readonly number[];
 }
 
 /** What a node needs to know of the machine around it. */
@@ -27,6 +33,8 @@ export interface DtContext {
   /** phandle of the PLIC. */
   readonly plic: number;
   readonly harts: number;
+  /** Of a bus bridge: what it shows where, and the sources that its four lines lead to. */
+  readonly bridge: Bridge | null;
   /** phandle of a hart's own interrupt controller (`riscv,cpu-intc`). */
   cpuIntc(hart: number): number;
 }

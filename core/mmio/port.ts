@@ -38,6 +38,18 @@ export interface DmaRow {
   request?: number | null;
 }
 
+/** A row of `step`. */
+export interface StepRow {
+  kind: CodeName<"step_kind">;
+  op: CodeName<"step_op">;
+  gpa: number;
+  word: number;
+  operand: number;
+  bytes: number;
+  own_memory: boolean;
+  request?: number | null;
+}
+
 /** A row of `irq`; for a controller, `device` is found from the line. */
 export interface IrqRow {
   event: CodeName<"irq_event">;
@@ -54,6 +66,8 @@ export interface RequestRow {
   submit_icount: number;
   complete_ns: number;
   status: CodeName<"request_status">;
+  /** Null for what is no SCSI command. */
+  command?: CodeName<"scsi_command"> | null;
   kick_exit_seq: number | null;
   irq_seq: number | null;
 }
@@ -69,6 +83,7 @@ export interface MarkRow {
 export interface DeviceTrace {
   vring(row: VringRow): void;
   dma(row: DmaRow): void;
+  step(row: StepRow): void;
   /** seq of the row. */
   irq(row: IrqRow): number;
   request(row: RequestRow): void;
@@ -97,6 +112,15 @@ export interface Port {
    * pending. Returns the seq of that `irq` row. `settle` must then keep the line up.
    */
   signal(line?: number): number;
+  /** PCI functions only: does the driver take messages (MSI or MSI-X) instead of the line? */
+  messages(): boolean;
+  /**
+   * PCI functions only: sends message `vector`, or holds it back while it is masked. Returns the seq of
+   * its `irq` row, -1 when none was sent. In `signal` it is message 0 that takes the line's place.
+   */
+  message(vector: number): number;
+  /** PCI functions only: bus address of base address register `bar`, null while it decodes nothing. */
+  bar(bar: number): number | null;
   /** Virtual ns on the clock of the hart whose access is served, or of the event. */
   now(): number;
   /**

@@ -16,54 +16,13 @@ import type { DeviceType, PropValue } from "./device.ts";
 import { goldfishRtc } from "./goldfish_rtc.ts";
 import { plic } from "./plic.ts";
 import { TestMachine } from "./test_machine.ts";
+import { type Access, askQemu } from "../../tests/qtest.ts";
 import { Random, seeds } from "./test_random.ts";
 import { uart16550 } from "./uart16550.ts";
 
 const UART = 0x1000_0000, RTC = 0x10_1000, CLINT = 0x200_0000, PLIC = 0xc00_0000;
 const UART_IRQ = 10, RTC_IRQ = 11;
 const START = "2026-01-01T00:00:00";
-
-interface Access {
-  addr: number;
-  size: 1 | 4 | 8;
-  /** Written; null for a read. */
-  value: number | null;
-}
-
-const COMMANDS = { 1: "b", 4: "l", 8: "q" } as const;
-
-/** What QEMU reads, in the order of the reads. It answers each line with one, and ends when killed. */
-async function askQemu(accesses: readonly Access[]): Promise<bigint[]> {
-  const script = accesses.map(({ addr, size, value }) =>
-    value === null
-      ? `read${COMMANDS[size]} 0x${addr.toString(16)}\n`
-      : `write${COMMANDS[size]} 0x${addr.toString(16)} 0x${value.toString(16)}\n`
-  );
-  const qemu = new Deno.Command("qemu-system-riscv64", {
-    args: [..."-machine virt -S -qtest stdio -display none -bios none -serial null".split(" ")]
-      .concat(`-monitor none -rtc base=${START},clock=vm`.split(" ")),
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  try {
-    const writer = qemu.stdin.getWriter();
-    const written = writer.write(new TextEncoder().encode(script.join("")));
-    let text = "";
-    for await (const chunk of qemu.stdout.pipeThrough(new TextDecoderStream())) {
-      text += chunk;
-      if (text.split("\n").length > accesses.length) break;
-    }
-    await written;
-    const replies = text.split("\n").slice(0, -1);
-    assert.equal(replies.length, accesses.length, replies.at(-1));
-    return replies.filter((_, i) => accesses[i].value === null).map((r) => BigInt(r.slice(3)));
-  } finally {
-    qemu.kill("SIGKILL");
-    await qemu.stdin.close().catch(() => {});
-    await qemu.status;
-  }
-}
 
 /** The same on ours: the four devices on a bus, two of them wired to the PLIC. */
 function askOurs(accesses: readonly Access[]): bigint[] {
@@ -110,7 +69,7 @@ function compare(device: string, { first = [], next, mask }: Comparison): void {
       const accesses = [...first, ...Array.from({ length: ACCESSES }, () => next(rng))];
       const reads = accesses.map((a, at) => ({ ...a, at })).filter((a) => a.value === null);
       const ours = askOurs(accesses);
-      const theirs = await askQemu(accesses);
+      const theirs = await askQemu(accesses, ["-rtc", `base=${START},clock=vm`]);
       const k = reads.findIndex(({ addr }, k) =>
         ((ours[k] ^ theirs[k]) & (mask?.(addr) ?? -1n)) !== 0n
       );

@@ -31,8 +31,11 @@ interface NarrowReg extends RegCommon {
   size?: 1 | 2 | 4;
   /** Value now. Pure: a debugger calls it too. Without it a read gives 0. */
   get?: (i: number) => number;
-  /** Effect of a write; `v` is zero-extended. Without it a write is ignored. */
-  set?: (v: number, i: number) => void;
+  /**
+   * Effect of a write; `v` is zero-extended. Without it a write is ignored. `end` is the byte of the
+   * register behind the last one written: what starts with its highest byte must know.
+   */
+  set?: (v: number, i: number, end: number) => void;
 }
 
 interface WideReg extends RegCommon {
@@ -56,7 +59,7 @@ export class Binding {
   readonly get: ((i: number) => number) | null;
   readonly getWide: ((i: number) => bigint | number) | null;
   readonly onRead: ((i: number) => void) | null;
-  readonly set: ((v: number, i: number) => void) | null;
+  readonly set: ((v: number, i: number, end: number) => void) | null;
   readonly setWide: ((v: bigint, i: number) => void) | null;
 
   constructor(reg: Reg, code: number, i: number) {
@@ -190,7 +193,8 @@ export class RegisterMap {
           : other.writable && binding.writable
           ? "writes"
           : null;
-        if (both !== null && !(other.when && binding.when)) {
+        const toldBySize = other.start === binding.start && (other.sizes & binding.sizes) === 0;
+        if (both !== null && !toldBySize && !(other.when && binding.when)) {
           const name = (b: Binding) => this.registers[b.code].name;
           const pair = `registers ${name(other)} and ${name(binding)}`;
           throw new Error(

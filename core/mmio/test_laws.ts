@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { decodeFdt, encodeFdt } from "../board/fdt.ts";
 import type { DeviceInstance, DeviceType } from "./device.ts";
+import type { Region } from "./region.ts";
 import { RAM_BASE, TestMachine } from "./test_machine.ts";
 import { forSeeds, type Random } from "./test_random.ts";
 
@@ -18,15 +19,15 @@ const MAX_SAVED_BYTES = 256 * 1024;
 
 /** Something that happens to a device, as data: the same can happen to another. */
 type Op =
-  | { do: "read"; at: number; size: number }
-  | { do: "write"; at: number; size: number; lo: number; hi: number }
+  | { do: "read"; region: number; at: number; size: number }
+  | { do: "write"; region: number; at: number; size: number; lo: number; hi: number }
   | { do: "input"; channel: string; data: Uint8Array }
   | { do: "line"; line: number; level: boolean }
   | { do: "advance"; ns: number }
   | { do: "dma"; at: number; data: Uint8Array };
 
 /** Values that mean something to devices: bits, small counts, addresses in and around RAM. */
-function value(rng: Random): number {
+export function value(rng: Random): number {
   switch (rng.below(5)) {
     case 0:
       return 1 << rng.below(32) >>> 0;
@@ -41,17 +42,29 @@ function value(rng: Random): number {
   }
 }
 
-function access(rng: Random, dev: DeviceInstance): Op {
-  let at = rng.below(dev.type.size);
-  let size = rng.pick([1, 2, 4, 8]);
-  if (dev.registers.length > 0 && !rng.chance(0.1)) {
-    const reg = rng.pick(dev.registers);
-    size = rng.chance(0.9) ? rng.pick(reg.sizes) : size;
-    at = reg.at + rng.below(Math.min(reg.count, 4)) * reg.stride;
-    at += rng.below(reg.size / Math.min(size, reg.size)) * size;
+/** Something with a name in the region, as often as not; else any offset. */
+export function place(rng: Random, region: Region): { at: number; size: number } {
+  const size = rng.pick([1, 2, 4, 8]);
+  const dice = rng.chance(0.9);
+  if (dice && region.registers.length > 0) {
+    const reg = rng.pick(region.registers);
+    const part = rng.chance(0.9) ? rng.pick(reg.sizes) : size;
+    const start = reg.at + rng.below(Math.min(reg.count, 4)) * reg.stride;
+    const within = rng.below(reg.size / Math.min(part, reg.size)) * part;
+    return { at: start + within, size: part };
   }
-  if (rng.chance(0.5)) return { do: "read", at, size };
-  return { do: "write", at, size, lo: value(rng), hi: rng.chance(0.5) ? 0 : value(rng) };
+  if (dice && region.names.length > 0) {
+    const named = rng.pick(region.names);
+    return { at: named.at, size: rng.chance(0.7) && named.size !== 3 ? named.size : size };
+  }
+  return { at: rng.below(region.sizeBytes), size };
+}
+
+function access(rng: Random, dev: DeviceInstance): Op {
+  const region = rng.below(dev.regions.length);
+  const { at, size } = place(rng, dev.regions[region]);
+  if (rng.chance(0.5)) return { do: "read", region, at, size };
+  return { do: "write", region, at, size, lo: value(rng), hi: rng.chance(0.5) ? 0 : value(rng) };
 }
 
 function randomOp(rng: Random, dev: DeviceInstance): Op {
@@ -76,11 +89,14 @@ function randomOp(rng: Random, dev: DeviceInstance): Op {
 function perform(m: TestMachine, op: Op): unknown {
   switch (op.do) {
     case "read": {
-      const lo = m.dev.read(op.at, op.size);
-      return [lo, m.dev.hi, m.dev.reg];
+      const region = m.dev.regions[op.region];
+      const lo = region.read(op.at, op.size);
+      return [lo, region.hi, region.reg];
     }
-    case "write":
-      return m.dev.write(op.at, op.size, op.lo, op.hi), m.dev.reg;
+    case "write": {
+      const region = m.dev.regions[op.region];
+      return region.write(op.at, op.size, op.lo, op.hi), region.reg;
+    }
     case "input": {
       const fits = m.dev.canInput(op.channel);
       try {
@@ -153,11 +169,12 @@ function lawsOfState(type: DeviceType, law: Law): void {
       const op = randomOp(rng, a.dev);
       if (op.do === "read") {
         const before = a.log.length;
-        const peeked = a.dev.peek(op.at, op.size) ?? 0n;
+        const region = a.dev.regions[op.region];
+        const peeked = region.peek(op.at, op.size) ?? 0n;
         assert.equal(a.log.length, before, "a peek said something to the outside");
         const saved = a.save();
-        const lo = a.dev.read(op.at, op.size);
-        assert.equal(peeked, BigInt(a.dev.hi) << 32n | BigInt(lo), JSON.stringify(op));
+        const lo = region.read(op.at, op.size);
+        assert.equal(peeked, BigInt(region.hi) << 32n | BigInt(lo), JSON.stringify(op));
         a.load(saved);
       }
       alike(a, b, op);
@@ -183,17 +200,19 @@ function lawsOfAccess(type: DeviceType, law: Law): void {
         step(i);
         m.log.length = 0;
         const wild = rng.chance(0.3);
+        const region = rng.below(m.dev.regions.length);
         const op: Op = wild
           ? {
             do: "write",
-            at: rng.below(type.size),
+            region,
+            at: rng.below(m.dev.regions[region].sizeBytes),
             size: rng.pick([1, 2, 4, 8]),
             lo: value(rng),
             hi: 0,
           }
           : randomOp(rng, m.dev);
         perform(m, op);
-        if (op.do === "write") m.dev.read(op.at, op.size);
+        if (op.do === "write") m.dev.regions[op.region].read(op.at, op.size);
         assert.ok(m.log.length <= MAX_ROWS, `${m.log.length} rows by ${JSON.stringify(op)}`);
       }
       assert.ok(m.guarded, "memory around RAM was written");
@@ -205,11 +224,13 @@ function lawsOfAccess(type: DeviceType, law: Law): void {
   law("a register is found at its own offset in each of its sizes", () => {
     const { dev } = new TestMachine(type);
     const found = new Set<string>();
-    for (const reg of dev.registers) {
-      for (const size of reg.sizes) {
-        for (const write of [false, true]) {
-          const last = reg.at + (reg.count - 1) * reg.stride;
-          for (const at of [reg.at, last]) found.add(dev.regs[dev.regAt(at, size, write)]);
+    for (const region of dev.regions) {
+      for (const reg of region.registers) {
+        for (const size of reg.sizes) {
+          for (const write of [false, true]) {
+            const last = reg.at + (reg.count - 1) * reg.stride;
+            for (const at of [reg.at, last]) found.add(dev.regs[region.regAt(at, size, write)]);
+          }
         }
       }
     }
@@ -238,6 +259,7 @@ function lawsOfDeclaration(type: DeviceType, law: Law): void {
       phandle: 7,
       plic: 3,
       harts: 2,
+      bridge: { windows: [], lines: [32, 33, 34, 35] },
       cpuIntc: (hart: number) => 1 + hart,
     };
     const node = type.node(context);

@@ -90,6 +90,7 @@ export class TestMachine {
     return {
       vring: row("vring"),
       dma: row("dma"),
+      step: row("step"),
       request: row("request"),
       mark: row("mark"),
       irq: (r) => this.#row("irq", r),
@@ -107,6 +108,9 @@ export class TestMachine {
     return {
       irq: (level, line = 0) => this.wires[line].set(level),
       signal: (line = 0) => this.wires[line].signal(),
+      messages: () => false,
+      message: () => -1,
+      bar: () => null,
       now: () => this.nowNs,
       timer: (name, atNs, arg = 0) => {
         say("timer", name, atNs, arg);

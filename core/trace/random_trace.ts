@@ -98,7 +98,7 @@ function randomRow<T extends TableName>(table: T, random: Random) {
   return { row: row as Row<T>, read };
 }
 
-const WITHIN_EXITS = ["access", "vring", "dma", "irq", "request", "mark"] as const;
+const WITHIN_EXITS = ["access", "vring", "dma", "step", "irq", "request", "mark"] as const;
 
 /** Writes random rows like a machine: exits with rows inside them, other rows and inputs between. */
 export class RandomMachine {
@@ -119,7 +119,7 @@ export class RandomMachine {
     this.#vcpu = random.below(4);
     trace.setClock(this.#timeNs, this.#icount, this.#vcpu);
     if (random.below(20) === 0) this.#event("input");
-    else if (random.below(4) === 0) this.#event(WITHIN_EXITS[random.below(6)]);
+    else if (random.below(4) === 0) this.#event(WITHIN_EXITS[random.below(7)]);
     else this.#exit();
     if (trace.full) trace.flush();
   }
@@ -127,7 +127,7 @@ export class RandomMachine {
   #exit(): void {
     const seq = this.trace.take();
     this.trace.exitSeq = seq;
-    for (let n = this.random.below(4); n > 0; n--) this.#event(WITHIN_EXITS[this.random.below(6)]);
+    for (let n = this.random.below(4); n > 0; n--) this.#event(WITHIN_EXITS[this.random.below(7)]);
     this.#event("exit", seq);
     this.trace.exitSeq = -1;
   }

@@ -117,6 +117,7 @@ export class Trace implements RowContext {
   readonly access: Append<"access">;
   readonly vring: Append<"vring">;
   readonly dma: Append<"dma">;
+  readonly step: Append<"step">;
   readonly irq: Append<"irq">;
   readonly request: Append<"request">;
   readonly mark: Append<"mark">;
@@ -149,6 +150,7 @@ export class Trace implements RowContext {
     this.access = this.#appender("access");
     this.vring = this.#appender("vring");
     this.dma = this.#appender("dma");
+    this.step = this.#appender("step");
     this.irq = this.#appender("irq");
     this.request = this.#appender("request");
     this.mark = this.#appender("mark");

@@ -11,7 +11,9 @@
  * @module
  */
 import { PlugError, prop, u8 } from "../mmio/device.ts";
+import type { Medium } from "../mmio/medium.ts";
 import { virtioMmio } from "./transport_mmio.ts";
+import { virtioPci } from "./transport_pci.ts";
 import { type ConfigField, type Served, virtioDevice, type VirtioPort } from "./virtio.ts";
 import { type Chain, type Fault, partBytes } from "./virtqueue.ts";
 
@@ -41,17 +43,16 @@ const FEATURES = {
   VIRTIO_BLK_F_GEOMETRY: { bit: 4, spec: "§5.2.3" },
   VIRTIO_BLK_F_RO: { bit: 5, spec: "§5.2.3" },
   VIRTIO_BLK_F_BLK_SIZE: { bit: 6, spec: "§5.2.3" },
-  VIRTIO_BLK_F_FLUSH: { bit: 9, spec: "§5.2.3", prop: "flush" },
+  VIRTIO_BLK_F_FLUSH: { bit: 9, spec: "§5.2.3" },
   VIRTIO_BLK_F_TOPOLOGY: { bit: 10, spec: "§5.2.3" },
   VIRTIO_BLK_F_CONFIG_WCE: {
     bit: 11,
     spec: "§5.2.3",
-    prop: "config_wce",
     needs: "VIRTIO_BLK_F_FLUSH", // §5.2.5.2
   },
   VIRTIO_BLK_F_MQ: { bit: 12, spec: "§5.2.3" },
-  VIRTIO_BLK_F_DISCARD: { bit: 13, spec: "§5.2.3", prop: "discard" },
-  VIRTIO_BLK_F_WRITE_ZEROES: { bit: 14, spec: "§5.2.3", prop: "write_zeroes" },
+  VIRTIO_BLK_F_DISCARD: { bit: 13, spec: "§5.2.3" },
+  VIRTIO_BLK_F_WRITE_ZEROES: { bit: 14, spec: "§5.2.3" },
 } as const;
 type BlkFeature = keyof typeof FEATURES;
 
@@ -134,6 +135,9 @@ function geometryFields(capacity: () => number, numQueues: number): ConfigField[
 /** What the driver last wrote to `writeback`. */
 const UNCHOSEN = 2;
 
+const u32Of = (bytes: readonly number[], at: number): number =>
+  (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
+
 class Disk {
   constructor(
     private readonly v: VirtioPort<BlkFeature>,
@@ -171,12 +175,13 @@ class Disk {
     if (chain.header.length < HEADER_BYTES) {
       return { command: UNKNOWN, refused: S.IOERR, at: 0, given: 0, room };
     }
-    const view = new DataView(Uint8Array.from(chain.header).buffer);
-    const command = COMMANDS[view.getUint32(0, true)] ?? UNKNOWN;
-    const at = u64At(view, 8) * SECTOR;
+    const word = (i: number) => u32Of(chain.header, 4 * i);
+    const command = COMMANDS[word(0)] ?? UNKNOWN;
+    const at = (word(2) + word(3) * 2 ** 32) * SECTOR;
     const given = partBytes(chain, false) - HEADER_BYTES;
     const r: Request = { command, refused: S.OK, at, given, room };
-    return { ...r, refused: this.#refusal(r) };
+    r.refused = this.#refusal(r);
+    return r;
   }
 
   #refusal({ command, at, given, room }: Request): Status {
@@ -234,13 +239,13 @@ class Disk {
     const { medium } = v.drive()!;
     const sent = () => v.read(chain, { at: HEADER_BYTES, bytes: given });
     switch (command.data) {
-      case "in": {
-        const data = new Uint8Array(room);
-        medium.read(at, data);
-        return { status: S.OK, moved: v.write(chain, data) };
-      }
+      case "in":
+        return {
+          status: S.OK,
+          moved: v.fill(chain, room, (piece, from) => medium.read(at + from, piece)),
+        };
       case "out":
-        medium.write(at, sent());
+        this.#store(chain, medium, at, given);
         if (this.#writethrough) medium.flush();
         return { status: S.OK, moved: given };
       case "id":
@@ -251,6 +256,20 @@ class Disk {
         medium.flush();
         return { status: S.OK, moved: 0 };
     }
+  }
+
+  /**
+   * One piece goes to the medium from where it lies. Several are gathered first, for a medium that
+   * is handed less than a granule looks up what the granule held before.
+   */
+  #store(chain: Chain, medium: Medium, at: number, bytes: number): void {
+    let gathered: Uint8Array | null = null;
+    this.v.lend(chain, { at: HEADER_BYTES, bytes }, (piece, from) => {
+      if (piece.length === bytes) return medium.write(at, piece);
+      gathered ??= new Uint8Array(bytes);
+      gathered.set(piece, from);
+    });
+    if (gathered !== null) medium.write(at, gathered);
   }
 
   /** §5.2.6.2: nothing is done unless all of the list is in order. */
@@ -306,7 +325,7 @@ const blkDevice = virtioDevice({
     use: "request" as const,
   })),
   queueCount: (props) => queueCount(props.num_queues),
-  drive: true,
+  drives: 1,
   state: { writeback: u8(UNCHOSEN) },
   kept: {},
   props: {
@@ -337,3 +356,8 @@ const blkDevice = virtioDevice({
 });
 
 export const virtioBlk = virtioMmio(blkDevice);
+export const virtioBlkPci = virtioPci(blkDevice, {
+  class: 0x01_0000,
+  vectors: 2,
+  configBytes: 60,
+});

@@ -8,16 +8,17 @@ import assert from "node:assert/strict";
 import { type Medium, memoryMedium } from "../mmio/medium.ts";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { forSeeds, type Random } from "../mmio/test_random.ts";
-import { virtioBlk } from "./blk.ts";
+import { virtioBlk, virtioBlkPci } from "./blk.ts";
 import { AVAIL, DESC, DESC_F } from "./ring_layout.ts";
 import { type Answer, type Ask, DiskDriver, IOERR, OK, range, SECTOR, T } from "./test_disk.ts";
-import { type DriverQueue, ReferenceDriver, REG } from "./test_driver.ts";
+import { FACES, mmio, pci as pciFace } from "./test_faces.ts";
+import { type DriverQueue, ReferenceDriver } from "./test_driver.ts";
 
 const FILE = "core/virtio/blk_random_test.ts";
 const SECTORS = 200;
 const BYTES = SECTORS * SECTOR;
 
-const PROPS = ["legacy", "indirect", "event_idx", "suppress", "flush", "discard"] as const;
+const PROPS = ["pci", "legacy", "indirect", "event_idx", "suppress", "discard"] as const;
 type Flags = Record<(typeof PROPS)[number], boolean>;
 type Combination = Flags & { num_queues: number };
 
@@ -66,7 +67,15 @@ function traffic(r: Random, p: Combination, step: (n: number) => void): void {
   const contents = r.bytes(BYTES);
   const model = memoryMedium(contents.slice());
   const timing = { latencyNs: r.pick([0, 500]), bandwidth: r.pick([0, 2 ** 30]) };
-  const d = new DiskDriver({ props: { ...p }, contents, timing, queueSize: 2 ** (2 + r.below(4)) });
+  const { pci, legacy, ...props } = p;
+  const face = (pci ? pciFace : mmio)(legacy);
+  const d = new DiskDriver({
+    props: { ...face.props, ...props },
+    contents,
+    timing,
+    queueSize: 2 ** (2 + r.below(4)),
+    face,
+  });
   d.layout = r;
   const share = SECTORS / p.num_queues;
   const settle = () => d.reap().forEach(([s, answer]) => check(model, p, s.ask, answer));
@@ -154,7 +163,7 @@ function nearRequest(r: Random, q: DriverQueue): Op {
   return (m) => {
     write(m);
     made(m);
-    if (kick) m.write(REG.QueueNotify, q.index);
+    if (kick) q.face.notify(m, q.index);
   };
 }
 
@@ -165,7 +174,7 @@ function publish(q: DriverQueue, head: number, more: number, stale: number): Op 
     const at = q.avail + AVAIL.idx - RAM_BASE;
     const idx = view.getUint16(at, true);
     const ring = q.avail + AVAIL.ring;
-    pokes([[ring + 2 * stale, head, 2], [ring + 2 * (idx % SIZE), head, 2]])(m);
+    pokes([[ring + 2 * stale, head, 2], [ring + 2 * (idx % q.size), head, 2]])(m);
     view.setUint16(at, idx + more, true);
   };
 }
@@ -175,7 +184,10 @@ function operation(r: Random, d: ReferenceDriver): Op {
   switch (r.below(10)) {
     case 0: {
       const [at, v, size] = [r.below(0x140), r.u32(), r.pick([1, 2, 4, 8])];
-      return r.chance(0.5) ? (m) => void m.read(at, size) : (m) => m.write(at, v, size);
+      const n = r.below(d.m.dev.regions.length);
+      return r.chance(0.5)
+        ? (m) => void m.dev.regions[n].read(at % m.dev.regions[n].sizeBytes, size)
+        : (m) => m.dev.regions[n].write(at % m.dev.regions[n].sizeBytes, size, v, 0);
     }
     case 1:
       return pokes([[RAM_BASE + 2 * r.below(RAM_BYTES / 2 - 1), r.u32(), 2]]);
@@ -191,18 +203,19 @@ function operation(r: Random, d: ReferenceDriver): Op {
       return (m) => void m.advance(ns);
     }
     default:
-      return (m) => m.write(REG.QueueNotify, q.index);
+      return (m) => q.face.notify(m, q.index);
   }
 }
 
-for (const legacy of [false, true]) {
-  const title = `virtio-blk ${legacy ? "legacy" : "modern"}: the laws hold for any driver`;
+for (const face of FACES) {
+  const type = face.bus === "pci" ? virtioBlkPci : virtioBlk;
+  const title = `virtio-blk ${face.name}: the laws hold for any driver`;
   Deno.test(title, () => {
     let answered = 0;
     forSeeds(60, FILE, title, (r, step) => {
-      const props = { legacy, suppress: r.chance(0.5), num_queues: QUEUES };
-      const make = () => new TestMachine(virtioBlk, { props, ramBytes: RAM_BYTES });
-      const setUp = (m: TestMachine) => new ReferenceDriver(m, legacy, SIZE).init(QUEUES);
+      const props = { ...face.props, suppress: r.chance(0.5), num_queues: QUEUES };
+      const make = () => new TestMachine(type, { props, ramBytes: RAM_BYTES });
+      const setUp = (m: TestMachine) => new ReferenceDriver(m, face, SIZE).init(QUEUES);
       const a = make();
       let b = make();
       let d = setUp(a);

@@ -10,6 +10,7 @@
  */
 import { bytes, prop, u16 } from "../mmio/device.ts";
 import { virtioMmio } from "./transport_mmio.ts";
+import { virtioPci } from "./transport_pci.ts";
 import { virtioDevice } from "./virtio.ts";
 import { partBytes } from "./virtqueue.ts";
 
@@ -24,8 +25,8 @@ const consoleDevice = virtioDevice({
   doc: "Paravirtual console: a buffer of bytes is one request.",
   source: "Virtio 1.2 §5.3",
   features: {
-    VIRTIO_CONSOLE_F_SIZE: { bit: 0, spec: "§5.3.3", prop: "size" },
-    VIRTIO_CONSOLE_F_EMERG_WRITE: { bit: 2, spec: "§5.3.3", prop: "emerg_write" },
+    VIRTIO_CONSOLE_F_SIZE: { bit: 0, spec: "§5.3.3" },
+    VIRTIO_CONSOLE_F_EMERG_WRITE: { bit: 2, spec: "§5.3.3" },
   },
   queues: [
     { name: "receiveq", maxSize: QUEUE_SIZE, maxBytes: MAX_BYTES, use: "buffer" },
@@ -103,3 +104,8 @@ const consoleDevice = virtioDevice({
 });
 
 export const virtioConsole = virtioMmio(consoleDevice);
+export const virtioConsolePci = virtioPci(consoleDevice, {
+  class: 0x07_8000,
+  vectors: 2,
+  configBytes: 12,
+});

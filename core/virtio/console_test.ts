@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { TestMachine } from "../mmio/test_machine.ts";
 import { virtioConsole } from "./console.ts";
 import { type Buffer, type DriverQueue, ReferenceDriver, REG } from "./test_driver.ts";
+import { mmio } from "./test_faces.ts";
 
 const RX = 0, TX = 1;
 const encode = (s: string) => new TextEncoder().encode(s);
 
 function setup(props: Record<string, string | number | boolean> = {}, queueSize = 8) {
   const m = new TestMachine(virtioConsole, { props, ramBytes: 1 << 20 });
-  const d = new ReferenceDriver(m, props.legacy === true, queueSize).init();
+  const d = new ReferenceDriver(m, mmio(props.legacy === true), queueSize).init();
   return { m, d, rx: d.queues[RX], tx: d.queues[TX] };
 }
 
@@ -79,7 +80,7 @@ Deno.test("virtio-console: requests are served one after the other", () => {
 Deno.test("virtio-console: input waits outside until buffers can come, and none is lost", () => {
   const m = new TestMachine(virtioConsole, { ramBytes: 1 << 20 });
   assert.equal(m.dev.canInput("rx"), 0);
-  const d = new ReferenceDriver(m, false).init();
+  const d = new ReferenceDriver(m, mmio(false)).init();
   assert.ok(m.log.includes("inputSpace"));
   const room = m.dev.canInput("rx");
   assert.ok(room > 0);

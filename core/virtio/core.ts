@@ -2,9 +2,10 @@
  * What every virtio device does, whatever carries it: status, features, queues, requests and
  * interrupts. Source: Virtio 1.2 §2, §3. A transport maps its registers onto `VirtioCore`.
  *
- * Simplifications: a status bit that the driver set is cleared by a reset only (§2.1.1 forbids
- * drivers to clear one), and a legacy device serves kicks before DRIVER_OK, as §3.1.2 expects.
- * A request that a reset overtakes never completes and leaves no `request` row.
+ * A step of the set-up (§3.1.1) that the driver may not take yet stays undone. Simplifications: a
+ * status bit that the driver set is cleared by a reset only (§2.1.1 forbids drivers to clear one), and a
+ * legacy device serves kicks before DRIVER_OK, as §3.1.2 expects. A request that a reset overtakes never
+ * completes and leaves no `request` row.
  * @module
  */
 import {
@@ -23,7 +24,6 @@ import {
   COMMON_FEATURES,
   type Feature,
   featureWord,
-  INTERRUPT,
   type QueueDeclaration,
   type Served,
   type Span,
@@ -52,21 +52,43 @@ export interface CoreParts {
   readonly state: CoreState;
   readonly port: Port;
   readonly options: CoreOptions;
+  /** Does the driver use the legacy interface? A transitional device learns it from its accesses. */
+  readonly legacy: () => boolean;
+  /** A driver of the modern interface that does not accept VIRTIO_F_VERSION_1 is refused. */
+  readonly needsVersion1: boolean;
+  readonly interrupts: Interrupts;
   /** Resets all that a reset by the driver clears. */
   readonly clear: () => void;
   /** Makes the driver read the configuration space again (§2.5.1). */
   readonly nextGeneration: () => void;
 }
 
+/** How a transport tells the driver of something. */
+export interface Interrupts {
+  /** §2.9: queue `i` has used buffers. seq of the `irq` row, -1 for none. */
+  used(queue: number): number;
+  /** §2.5: the device configuration space changed, or the device needs a reset (§2.1.2). */
+  configuration(): void;
+}
+
 /** What the person who plugs the device in chose, for any device. */
 export interface CoreOptions {
-  legacy: boolean;
   latencyNs: number;
   /** Suppress kicks that tell the device nothing: it polls while busy. */
   suppress: boolean;
   /** Features withheld. */
   withheld: ReadonlySet<string>;
 }
+
+/** §3.1.1: steps, and what must have been done before each. */
+const STEPS: readonly (readonly [step: number, before: number])[] = [
+  [STATUS.DRIVER, STATUS.ACKNOWLEDGE],
+  [STATUS.FEATURES_OK, STATUS.DRIVER],
+  [STATUS.DRIVER_OK, STATUS.FEATURES_OK],
+];
+
+const isOf = (f: Feature, legacy: boolean) =>
+  f.only === undefined || f.only === (legacy ? "legacy" : "modern");
 
 interface Finished {
   queue: number;
@@ -77,7 +99,8 @@ interface Finished {
 export class VirtioCore implements VirtioPort<string> {
   readonly queues: readonly Virtqueue[];
   behaviour!: VirtioBehaviour;
-  readonly #features: ReadonlyMap<string, { word: 0 | 1; mask: number; needs?: string }>;
+  /** Those not withheld. */
+  readonly #features: ReadonlyMap<string, Feature & { word: 0 | 1; mask: number }>;
   /** Served during this access or event; they are announced together when it ends. */
   #finished: Finished[] = [];
 
@@ -93,13 +116,8 @@ export class VirtioCore implements VirtioPort<string> {
     this.port = port;
     this.options = options;
     const all = Object.entries<Feature>({ ...COMMON_FEATURES, ...features });
-    const mode = options.legacy ? "legacy" : "modern";
-    const offered = all.filter(([name, f]) =>
-      (f.only ?? mode) === mode && !options.withheld.has(name)
-    );
-    this.#features = new Map(
-      offered.map(([name, f]) => [name, { ...featureWord(f.bit), needs: f.needs }]),
-    );
+    const offered = all.filter(([name]) => !options.withheld.has(name));
+    this.#features = new Map(offered.map(([name, f]) => [name, { ...f, ...featureWord(f.bit) }]));
     this.queues = queues.map((q, i) => new Virtqueue(i, q, state.queues[i], this));
   }
 
@@ -125,17 +143,21 @@ export class VirtioCore implements VirtioPort<string> {
     };
   }
 
-  offers(feature: string): boolean {
-    const f = this.#features.get(feature);
-    if (f === undefined || this.behaviour.lacks?.(feature)) return false;
-    return f.needs === undefined || this.offers(f.needs);
+  get legacy(): boolean {
+    return this.parts.legacy();
   }
 
-  /** Word 0 or 1 of the features offered (§2.2). */
-  offered(word: number): number {
+  offers(feature: string, legacy = this.legacy): boolean {
+    const f = this.#features.get(feature);
+    if (f === undefined || !isOf(f, legacy) || this.behaviour.lacks?.(feature)) return false;
+    return f.needs === undefined || this.offers(f.needs, legacy);
+  }
+
+  /** Word 0 or 1 of the features offered on one of the interfaces (§2.2). */
+  offered(word: number, legacy = this.legacy): number {
     let bits = 0;
     for (const [name, f] of this.#features) {
-      if (f.word === word && this.offers(name)) bits |= f.mask;
+      if (f.word === word && this.offers(name, legacy)) bits |= f.mask;
     }
     return bits >>> 0;
   }
@@ -147,20 +169,26 @@ export class VirtioCore implements VirtioPort<string> {
     if (word === 1) this.s.driverFeaturesHigh = bits;
   }
 
+  /** Word 0 or 1 of the features that the driver accepted. */
+  accepted(word: number): number {
+    return word === 0 ? this.s.driverFeaturesLow : word === 1 ? this.s.driverFeaturesHigh : 0;
+  }
+
   has(feature: string): boolean {
     const f = this.#features.get(feature);
-    if (f === undefined) return false;
-    return ((f.word === 0 ? this.s.driverFeaturesLow : this.s.driverFeaturesHigh) & f.mask) !== 0;
+    return f !== undefined && isOf(f, this.legacy) && (this.accepted(f.word) & f.mask) !== 0;
   }
 
   /** §2.1, §3.1.1: 0 resets; a step that the driver may not take yet stays undone. */
   writeStatus(v: number): void {
     if (v === 0) return this.reset();
-    const { s, options: { legacy } } = this;
+    const { s } = this;
     let set = v & ~s.status & ~STATUS.DEVICE_NEEDS_RESET & 0xff;
-    if (!legacy) {
+    if (!this.legacy) {
       if ((set & STATUS.FEATURES_OK) && !this.#featuresAcceptable()) set &= ~STATUS.FEATURES_OK;
-      if (((s.status | set) & STATUS.FEATURES_OK) === 0) set &= ~STATUS.DRIVER_OK;
+      for (const [step, before] of STEPS) if (((s.status | set) & before) === 0) set &= ~step;
+      // §3.1.1: after FAILED, nothing but a reset goes on.
+      if ((s.status | set) & STATUS.FAILED) set &= STATUS.FAILED;
     }
     s.status |= set;
     if (set & STATUS.DRIVER_OK) this.queues.forEach((_, i) => this.#look(i));
@@ -168,13 +196,12 @@ export class VirtioCore implements VirtioPort<string> {
   }
 
   /**
-   * §2.2: a subset of what is offered. §6.2: a device MAY insist on VIRTIO_F_VERSION_1; this one does
-   * not, for drivers (xv6's) that read and write one word of features alone. They get the modern
-   * layout all the same: it is the register interface that decides.
+   * §2.2: a subset of what is offered. §6.2: a device MAY insist on VIRTIO_F_VERSION_1. Without, it is
+   * still the register interface that decides on the layout, which is modern.
    */
   #featuresAcceptable(): boolean {
-    const { driverFeaturesLow: low, driverFeaturesHigh: high } = this.s;
-    return (low & ~this.offered(0)) === 0 && (high & ~this.offered(1)) === 0;
+    if (this.parts.needsVersion1 && !this.has("VIRTIO_F_VERSION_1")) return false;
+    return [0, 1].every((word) => (this.accepted(word) & ~this.offered(word)) === 0);
   }
 
   /** §2.4: at any moment; chains in flight are forgotten. */
@@ -183,7 +210,9 @@ export class VirtioCore implements VirtioPort<string> {
     this.queues.forEach((_, i) => this.port.timer("complete", null, i));
   }
 
+  /** §3.1.1: once features are settled. */
   startQueue(i: number): void {
+    if (!this.legacy && (this.s.status & STATUS.FEATURES_OK) === 0) return;
     const fault = this.queues[i].start();
     if (fault) this.fail(i, fault);
     else if (this.live(i)) this.#look(i);
@@ -197,7 +226,7 @@ export class VirtioCore implements VirtioPort<string> {
 
   live(i: number): boolean {
     const { s } = this;
-    const ok = this.options.legacy || (s.status & STATUS.DRIVER_OK) !== 0;
+    const ok = this.legacy || (s.status & STATUS.DRIVER_OK) !== 0;
     return ok && !s.broken && s.queues[i].queueReady;
   }
 
@@ -274,6 +303,8 @@ export class VirtioCore implements VirtioPort<string> {
   }
 
   finish(queue: number, chain: Chain): void {
+    const fault = this.queues[queue].reach();
+    if (fault) return this.fail(queue, { ...fault, head: chain.head, request: chain.request });
     const served = this.behaviour.serve(queue, chain);
     this.queues[queue].push(chain, served.written);
     this.#finished.push({ queue, chain, served });
@@ -292,8 +323,8 @@ export class VirtioCore implements VirtioPort<string> {
     this.#finished = [];
     const irqs = this.queues.map((q) => {
       if (!q.wantsInterrupt()) return null;
-      this.s.interruptStatus |= INTERRUPT.USED_BUFFER;
-      return this.port.signal();
+      const seq = this.parts.interrupts.used(q.index);
+      return seq < 0 ? null : seq;
     });
     for (const { queue, chain, served } of finished) {
       this.port.trace.request({
@@ -304,6 +335,7 @@ export class VirtioCore implements VirtioPort<string> {
         submit_icount: chain.submitIcount,
         complete_ns: this.port.now(),
         status: served.status,
+        command: served.command,
         kick_exit_seq: chain.kickExitSeq < 0 ? null : chain.kickExitSeq,
         irq_seq: irqs[queue],
       });
@@ -318,7 +350,7 @@ export class VirtioCore implements VirtioPort<string> {
 
   /** §2.1.2: the device cannot go on; a modern driver is told, a legacy one has no way to be. */
   fail(i: number, fault: Fault): void {
-    const { s, options: { legacy } } = this;
+    const { s } = this;
     s.broken = true;
     s.error = fault.error;
     this.log("error", i, { head: fault.head, request: fault.request });
@@ -326,7 +358,7 @@ export class VirtioCore implements VirtioPort<string> {
       s.queues[k].inFlight.length = 0;
       this.port.timer("complete", null, k);
     });
-    if (legacy) return;
+    if (this.legacy) return;
     s.status |= STATUS.DEVICE_NEEDS_RESET;
     this.#tellConfiguration();
   }
@@ -338,8 +370,7 @@ export class VirtioCore implements VirtioPort<string> {
 
   #tellConfiguration(): void {
     if ((this.s.status & STATUS.DRIVER_OK) === 0) return;
-    this.s.interruptStatus |= INTERRUPT.CONFIGURATION_CHANGE;
-    this.port.signal();
+    this.parts.interrupts.configuration();
   }
 
   acknowledge(bits: number): void {
@@ -354,8 +385,22 @@ export class VirtioCore implements VirtioPort<string> {
     return this.port.now();
   }
 
-  drive(): Drive | null {
-    return this.port.drive(0);
+  drive(bay = 0): Drive | null {
+    return this.port.drive(bay);
+  }
+
+  waiting(i: number): readonly Chain[] {
+    return this.s.queues[i].inFlight;
+  }
+
+  hasten(i: number, chain: Chain): void {
+    const { inFlight } = this.s.queues[i];
+    const at = inFlight.indexOf(chain);
+    if (at < 0) return;
+    inFlight.splice(at, 1);
+    this.port.timer("complete", null, i);
+    this.finish(i, chain);
+    this.#arm(i);
   }
 
   read(chain: Chain, span: Span = { at: 0, bytes: partBytes(chain, false) }): Uint8Array {
@@ -371,6 +416,20 @@ export class VirtioCore implements VirtioPort<string> {
   write(chain: Chain, data: Uint8Array, at = 0, framing = false): number {
     return this.#each(chain, true, at, data.length, framing, (gpa, bytes, from) => {
       this.mem.write(gpa, data.subarray(from, from + bytes));
+    });
+  }
+
+  lend(chain: Chain, span: Span, take: (piece: Uint8Array, from: number) => void): void {
+    const { mem } = this;
+    this.#each(chain, false, span.at, span.bytes, span.framing ?? false, (gpa, bytes, from) => {
+      take(mem.view(gpa, bytes), from);
+    });
+  }
+
+  fill(chain: Chain, bytes: number, put: (piece: Uint8Array, from: number) => void): number {
+    const { mem } = this;
+    return this.#each(chain, true, 0, bytes, false, (gpa, count, from) => {
+      put(mem.room(gpa, count), from);
     });
   }
 

@@ -6,11 +6,13 @@
 import assert from "node:assert/strict";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { forSeeds, type Random } from "../mmio/test_random.ts";
-import { virtioConsole } from "./console.ts";
-import { ReferenceDriver, REG } from "./test_driver.ts";
+import { virtioConsole, virtioConsolePci } from "./console.ts";
+import { ReferenceDriver } from "./test_driver.ts";
+import { type Face, FACES } from "./test_faces.ts";
 import { AVAIL, DESC } from "./ring_layout.ts";
 
 const RAM_BYTES = 1 << 16;
+/** Of queues whose size the driver chooses; and most heads that it uses of any. */
 const SIZE = 8;
 const QUEUES = 2;
 /** Every chain of a full ring, its descriptors, DMA and ends; and two interrupts. */
@@ -58,28 +60,33 @@ function descriptor(r: Random, table: number): Op {
   return (m) => pokes.forEach((p) => p(m));
 }
 
+/** An access to a region of the device: to a register of it, as often as not. */
+function access(r: Random, { dev }: TestMachine): Op {
+  // What is written to configuration space decides whether the function reaches memory at all.
+  const n = r.chance(0.9) ? r.below(Math.max(1, dev.regions.length - 1)) : dev.regions.length - 1;
+  const region = dev.regions[n];
+  const known = region.registers.length > 0 && r.chance(0.7) ? r.pick(region.registers) : null;
+  const at = known?.at ?? r.below(Math.min(region.sizeBytes, 0x120));
+  const size = known !== null && r.chance(0.9) ? r.pick(known.sizes) : r.pick([1, 2, 4, 8]);
+  const v = value(r);
+  if (r.chance(0.6)) return (m) => void m.dev.regions[n].read(at, size);
+  return (m) => m.dev.regions[n].write(at, size, v, 0);
+}
+
 function operation(r: Random, d: ReferenceDriver): Op {
   const q = d.queues[r.below(QUEUES)];
   switch (r.below(12)) {
-    case 0: {
-      const [at, v, size] = [r.below(0x120), value(r), r.pick([1, 2, 4, 8])];
-      return (m) => m.write(at, v, size);
-    }
-    case 1: {
-      const [at, size] = [r.below(0x120), r.pick([1, 2, 4, 8])];
-      return (m) => void m.read(at, size);
-    }
-    case 2: {
-      const [at, v] = [r.pick(Object.values(REG)), value(r)];
-      return r.chance(0.2) ? (m) => m.write(at, v) : (m) => void m.read(at);
-    }
+    case 0:
+    case 1:
+    case 2:
+      return access(r, d.m);
     case 3:
       return poke(RAM_BASE + 2 * r.below(RAM_BYTES / 2 - 1), value(r), 2);
     case 4:
     case 5:
       return descriptor(r, q.desc);
     case 6: {
-      const slots = [...Array(SIZE).keys()].map((i) =>
+      const slots = [...Array(q.size).keys()].map((i) =>
         poke(q.avail + AVAIL.ring + 2 * i, r.below(SIZE), 2)
       );
       return (m) => slots.forEach((p) => p(m));
@@ -101,30 +108,31 @@ function operation(r: Random, d: ReferenceDriver): Op {
       return (m) => void m.advance(ns);
     }
     default:
-      return (m) => m.write(REG.QueueNotify, q.index);
+      return (m) => d.face.notify(m, q.index);
   }
 }
 
 /** The driver's own set-up, so that most of the run has live queues. */
-function setUp(m: TestMachine, legacy: boolean): ReferenceDriver {
-  return new ReferenceDriver(m, legacy, SIZE).init();
+function setUp(m: TestMachine, face: Face): ReferenceDriver {
+  return new ReferenceDriver(m, face, SIZE).init();
 }
 
-for (const legacy of [false, true]) {
-  const title = `virtio-console ${legacy ? "legacy" : "modern"}: the laws hold for any driver`;
+for (const face of FACES) {
+  const type = face.bus === "pci" ? virtioConsolePci : virtioConsole;
+  const title = `virtio-console ${face.name}: the laws hold for any driver`;
   Deno.test(title, () => {
     forSeeds(60, "core/virtio/fuzz_test.ts", title, (r, at) => {
-      const props = { legacy, latency: r.pick([0, 1000]), suppress: r.chance(0.5) };
-      const make = () => new TestMachine(virtioConsole, { props, ramBytes: RAM_BYTES });
+      const props = { ...face.props, latency: r.pick([0, 1000]), suppress: r.chance(0.5) };
+      const make = () => new TestMachine(type, { props, ramBytes: RAM_BYTES });
       const a = make();
       let b = make();
-      let d = setUp(a, legacy);
-      setUp(b, legacy);
+      let d = setUp(a, face);
+      setUp(b, face);
       for (let step = 0; step < 400; step++) {
         at(step);
         if (r.chance(0.02)) {
-          d = setUp(a, legacy);
-          setUp(b, legacy);
+          d = setUp(a, face);
+          setUp(b, face);
         }
         if (r.chance(0.05)) {
           const saved = a.save();

@@ -8,6 +8,7 @@
 import { num, prop } from "../mmio/device.ts";
 import { noise } from "../mmio/noise.ts";
 import { virtioMmio } from "./transport_mmio.ts";
+import { virtioPci } from "./transport_pci.ts";
 import { virtioDevice } from "./virtio.ts";
 import { partBytes } from "./virtqueue.ts";
 
@@ -37,3 +38,8 @@ const rngDevice = virtioDevice({
 });
 
 export const virtioRng = virtioMmio(rngDevice);
+export const virtioRngPci = virtioPci(rngDevice, {
+  class: 0x00_ff00,
+  vectors: 2,
+  configBytes: 0,
+});

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { TestMachine } from "../mmio/test_machine.ts";
 import { virtioRng } from "./rng.ts";
 import { ReferenceDriver, REG } from "./test_driver.ts";
+import { mmio } from "./test_faces.ts";
 
 function source(props: Record<string, number | boolean> = {}) {
   const m = new TestMachine(virtioRng, { props, ramBytes: 1 << 20 });
   const legacy = props.legacy === true;
-  return { m, d: new ReferenceDriver(m, legacy).init(1) };
+  return { m, d: new ReferenceDriver(m, mmio(legacy)).init(1) };
 }
 
 /** Bytes that a request with buffers of these lengths gets. */
@@ -54,7 +55,7 @@ Deno.test("virtio-rng: device-readable buffers carry nothing", () => {
 
 Deno.test("virtio-rng: more than a request may carry is a fault", () => {
   const m = new TestMachine(virtioRng, { ramBytes: 4 << 20 });
-  const d = new ReferenceDriver(m, false).init(1);
+  const d = new ReferenceDriver(m, mmio(false)).init(1);
   d.queues[0].add([{ gpa: d.ram.alloc((1 << 20) + 1), length: (1 << 20) + 1, write: true }]);
   d.queues[0].kick();
   assert.equal(m.read(REG.Status) & 64, 64);

@@ -6,8 +6,9 @@
 import assert from "node:assert/strict";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { forSeeds, type Random } from "../mmio/test_random.ts";
-import { virtioConsole } from "./console.ts";
+import { virtioConsole, virtioConsolePci } from "./console.ts";
 import { type Buffer, type DriverQueue, ReferenceDriver } from "./test_driver.ts";
+import { type Face, FACES, mmio } from "./test_faces.ts";
 import { DESC_F, usedBytes } from "./ring_layout.ts";
 import { watched } from "./test_memory.ts";
 
@@ -16,23 +17,38 @@ const RX = 0, TX = 1;
 const RAM_BYTES = 4 << 20;
 
 interface Props {
-  legacy: boolean;
   indirect: boolean;
   event_idx: boolean;
   suppress: boolean;
   latency: number;
 }
 
-const COMBINATIONS: Props[] = Array.from({ length: 32 }, (_, i) => ({
-  legacy: (i & 1) !== 0,
-  indirect: (i & 2) !== 0,
-  event_idx: (i & 4) !== 0,
-  suppress: (i & 8) !== 0,
-  latency: i & 16 ? 0 : 700,
-}));
+interface Combination {
+  face: Face;
+  props: Props;
+}
 
-const label = (p: Props) =>
-  Object.entries(p).flatMap(([k, v]) => v === true ? [k] : k === "latency" ? [`${k} ${v}`] : [])
+const COMBINATIONS: Combination[] = FACES.flatMap((face) =>
+  Array.from({ length: 16 }, (_, i) => ({
+    face,
+    props: {
+      indirect: (i & 1) !== 0,
+      event_idx: (i & 2) !== 0,
+      suppress: (i & 4) !== 0,
+      latency: i & 8 ? 0 : 700,
+    },
+  }))
+);
+
+const typeOf = (face: Face) => face.bus === "pci" ? virtioConsolePci : virtioConsole;
+
+const label = ({ face, props }: Combination) =>
+  [
+    face.name,
+    ...Object.entries(props).flatMap(([k, v]) =>
+      v === true ? [k] : k === "latency" ? [`${k} ${v}`] : []
+    ),
+  ]
     .join(" ");
 
 /** A machine, its driver and what both ends should have seen. */
@@ -44,9 +60,9 @@ class Traffic {
   readonly got: number[] = [];
   readonly #lent = new Map<number, Buffer[]>();
 
-  constructor(props: Props, private readonly r: Random, type = virtioConsole) {
-    this.m = new TestMachine(type, { props: { ...props }, ramBytes: RAM_BYTES });
-    this.d = new ReferenceDriver(this.m, props.legacy, 2 ** r.below(7)).init();
+  constructor({ face, props }: Combination, private readonly r: Random, type = typeOf(face)) {
+    this.m = new TestMachine(type, { props: { ...face.props, ...props }, ramBytes: RAM_BYTES });
+    this.d = new ReferenceDriver(this.m, face, 2 ** r.below(7)).init();
     assert.equal(this.d.indirect, props.indirect);
     assert.equal(this.d.eventIdx, props.event_idx);
   }
@@ -135,11 +151,11 @@ class Traffic {
   }
 }
 
-for (const props of COMBINATIONS) {
-  const title = `virtio-console round trip: ${label(props)}`;
+for (const c of COMBINATIONS) {
+  const title = `virtio-console round trip: ${label(c)}`;
   Deno.test(title, () => {
-    forSeeds(6, FILE, title, (r, at) => {
-      const t = new Traffic(props, r);
+    forSeeds(4, FILE, title, (r, at) => {
+      const t = new Traffic(c, r);
       for (let i = 0; i < 250; i++) {
         at(i);
         t.step();
@@ -154,10 +170,11 @@ for (const props of COMBINATIONS) {
 
 const ONLY_ITS_OWN = "virtqueue: the device writes used rings and lent buffers, and nothing else";
 Deno.test(ONLY_ITS_OWN, () => {
-  forSeeds(32, FILE, ONLY_ITS_OWN, (r) => {
+  forSeeds(64, FILE, ONLY_ITS_OWN, (r) => {
     const writes: [number, number][] = [];
-    const type = watched(virtioConsole, { write: (gpa, n) => writes.push([gpa, n]) });
-    const t = new Traffic(COMBINATIONS[r.seed % 32], r, type);
+    const c = COMBINATIONS[r.seed % COMBINATIONS.length];
+    const type = watched(typeOf(c.face), { write: (gpa, n) => writes.push([gpa, n]) });
+    const t = new Traffic(c, r, type);
     for (let i = 0; i < 100; i++) t.step();
     const allowed = t.d.queues.map((q): [number, number] => [q.used, usedBytes(q.size)]);
     for (const line of t.m.log.filter((l) => l.startsWith('vring {"event":"descriptor"'))) {
@@ -172,7 +189,7 @@ Deno.test(ONLY_ITS_OWN, () => {
 
 function quiet(props: Partial<Props>, queueSize = 16) {
   const m = new TestMachine(virtioConsole, { props, ramBytes: RAM_BYTES });
-  const d = new ReferenceDriver(m, false, queueSize).init();
+  const d = new ReferenceDriver(m, mmio(false), queueSize).init();
   return { m, d, tx: d.queues[TX], rx: d.queues[RX] };
 }
 

@@ -13,8 +13,9 @@ import {
 } from "../mmio/medium.ts";
 import { TestMachine } from "../mmio/test_machine.ts";
 import type { Random } from "../mmio/test_random.ts";
-import { virtioBlk } from "./blk.ts";
+import { virtioBlk, virtioBlkPci } from "./blk.ts";
 import { type Buffer, ReferenceDriver } from "./test_driver.ts";
+import { type Face, mmio } from "./test_faces.ts";
 
 export const SECTOR = 512;
 export const T = { IN: 0, OUT: 1, FLUSH: 4, GET_ID: 8, DISCARD: 11, WRITE_ZEROES: 13 } as const;
@@ -65,6 +66,8 @@ export interface DiskOptions {
   readOnly?: boolean;
   timing?: Partial<MediumTiming>;
   queueSize?: number;
+  /** Over MMIO, as the property `legacy` says, without. */
+  face?: Face;
   /** Instead of a drive with these contents. */
   drives?: readonly Drive[];
 }
@@ -79,14 +82,16 @@ export class DiskDriver {
   constructor(readonly o: DiskOptions = {}) {
     this.m = DiskDriver.machine(o);
     const { legacy = false, num_queues: queues = 1 } = o.props ?? {};
-    this.d = new ReferenceDriver(this.m, legacy === true, o.queueSize ?? 16).init(Number(queues));
+    const face = o.face ?? mmio(legacy === true);
+    this.d = new ReferenceDriver(this.m, face, o.queueSize ?? 16).init(Number(queues));
   }
 
   static machine(o: DiskOptions): TestMachine {
     const { props = {}, contents = new Uint8Array(64 * SECTOR), readOnly = false } = o;
     const medium = overlayMedium(memoryMedium(contents, true), { readOnly });
     const drive: Drive = makeDrive("d", medium, { latencyNs: 0, bandwidth: 0, ...o.timing });
-    return new TestMachine(virtioBlk, { props, ramBytes: RAM_BYTES, drives: o.drives ?? [drive] });
+    const type = o.face?.bus === "pci" ? virtioBlkPci : virtioBlk;
+    return new TestMachine(type, { props, ramBytes: RAM_BYTES, drives: o.drives ?? [drive] });
   }
 
   #header({ type, sector = 0 }: Ask): number {

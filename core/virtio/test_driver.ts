@@ -1,10 +1,11 @@
 /**
- * A virtio-mmio driver for tests, written from the driver's side of Virtio 1.2 (§2.7.13, §2.7.14,
- * §3.1, §4.2.3, §4.2.4). It keeps every MUST of the driver; hostile tests then write over its rings.
+ * A virtio driver for tests, written from the driver's side of Virtio 1.2 (§2.7.13, §2.7.14, §3.1), over
+ * any transport. It keeps every MUST of the driver; hostile tests then write over its rings.
  * @module
  */
 import assert from "node:assert/strict";
 import { RAM_BASE, type TestMachine } from "../mmio/test_machine.ts";
+import type { Face } from "./test_faces.ts";
 import {
   AVAIL,
   AVAIL_F_NO_INTERRUPT,
@@ -21,34 +22,7 @@ import {
   usedEventAt,
 } from "./ring_layout.ts";
 
-export const REG = {
-  MagicValue: 0x000,
-  Version: 0x004,
-  DeviceID: 0x008,
-  DeviceFeatures: 0x010,
-  DeviceFeaturesSel: 0x014,
-  DriverFeatures: 0x020,
-  DriverFeaturesSel: 0x024,
-  GuestPageSize: 0x028,
-  QueueSel: 0x030,
-  QueueNumMax: 0x034,
-  QueueNum: 0x038,
-  QueueAlign: 0x03c,
-  QueuePFN: 0x040,
-  QueueReady: 0x044,
-  QueueNotify: 0x050,
-  InterruptStatus: 0x060,
-  InterruptACK: 0x064,
-  Status: 0x070,
-  QueueDescLow: 0x080,
-  QueueDescHigh: 0x084,
-  QueueDriverLow: 0x090,
-  QueueDriverHigh: 0x094,
-  QueueDeviceLow: 0x0a0,
-  QueueDeviceHigh: 0x0a4,
-  ConfigGeneration: 0x0fc,
-  Config: 0x100,
-} as const;
+export { REG } from "./test_faces.ts";
 
 const PAGE_BYTES = 4096;
 const EVENT_IDX = 1 << 29, INDIRECT_DESC = 1 << 28, VERSION_1_HIGH = 1;
@@ -110,6 +84,9 @@ export class DriverQueue {
   get ram(): GuestRam {
     return this.driver.ram;
   }
+  get face(): Face {
+    return this.driver.face;
+  }
   get freeDescriptors(): number {
     return this.#free.length;
   }
@@ -167,7 +144,7 @@ export class DriverQueue {
 
   notify(): void {
     this.kicks++;
-    this.driver.m.write(REG.QueueNotify, this.index);
+    this.driver.face.notify(this.driver.m, this.index);
   }
 
   /** §2.7.14: chains handed back since the last call. */
@@ -204,77 +181,66 @@ export class ReferenceDriver {
   eventIdx = false;
   indirect = false;
 
-  constructor(readonly m: TestMachine, readonly legacy: boolean, readonly queueSize = 8) {
+  constructor(readonly m: TestMachine, readonly face: Face, readonly queueSize = 8) {
     this.ram = new GuestRam(m.ram);
   }
 
-  /** §3.1.1 with §4.2.3.2 or §4.2.4: accepts every feature that it is offered and knows. */
+  get legacy(): boolean {
+    return this.face.legacy;
+  }
+
+  /** §3.1.1: accepts every feature that it is offered and knows. */
   init(queues = 2): this {
-    const { m, legacy } = this;
-    assert.equal(m.read(REG.MagicValue), 0x74726976);
-    assert.equal(m.read(REG.Version), legacy ? 1 : 2);
-    m.write(REG.Status, 0);
-    m.write(REG.Status, 1);
-    m.write(REG.Status, 3);
+    const { m, face } = this;
+    face.prepare(m);
+    face.setStatus(m, 0);
+    face.setStatus(m, 1);
+    face.setStatus(m, 3);
     this.#features();
-    if (!legacy) {
-      m.write(REG.Status, 11);
-      assert.equal(m.read(REG.Status), 11, "FEATURES_OK was refused");
+    if (!face.legacy) {
+      face.setStatus(m, 11);
+      assert.equal(face.status(m), 11, "FEATURES_OK was refused");
     }
     for (let i = 0; i < queues; i++) this.setupQueue(i);
-    m.write(REG.Status, m.read(REG.Status) | 4);
+    face.setStatus(m, face.status(m) | 4);
     return this;
   }
 
   #features(): void {
-    const { m } = this;
-    m.write(REG.DeviceFeaturesSel, 0);
-    const low = m.read(REG.DeviceFeatures);
+    const { m, face } = this;
+    const low = face.offered(m, 0);
     this.eventIdx = (low & EVENT_IDX) !== 0;
     this.indirect = (low & INDIRECT_DESC) !== 0;
-    m.write(REG.DriverFeaturesSel, 0);
-    m.write(REG.DriverFeatures, low);
-    if (this.legacy) return;
-    m.write(REG.DriverFeaturesSel, 1);
-    m.write(REG.DriverFeatures, VERSION_1_HIGH);
+    face.accept(m, 0, low);
+    if (!face.legacy) face.accept(m, 1, VERSION_1_HIGH);
   }
 
   setupQueue(i: number): DriverQueue {
-    const { m, ram, queueSize: size } = this;
+    const { m, ram, face } = this;
+    face.select(m, i);
+    const max = face.maxSize(m);
+    const size = face.fixedSize ? max : this.queueSize;
+    assert.ok(max >= size);
     const q = new DriverQueue(this, i, size);
-    m.write(REG.QueueSel, i);
-    assert.ok(m.read(REG.QueueNumMax) >= size);
-    m.write(REG.QueueNum, size);
-    if (this.legacy) this.#placeLegacy(q);
-    else {
+    face.setSize(m, size);
+    if (face.legacy) {
+      const bytes = legacyAreas(0, size, PAGE_BYTES).used + usedBytes(size);
+      Object.assign(q, legacyAreas(ram.alloc(bytes, PAGE_BYTES), size, PAGE_BYTES));
+    } else {
       q.desc = ram.alloc(descBytes(size), 16);
       q.avail = ram.alloc(availBytes(size), 2);
       q.used = ram.alloc(usedBytes(size), 4);
-      m.write(REG.QueueDescLow, q.desc);
-      m.write(REG.QueueDriverLow, q.avail);
-      m.write(REG.QueueDeviceLow, q.used);
-      m.write(REG.QueueReady, 1);
     }
+    face.enable(m, q);
+    assert.ok(face.enabled(m), `queue ${i} was not taken`);
     this.queues[i] = q;
     return q;
   }
 
-  #placeLegacy(q: DriverQueue): void {
-    const { m, ram } = this;
-    const bytes = legacyAreas(0, q.size, PAGE_BYTES).used + usedBytes(q.size);
-    const base = ram.alloc(bytes, PAGE_BYTES);
-    Object.assign(q, legacyAreas(base, q.size, PAGE_BYTES));
-    m.write(REG.GuestPageSize, PAGE_BYTES);
-    m.write(REG.QueueAlign, PAGE_BYTES);
-    m.write(REG.QueuePFN, base / PAGE_BYTES);
-  }
-
-  /** Takes an interrupt if the line is up (§4.2.3.4); returns the status bits it found. */
+  /** Takes an interrupt if the line is up; returns the status bits it found. */
   interrupt(): number {
     if (!this.m.wires[0].level) return 0;
     this.interrupts++;
-    const status = this.m.read(REG.InterruptStatus);
-    this.m.write(REG.InterruptACK, status);
-    return status;
+    return this.face.interruptStatus(this.m);
   }
 }

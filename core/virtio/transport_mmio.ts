@@ -14,21 +14,15 @@ import {
   type Fields,
   prop,
   type Props,
-  type PropsOf,
   records,
   type Reg,
   type StateOf,
   u32,
 } from "../mmio/device.ts";
-import { coreFields, type CoreOptions, VirtioCore } from "./core.ts";
+import type { coreFields, VirtioCore } from "./core.ts";
 import { legacyAreas } from "./ring_layout.ts";
-import {
-  COMMON_FEATURES,
-  type ConfigField,
-  type Feature,
-  type QueueDeclaration,
-  type VirtioDevice,
-} from "./virtio.ts";
+import { byLine, configReg, declared, readAcross } from "./transport.ts";
+import type { VirtioDevice } from "./virtio.ts";
 
 const MAGIC = 0x74726976; // "virt"
 /** "QEMU", as on its `virt` board: xv6 takes a disk of no other vendor. */
@@ -37,12 +31,8 @@ const REGION_BYTES = 0x1000;
 const CONFIG = 0x100;
 const NO_REGION = 0xffffffff;
 
-const LATENCY = {
-  latency: prop.u32(1000, "Virtual ns that a request takes; 0 serves it within the exit."),
-};
-const TRANSPORT_PROPS = {
+const LEGACY = {
   legacy: prop.flag(false, "Offer the legacy interface (version 1) instead of the modern one."),
-  suppress: prop.flag(false, "Ask for no kicks while they tell nothing: poll while busy."),
 };
 
 const transportFields = (queues: number) => ({
@@ -51,37 +41,13 @@ const transportFields = (queues: number) => ({
   queueSel: u32(),
   legacyQueues: records(queues, { queueAlign: u32(), queuePfn: u32() }),
 });
+type DriverState =
+  & StateOf<ReturnType<typeof coreFields>>
+  & StateOf<ReturnType<typeof transportFields>>;
 
 /** What a reset by the driver leaves: Linux writes GuestPageSize before it. */
-const keptFields = { configGeneration: u32(), guestPageSize: u32() };
+const keptFields = { guestPageSize: u32() };
 type KeptState = StateOf<typeof keptFields>;
-
-const driverFields = (queues: readonly QueueDeclaration[]) => ({
-  ...coreFields(queues),
-  ...transportFields(queues.length),
-});
-type DriverState = StateOf<ReturnType<typeof driverFields>>;
-
-/** One flag per feature that can be withheld. */
-function featureProps(features: Readonly<Record<string, Feature>>) {
-  const entries = Object.entries(features).flatMap(([name, f]) =>
-    f.prop ? [[f.prop, prop.flag(true, `Offer ${name} (Virtio 1.2 ${f.spec}).`)] as const] : []
-  );
-  return Object.fromEntries(entries);
-}
-
-function coreOptions(
-  features: Readonly<Record<string, Feature>>,
-  props: PropsOf<Props>,
-): CoreOptions {
-  const off = Object.entries(features).filter(([, f]) => f.prop && props[f.prop] === false);
-  return {
-    legacy: props.legacy as boolean,
-    latencyNs: props.latency as number | undefined ?? 0,
-    suppress: props.suppress as boolean,
-    withheld: new Set(off.map(([name]) => name)),
-  };
-}
 
 /** A virtio device behind the MMIO transport. */
 export function virtioMmio<
@@ -90,11 +56,9 @@ export function virtioMmio<
   const P extends Props,
   const F extends string,
 >(d: VirtioDevice<S, K, P, F>): DeviceType {
-  const features: Record<string, Feature> = { ...COMMON_FEATURES, ...d.features };
-  // What the driver's reset clears and what it does not; each is one record, cleared as a whole.
-  const driverRecord = records(1, { ...driverFields(d.queues), own: records(1, d.state) });
-  const keptRecord = records(1, { ...keptFields, own: records(1, d.kept) });
+  const { assemble, props, ...shared } = declared(d, transportFields(d.queues.length), keptFields);
   return device(d.name, {
+    ...shared,
     doc: d.doc,
     source: d.source,
     size: REGION_BYTES,
@@ -102,48 +66,24 @@ export function virtioMmio<
     node: "virtio_mmio",
     irqs: 1,
     dt: () => ({ "dma-coherent": true }),
-    drives: d.drive ? 1 : 0,
-    props: {
-      ...TRANSPORT_PROPS,
-      ...d.drive ? {} : LATENCY,
-      ...featureProps(features),
-      ...d.props,
-    } as Props,
-    state: { driver: driverRecord, kept: keptRecord },
+    props: { ...LEGACY, ...props } as Props,
   }, (state, port, props) => {
-    const s = state.driver[0] as DriverState & { own: readonly StateOf<S>[] };
-    const kept = state.kept[0] as KeptState & { own: readonly StateOf<K>[] };
-    const options = coreOptions(features, props);
-    const core = new VirtioCore({
-      queues: d.queues.slice(0, d.queueCount?.(props as PropsOf<P>)),
-      features: d.features,
-      state: s,
-      port,
-      options,
-      clear: () => driverRecord.clear(state.driver),
-      nextGeneration: () => void kept.configGeneration++,
+    const legacy = props.legacy as boolean;
+    const { s, kept, core, fields, behaviour } = assemble(state, port, props, {
+      legacy: () => legacy,
+      // xv6's driver reads and writes one word of features alone.
+      needsVersion1: false,
+      interrupts: (s) => byLine(s, port),
     });
-    const behaviour = core.behaviour = d.build(s.own[0], kept.own[0], core, props as PropsOf<P>);
-    const fields = (behaviour.config ?? []).filter((f) => !f.feature || core.offers(f.feature));
-    const regs = options.legacy
+    const regs = legacy
       ? legacyRegs(d.id, core, s, kept)
       : modernRegs(d.id, core, s, () => kept.configGeneration);
     return {
-      regs: [...regs, ...fields.map(configReg)],
+      ...behaviour,
+      regs: [...regs, ...fields.map((f) => configReg(f, CONFIG + f.at))],
       raw: { read: (at, size) => readAcross(fields, at - CONFIG, size), write: () => {} },
-      input: mapValues(
-        behaviour.input ?? {},
-        (take) => (data: Uint8Array) => core.receive(() => take(data)),
-      ),
-      canInput: behaviour.canInput ?? {},
-      events: { complete: (queue) => core.complete(queue) },
-      settle: () => core.settle(),
     };
   });
-}
-
-function mapValues<A, B>(o: Readonly<Record<string, A>>, f: (a: A) => B): Record<string, B> {
-  return Object.fromEntries(Object.entries(o).map(([k, v]) => [k, f(v)]));
 }
 
 function identityRegs(version: 1 | 2, id: number): Reg[] {
@@ -270,24 +210,6 @@ function legacyRegs(id: number, core: VirtioCore, s: DriverState, kept: KeptStat
   ];
 }
 
-/** Offset 0x100 on; a field answers accesses up to its width. */
-function configReg(f: ConfigField): Reg {
-  const at = CONFIG + f.at;
-  const sizes = ([1, 2, 4] as const).filter((n) => n <= f.size);
-  if (f.size !== 8) return { at, name: f.name, size: f.size, sizes, get: f.get, set: f.set };
-  return { at, name: f.name, size: 8, sizes, get: f.get };
-}
-
-/** Legacy drivers may read the space in any width (§4.2.4). */
-function readAcross(fields: readonly ConfigField[], at: number, size: number): number {
-  let v = 0;
-  for (let i = 0; i < Math.min(size, 4); i++) {
-    const f = fields.find((f) => at + i >= f.at && at + i < f.at + f.size);
-    if (f) v += Math.floor(f.get() / 2 ** (8 * (at + i - f.at))) % 256 * 2 ** (8 * i);
-  }
-  return v;
-}
-
 /**
  * A slot without a device: DeviceID 0 tells drivers to leave it alone (§4.2.2). It answers as QEMU's
  * empty slot does, with 0 in every other register.
@@ -300,6 +222,6 @@ export const virtioMmioEmpty: DeviceType = device("virtio-mmio", {
   node: "virtio_mmio",
   irqs: 1,
   dt: () => ({ "dma-coherent": true }),
-  props: { legacy: TRANSPORT_PROPS.legacy },
+  props: LEGACY,
   state: {},
 }, (_s, _port, props) => ({ regs: identityRegs(props.legacy ? 1 : 2, 0) }));

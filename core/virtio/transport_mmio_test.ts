@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { virtioConsole } from "./console.ts";
 import { ReferenceDriver, REG } from "./test_driver.ts";
+import { mmio } from "./test_faces.ts";
 import { virtioMmioEmpty } from "./transport_mmio.ts";
 
 const ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, NEEDS_RESET = 64, FAILED = 128;
@@ -74,7 +75,7 @@ for (const legacy of [false, true]) {
     // It outlives a reset: Linux writes it once, before it resets the device.
     if (legacy) m.write(REG.GuestPageSize, 4096);
     const fresh = m.dev.save();
-    const d = new ReferenceDriver(m, legacy).init();
+    const d = new ReferenceDriver(m, mmio(legacy)).init();
     queueOne(d, "lost");
     d.queues[TX].kick();
     assert.equal(m.pending.length, 1);
@@ -88,7 +89,7 @@ for (const legacy of [false, true]) {
 
   Deno.test(`virtio-mmio ${kind}: a reset lowers the interrupt line`, () => {
     const m = machine({ legacy, latency: 0 });
-    const d = new ReferenceDriver(m, legacy).init();
+    const d = new ReferenceDriver(m, mmio(legacy)).init();
     queueOne(d, "x");
     d.queues[TX].kick();
     assert.equal(m.wires[0].level, true);
@@ -110,7 +111,7 @@ for (const legacy of [false, true]) {
 
   Deno.test(`virtio-mmio ${kind}: stopping a queue drops what it had in flight`, () => {
     const m = machine({ legacy });
-    const d = new ReferenceDriver(m, legacy).init();
+    const d = new ReferenceDriver(m, mmio(legacy)).init();
     queueOne(d, "lost");
     d.queues[TX].kick();
     m.write(REG.QueueSel, TX);
@@ -125,7 +126,7 @@ for (const legacy of [false, true]) {
 Deno.test("virtio-mmio modern: a queue stopped amid its work starts again as a new one", () => {
   for (const suppress of [false, true]) {
     const m = machine({ suppress });
-    const d = new ReferenceDriver(m, false).init();
+    const d = new ReferenceDriver(m, mmio(false)).init();
     m.write(REG.QueueSel, TX);
     m.write(REG.QueueReady, 0);
     const stopped = m.dev.save();
@@ -142,7 +143,7 @@ Deno.test("virtio-mmio modern: a queue stopped amid its work starts again as a n
 
 Deno.test("virtio-mmio modern: nothing is served before DRIVER_OK, all of it then", () => {
   const m = machine({ latency: 0 });
-  const d = new ReferenceDriver(m, false).init(0);
+  const d = new ReferenceDriver(m, mmio(false)).init(0);
   m.write(REG.Status, 0);
   accept(m, 0, 1);
   m.write(REG.Status, ACKNOWLEDGE | DRIVER | FEATURES_OK);
@@ -167,7 +168,7 @@ Deno.test("virtio-mmio legacy: GuestPageSize outlives a reset (Linux writes it b
 
 Deno.test("virtio-mmio legacy: a kick before DRIVER_OK is served (§3.1.2)", () => {
   const m = machine({ latency: 0, legacy: true });
-  const d = new ReferenceDriver(m, true);
+  const d = new ReferenceDriver(m, mmio(true));
   d.setupQueue(TX);
   queueOne(d, "early");
   d.queues[TX].notify();
@@ -219,7 +220,7 @@ Deno.test("virtio-mmio: registers have the names of the specification", () => {
 Deno.test("virtio-mmio: the queue's areas may lie at the very end of RAM, not past it", () => {
   for (const past of [0, 4]) {
     const m = machine();
-    new ReferenceDriver(m, false, 8).init(0);
+    new ReferenceDriver(m, mmio(false), 8).init(0);
     m.write(REG.QueueNum, 8);
     m.write(REG.QueueDescLow, RAM_BASE);
     m.write(REG.QueueDriverLow, RAM_BASE + 0x100);

@@ -23,8 +23,11 @@ export interface Feature {
   bit: number;
   /** Where the specification defines it. */
   spec: string;
-  /** Property that withholds it: `event_idx=off`. */
-  prop?: string;
+  /**
+   * Property that withholds it: `event_idx=off`. Unless said, its own name: VIRTIO_BLK_F_SEG_MAX is
+   * withheld by `seg_max=off`. null: every device offers it (§6.1).
+   */
+  prop?: string | null;
   /** Interface that offers it; both unless said. */
   only?: "modern" | "legacy";
   /** Feature without which it is not offered. */
@@ -35,9 +38,13 @@ export interface Feature {
 export const COMMON_FEATURES = {
   VIRTIO_F_ANY_LAYOUT: { bit: 27, spec: "§6.3", only: "legacy" },
   VIRTIO_F_INDIRECT_DESC: { bit: 28, spec: "§2.7.5.3", prop: "indirect" },
-  VIRTIO_F_EVENT_IDX: { bit: 29, spec: "§2.7.7, §2.7.10", prop: "event_idx" },
-  VIRTIO_F_VERSION_1: { bit: 32, spec: "§6", only: "modern" },
+  VIRTIO_F_EVENT_IDX: { bit: 29, spec: "§2.7.7, §2.7.10" },
+  VIRTIO_F_VERSION_1: { bit: 32, spec: "§6", only: "modern", prop: null },
 } as const satisfies Record<string, Feature>;
+
+/** The property that withholds a feature; null for none. */
+export const featureProp = (name: string, f: Feature): string | null =>
+  f.prop !== undefined ? f.prop : name.replace(/^VIRTIO_([A-Z]+_)?F_/, "").toLowerCase();
 
 export interface QueueDeclaration {
   name: string;
@@ -73,6 +80,8 @@ export interface Served {
   bytes: number;
   /** Bytes stored into the device-writable part, from its start. */
   written: number;
+  /** Of a SCSI command that is known. */
+  command?: RequestRow["command"];
 }
 
 export interface VirtioBehaviour {
@@ -116,8 +125,12 @@ export interface VirtioPort<F extends string> {
   wantBuffers(queue: number, wanted: boolean): void;
   /** Virtual ns. */
   now(): number;
-  /** The medium of the device, null when it was plugged in without one. */
-  drive(): Drive | null;
+  /** The drive in one of the device's bays, null for an empty one. */
+  drive(bay?: number): Drive | null;
+  /** Chains of a `request` queue whose time has not come, the next one first. */
+  waiting(queue: number): readonly Chain[];
+  /** Serves one of them now. */
+  hasten(queue: number, chain: Chain): void;
   /** Copies the device-readable part of a chain, or what lies in it of `span`. */
   read(chain: Chain, span?: Span): Uint8Array;
   /**
@@ -125,6 +138,16 @@ export interface VirtioPort<F extends string> {
    * fitted. `framing`: they are no payload.
    */
   write(chain: Chain, data: Uint8Array, at?: number, framing?: boolean): number;
+  /**
+   * As `read`, but shows the bytes where they lie in guest memory: pieces of it, each with its offset
+   * in what was asked for. They are not to be kept.
+   */
+  lend(chain: Chain, span: Span, take: (piece: Uint8Array, from: number) => void): void;
+  /**
+   * As `write`, but has the bytes stored where they lie in guest memory: `put` fills each piece
+   * wholly. Returns how many bytes fitted.
+   */
+  fill(chain: Chain, bytes: number, put: (piece: Uint8Array, from: number) => void): number;
   out(data: Uint8Array | number): void;
   /** The outside may hand in input again. */
   inputSpace(): void;
@@ -147,8 +170,8 @@ export interface VirtioDevice<
   queues: readonly QueueDeclaration[];
   /** How many of them an instance has; all unless said. */
   queueCount?: (props: PropsOf<P>) => number;
-  /** Its requests take the time of the drive that it has, instead of the property `latency`. */
-  drive?: boolean;
+  /** Bays for drives, whose time its requests take instead of the property `latency`. */
+  drives?: number;
   /** State that a reset by the driver clears. */
   state: S;
   /** State that only a reset of the machine clears. */

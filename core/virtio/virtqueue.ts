@@ -150,6 +150,14 @@ export class Virtqueue {
     return null;
   }
 
+  /**
+   * Its areas were in RAM when it started; a function on PCI reaches none of it while it is no bus
+   * master.
+   */
+  reach(): Fault | null {
+    return this.host.mem.ok(this.areas().used, 1) ? null : { error: "RAM is out of reach" };
+  }
+
   /** Takes the queue out of service and forgets where it stood; its registers keep their values. */
   stop(): void {
     const { s } = this;
@@ -168,6 +176,8 @@ export class Virtqueue {
     const { s, host } = this;
     const { avail, desc } = this.areas();
     const size = s.queueNum;
+    const fault = this.reach();
+    if (fault) return fault;
     if (s.availIdx === s.lastAvail) {
       const idx = host.mem.u16(avail + AVAIL.idx);
       const more = (idx - s.lastAvail) & 0xffff;
@@ -184,8 +194,8 @@ export class Virtqueue {
     }
     const chain = host.open(head);
     host.log("pop", this.index, { head, avail_idx: s.availIdx, request: chain.request });
-    const fault = this.#walk(chain, desc, size);
-    return fault ? { ...fault, head, request: chain.request } : chain;
+    const broken = this.#walk(chain, desc, size);
+    return broken ? { ...broken, head, request: chain.request } : chain;
   }
 
   /** Follows the chain from its head; each descriptor is read once (§2.7.5). */

@@ -51,7 +51,7 @@ export function accessWriter(memory: WebAssembly.Memory, log: WebAssembly.Memory
 }
 
 function build(): Uint8Array<ArrayBuffer> {
-  const m = new Module({ min: 1 }, "log");
+  const m = new Module({ min: 1 }, { shared: "log" });
   const params = ["i32", "i32", "i32", "i32", "i32", "i32", "i32", "f64"] as const;
   const f = m.export(m.func("write", params, []));
   const [hart, to, kind, vcpu, offset, lo, hi, seq] = params.map((_, i) => f.get(i));

@@ -19,7 +19,10 @@ function codesOf<K extends keyof typeof CODES>(kind: K): Readonly<Record<string,
 const VRING = codesOf("vring_event");
 const IRQ = codesOf("irq_event");
 const PATH = codesOf("irq_path");
+const STEP = codesOf("step_kind");
+const OP = codesOf("step_op");
 const KIND = codesOf("request_kind");
+const COMMAND = codesOf("scsi_command");
 const STATUS = codesOf("request_status");
 
 /** What ports need of the machine that they all share. */
@@ -32,8 +35,10 @@ export interface PortHost {
   out(device: string, bytes: Uint8Array): void;
   stop(kind: GuestStop["kind"], code: number): void;
   hartIrq(hart: number, bit: number, level: boolean): void;
-  /** A line of the interrupt controller changes. */
-  line(source: number, level: boolean): void;
+  /** The device with this code has a wire into a line of the interrupt controller. */
+  join(source: number, code: number, wire: Wire): void;
+  /** A wire into that line changed its level. */
+  line(source: number): void;
   /** Code of the device that drives a line of the controller; null for none. */
   deviceOfLine(source: number): number | null;
   nextRequestId(): number;
@@ -53,11 +58,13 @@ export interface PortOf {
 
 export function makePort(host: PortHost, d: PortOf): Port {
   const { trace } = host;
-  const wires = d.irqs.map((line) => {
+  const wires = d.irqs.map((source) => {
     const row = (event: "raise" | "lower" | "coalesce") =>
-      trace.alike("irq", { event: IRQ[event], device: d.code, line, path: PATH.wire });
+      trace.alike("irq", { event: IRQ[event], device: d.code, line: source, path: PATH.wire });
     const rows = { raise: row("raise"), lower: row("lower"), coalesce: row("coalesce") };
-    return new Wire((event) => rows[event](), (level) => host.line(line, level));
+    const wire = new Wire((event) => rows[event](), () => host.line(source));
+    host.join(source, d.code, wire);
+    return wire;
   });
   // Whoever is handed bytes is done with them on return.
   const one = new Uint8Array(1);
@@ -71,6 +78,9 @@ export function makePort(host: PortHost, d: PortOf): Port {
   return {
     irq: (level, line = 0) => wire(line).set(level),
     signal: (line = 0) => wire(line).signal(),
+    messages: () => false,
+    message: () => -1,
+    bar: () => null,
     now: () => host.nowNs(),
     timer: (name, atNs, arg = 0) => host.events.set(d.name, name, atNs, arg),
     out: (bytes) => host.out(d.name, typeof bytes === "number" ? (one[0] = bytes, one) : bytes),
@@ -113,6 +123,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
       submit_icount: row.submit_icount,
       complete_ns: row.complete_ns,
       status: STATUS[row.status],
+      command: row.command ? COMMAND[row.command] : null,
       kick_exit_seq: row.kick_exit_seq,
       irq_seq: row.irq_seq,
     });
@@ -139,6 +150,18 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         ...row,
         device,
         framing: row.framing ?? false,
+        request: row.request ?? null,
+      }),
+    step: (row) =>
+      void trace.step({
+        device,
+        kind: STEP[row.kind],
+        op: OP[row.op],
+        gpa: row.gpa,
+        word: row.word,
+        operand: row.operand,
+        bytes: row.bytes,
+        own_memory: row.own_memory,
         request: row.request ?? null,
       }),
     irq,

@@ -12,7 +12,7 @@ import type { DeviceInstance } from "../mmio/device.ts";
 import { layoutOf } from "../trace/log.ts";
 import type { LogWriter } from "../trace/log_writer.ts";
 import type { Trace } from "../trace/trace.ts";
-import { codeOf } from "../trace/schema.ts";
+import { codeOf, CODES } from "../trace/schema.ts";
 import {
   ACCESS_LANES,
   type AccessConstants,
@@ -31,6 +31,7 @@ import {
 
 const REASON = {
   mmio: codeOf("reason", "mmio"),
+  pio: codeOf("reason", "pio"),
   stage2_fault: codeOf("reason", "stage2_fault"),
   hypercall: codeOf("reason", "hypercall"),
   wfi: codeOf("reason", "wfi"),
@@ -40,16 +41,18 @@ type Reason = keyof typeof REASON;
 
 const HANDLER = { kernel: codeOf("handler", "kernel"), user: codeOf("handler", "user") } as const;
 const SPACE_MMIO = codeOf("space", "mmio");
+const SPACE_PIO = codeOf("space", "pio");
 const PAGE_SHIFT = 12;
 
 /** Where two rows in one lie in the log. */
 const ACCESS_EXIT = layoutOf("access_exit");
 
-/** Templates of a register: by what is known of the page, direction, mode and size. */
+/** Templates of a register: by space, what is known of the page, direction, mode and size. */
+const SPACE_SHIFT = 6;
 const KNOWN_SHIFT = 5;
 const WRITE_SHIFT = 4;
 const MODE_SHIFT = 2;
-const PER_REGISTER = 64;
+const PER_REGISTER = CODES.space.length << SPACE_SHIFT;
 
 /** A rule with its codes, transitions and price looked up once. */
 interface Priced {
@@ -124,6 +127,7 @@ export class ExitUnit {
   #writeAccess: WriteAccess | null;
   #seenPages = new Set<number>();
   #mmio: readonly (readonly Priced[])[];
+  #pio: readonly Priced[];
   #stage2: Readonly<Record<AccessKind, Priced>>;
   #wfi: Priced;
   /** Rows of an access that are kept. */
@@ -142,6 +146,7 @@ export class ExitUnit {
     const mmio = (write: boolean) =>
       [false, true].map((known) => this.#price("mmio", profile.mmio(write, known)));
     this.#mmio = [mmio(false), mmio(true)];
+    this.#pio = [false, true].map((write) => this.#price("pio", profile.pio(write)));
     const stage2 = (kind: AccessKind) => this.#price("stage2_fault", profile.stage2(kind));
     this.#stage2 = { fetch: stage2("fetch"), load: stage2("load"), store: stage2("store") };
     this.#wfi = this.#price("wfi", profile.wfi);
@@ -186,7 +191,9 @@ export class ExitUnit {
       h.faultAccess();
       return;
     }
-    const known = this.#touch(gpa);
+    const space = place === null ? SPACE_MMIO : place.space;
+    // Marks belong to pages, whatever answers there: a BAR that moves takes none with it.
+    const known = space === SPACE_PIO ? 0 : this.#touch(gpa);
     const icount = h.icount;
     trace.setClock(h.clockNs, icount, vcpu);
     const seq = trace.take();
@@ -198,23 +205,25 @@ export class ExitUnit {
     let register = -1;
     let offset = gpa >>> 0;
     if (place !== null) {
-      const instance = place.dev;
-      offset = (gpa - place.base) >>> 0;
+      const region = place.region;
+      offset = gpa - place.base;
       if (write) {
-        instance.write(offset, size, lo, hi);
+        region.write(offset, size, lo, hi);
       } else {
-        lo = instance.read(offset, size);
-        hi = instance.hi;
+        lo = region.read(offset, size);
+        hi = region.hi;
       }
-      accessed = this.#accessed.get(instance)!;
-      register = instance.reg;
+      accessed = this.#accessed.get(place.dev)!;
+      register = region.reg;
     }
-    const priced = this.#mmio[write ? 1 : 0][known];
+    const priced = space === SPACE_PIO
+      ? this.#pio[write ? 1 : 0]
+      : this.#mmio[write ? 1 : 0][known];
     const { log } = trace;
     if (trace.watched) {
-      this.#rows(seq, h, priced, accessed, register, { write, offset, lo, hi });
+      this.#rows(seq, h, priced, accessed, register, { write, space, offset, lo, hi });
     } else if (log !== null) {
-      const how = known << KNOWN_SHIFT | (write ? 1 << WRITE_SHIFT : 0);
+      const how = space << SPACE_SHIFT | known << KNOWN_SHIFT | (write ? 1 << WRITE_SHIFT : 0);
       const form = how | words[WORD.priv] << MODE_SHIFT | 31 - Math.clz32(size);
       let kind = accessed.kinds[(register + 1) * PER_REGISTER + form];
       if (kind < 0) kind = this.#template(log, accessed, register, form, priced);
@@ -254,7 +263,7 @@ export class ExitUnit {
       register: register < 0 ? null : codes.registers[register],
       cost_ns: priced.costNs,
       duration_ns: null,
-      space: SPACE_MMIO,
+      space: form >> SPACE_SHIFT,
     };
     const kind = log.template("access_exit", constants);
     kinds[(register + 1) * PER_REGISTER + form] = kind;
@@ -268,14 +277,14 @@ export class ExitUnit {
     priced: Priced,
     { codes }: Accessed,
     reg: number,
-    a: { write: boolean; offset: number; lo: number; hi: number },
+    a: { write: boolean; space: number; offset: number; lo: number; hi: number },
   ): void {
     const { gpa, size } = h.access;
     const register = reg < 0 ? null : codes.registers[reg];
     const { device } = codes;
     const what = { device, register, size, write: a.write, value: a.lo, value_hi: a.hi };
     const { trace } = this.#o;
-    trace.access({ seq: seq + 1, space: SPACE_MMIO, offset: a.offset, ...what });
+    trace.access({ seq: seq + 1, space: a.space, offset: a.offset, ...what });
     trace.exit({
       seq,
       reason: priced.reason,

@@ -34,6 +34,8 @@ export interface Profile {
   readonly stage2: (kind: AccessKind) => ExitRule;
   /** `known` is true when this page of device registers was accessed before. */
   readonly mmio: (write: boolean, known: boolean) => ExitRule;
+  /** An access in the PCI I/O window. */
+  readonly pio: (write: boolean) => ExitRule;
   readonly hypercall: (handler: Handler) => ExitRule;
   readonly wfi: ExitRule;
   readonly interrupt: (kind: InterruptKind) => ExitRule;
@@ -75,6 +77,8 @@ const kvmRiscv: Profile = {
   virtualized: true,
   stage2: (kind) => ({ hw: GUEST_PAGE_FAULT[kind], handler: "kernel" }),
   mmio: (write) => ({ hw: GUEST_PAGE_FAULT[write ? "store" : "load"], handler: "user" }),
+  // A window of memory like any other: RISC-V has no instructions for ports.
+  pio: (write) => ({ hw: GUEST_PAGE_FAULT[write ? "store" : "load"], handler: "user" }),
   hypercall: (handler) => ({ hw: "SUPERVISOR_SYSCALL", handler }),
   wfi: { hw: "VIRTUAL_INST_FAULT", handler: "kernel" },
   interrupt: (kind) => ({ hw: HOST_INTERRUPT[kind], handler: "kernel" }),
@@ -101,6 +105,7 @@ const kvmX86: Profile = {
   virtualized: true,
   stage2: () => ({ hw: "EPT_VIOLATION", handler: "kernel" }),
   mmio: (_write, known) => ({ hw: known ? "EPT_MISCONFIG" : "EPT_VIOLATION", handler: "user" }),
+  pio: () => ({ hw: "IO_INSTRUCTION", handler: "user" }),
   hypercall: (handler) => ({ hw: "VMCALL", handler }),
   wfi: { hw: "HLT", handler: "kernel" },
   interrupt: () => ({ hw: "EXTERNAL_INTERRUPT", handler: "kernel" }),
@@ -116,6 +121,7 @@ const none: Profile = {
   virtualized: false,
   stage2: () => ({ hw: null, handler: "kernel" }),
   mmio: () => ({ hw: null, handler: "user" }),
+  pio: () => ({ hw: null, handler: "user" }),
   hypercall: (handler) => ({ hw: null, handler }),
   wfi: { hw: null, handler: "kernel" },
   interrupt: () => ({ hw: null, handler: "kernel" }),

@@ -1,14 +1,20 @@
-/** `query`, `compare`, `inspect`, `import` and `export`: parsed options handed to the analysis. @module */
+/** `query`, `compare`, `budget`, `inspect`, `import` and `export`: parsed options handed on. @module */
 import { existsSync } from "node:fs";
+import type { Between } from "../../analysis/between.ts";
 import type { EngineChoice } from "../../analysis/engine.ts";
 import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
+import type { Parameter } from "./values.ts";
 
 export interface QueryArguments {
   readonly command: "query";
   readonly words: readonly string[];
-  readonly format: "table" | "csv" | "json" | "arrow";
+  readonly format: "table" | "csv" | "json" | "markdown" | "arrow";
   readonly file?: string;
+  readonly param: readonly Parameter[];
+  readonly between?: Between;
+  readonly interactive: boolean;
+  readonly explainSchema: boolean;
   readonly engine: EngineChoice;
 }
 
@@ -16,7 +22,17 @@ export interface CompareArguments {
   readonly command: "compare";
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
+  readonly by?: string;
+  readonly between?: Between;
   readonly engine: EngineChoice;
+}
+
+export interface BudgetArguments {
+  readonly command: "budget";
+  readonly traces: readonly string[];
+  readonly file: string;
+  readonly format: "table" | "junit" | "github";
+  readonly between?: Between;
 }
 
 export interface InspectArguments {
@@ -43,14 +59,36 @@ export interface ExportArguments {
 }
 
 async function query(a: QueryArguments): Promise<number> {
-  const { runQuery } = await import("../../analysis/query.ts");
+  const { runExplainSchema, runQuery } = await import("../../analysis/query.ts");
+  if (a.explainSchema) return runExplainSchema(a.format);
+  const { tracePaths } = await import("../../analysis/trace_paths.ts");
   const { traces, sql } = splitWords(a.words, existsSync);
-  return await runQuery({ traces, sql, file: a.file ?? null, format: a.format, choice: a.engine });
+  const file = a.file ?? null;
+  const asked = sql !== null || file !== null;
+  const terminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+  return await runQuery({
+    traces: tracePaths(traces),
+    sql,
+    file,
+    format: a.format,
+    params: new Map(a.param.map(({ name, value }) => [name, value])),
+    between: a.between,
+    prompt: a.interactive ? "at once" : terminal && !asked ? "after the tour" : null,
+    choice: a.engine,
+  });
 }
 
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
-  return await runCompare({ traces: a.traces, format: a.format, choice: a.engine });
+  const { tracePaths } = await import("../../analysis/trace_paths.ts");
+  const { format, by, between, engine: choice } = a;
+  return await runCompare({ traces: tracePaths(a.traces), format, by, between, choice });
+}
+
+async function budget(a: BudgetArguments): Promise<number> {
+  const { runBudget } = await import("../../analysis/budget.ts");
+  const { tracePaths } = await import("../../analysis/trace_paths.ts");
+  return await runBudget({ ...a, traces: tracePaths(a.traces) });
 }
 
 async function inspect(a: InspectArguments): Promise<number> {
@@ -72,6 +110,7 @@ async function exportTraces(a: ExportArguments): Promise<number> {
 type Arguments =
   | QueryArguments
   | CompareArguments
+  | BudgetArguments
   | InspectArguments
   | ImportArguments
   | ExportArguments;
@@ -83,6 +122,8 @@ export async function runAnalysis(a: Arguments): Promise<number> {
       return await query(a);
     case "compare":
       return await compare(a);
+    case "budget":
+      return await budget(a);
     case "inspect":
       return await inspect(a);
     case "import":

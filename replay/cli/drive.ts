@@ -12,15 +12,23 @@ import { type DriveArgument, parseDuration, parseNumber, parseSize } from "./val
 
 const SECTOR = 512;
 const DEFAULT_LATENCY_NS = 10_000;
+const INTERFACES: readonly DriveSpec["interface"][] = ["virtio", "scsi", "none"];
+/** What `if=virtio` attaches a drive to, by its bus. */
+const VIRTIO: Readonly<Record<NonNullable<DriveSpec["bus"]>, string>> = {
+  mmio: "virtio-blk",
+  pci: "virtio-blk-pci",
+};
+const BUSES = Object.keys(VIRTIO) as (keyof typeof VIRTIO)[];
 const FLAGS: Readonly<Record<string, boolean>> = { on: true, off: false };
 
 /** Words of a drive itself; any other is a property of its device. */
 const OPTIONS: Readonly<Record<string, string>> = {
   id: "a name",
-  if: "virtio or none",
+  if: "virtio, scsi or none",
   size: "bytes of a drive without a file, such as 64M",
   seed: "a number that the contents of a drive without a file follow from",
-  slot: "a virtio-mmio slot, 0 to 7",
+  bus: "mmio or pci",
+  slot: "a virtio-mmio slot, 0 to 7, or one of the PCI bus with bus=pci",
   readonly: "on or off",
   write: "on or off",
   embed: "on or off",
@@ -113,14 +121,17 @@ export function driveOf(a: DriveArgument, index: number): DriveSpec {
   const { path, options } = a;
   const where = `--drive ${path ?? "size=…"}`;
   const words = new Words(where, options);
-  const target = words.read("if", (t) => t === "virtio" || t === "none" ? t : null, "virtio");
-  const props = deviceProps(where, options, target === "virtio" ? "virtio-blk" : null);
+  const target = words.read("if", (t) => INTERFACES.find((i) => i === t), "virtio");
+  const bus = words.read("bus", (t) => BUSES.find((b) => b === t), "mmio");
+  const props = deviceProps(where, options, target === "virtio" ? VIRTIO[bus] : null);
   words.read("format", (t) => t === "raw" ? t : null, "raw");
   const write = words.flag("write", false);
   const readOnly = words.flag("readonly", false);
   const contradicts = (name: string, why: string, wrong: boolean) => {
     if (wrong) throw new UserError(`${where}: ${name} ${why}`, `Leave out ${name}.`);
   };
+  contradicts("slot=", "is for if=virtio", target === "scsi" && "slot" in options);
+  contradicts("bus=", "is for if=virtio", target !== "virtio" && "bus" in options);
   contradicts("write=on", "has no file to write to", write && path === null);
   contradicts("write=on", "changes a file that readonly=on protects", write && readOnly);
   contradicts("embed=", "has no file to keep", "embed" in options && path === null);
@@ -136,6 +147,7 @@ export function driveOf(a: DriveArgument, index: number): DriveSpec {
     ...medium,
     seed: words.read<number | null>("seed", parseNumber, null),
     interface: target,
+    ...target === "virtio" && bus !== "mmio" ? { bus } : {},
     slot: words.read<number | null>("slot", parseNumber, null),
     readOnly,
     write,

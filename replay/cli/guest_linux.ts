@@ -6,7 +6,13 @@
 import type { GuestRef, SerialKind } from "../../core/board/spec.ts";
 import { CACHE_VARIABLE, cacheFolder } from "../guests/cache.ts";
 import { cachedDebian, cachedName, fetchDebian, type FetchView } from "../guests/debian.ts";
-import { cachedInitramfs, findLinux, type LinuxFiles } from "../guests/linux.ts";
+import {
+  cachedInitramfs,
+  DRIVERS,
+  FILES_MODULES,
+  findLinux,
+  type LinuxFiles,
+} from "../guests/linux.ts";
 import { UserError } from "./errors.ts";
 import type { RecordArguments } from "./machine_spec.ts";
 import { formatSize } from "./values.ts";
@@ -34,7 +40,8 @@ function commandLine(a: RecordArguments): string {
   // virtio_mmio is a module: until it is loaded, the hypervisor's SBI prints what the kernel says.
   const early = kind === "virtio" && a.bios === "builtin" ? ["earlycon=sbi"] : [];
   const own = a.append === undefined ? [] : [a.append];
-  return [...early, `console=${CONSOLE[kind]}`, NO_SELF_TESTS, ...own].join(" ");
+  const disk = a.drive[0]?.options.if === "scsi" ? ["disk=sda"] : [];
+  return [...early, `console=${CONSOLE[kind]}`, NO_SELF_TESTS, ...disk, ...own].join(" ");
 }
 
 /** A line that is drawn again on a terminal; elsewhere one line at each quarter. */
@@ -93,6 +100,21 @@ function checkChoices(a: RecordArguments): void {
   }
 }
 
+/** Drivers for what the machine has beyond virtio, and for what the guest is asked to do. */
+function moreModules(a: RecordArguments): string[] {
+  const devices = a.device.map((d) => d.use).filter((use) => use in DRIVERS);
+  const hasScsi = a.drive.some((d) => d.options.if === "scsi");
+  const hasPciDisk = a.drive.some((d) => d.options.bus === "pci");
+  const hasFiles = /(^| )run=files( |$)/.test(a.append ?? "");
+  const uses = [
+    ...devices,
+    // A drive goes to the controller that there is.
+    ...hasScsi && !devices.some((use) => DRIVERS[use].includes("sd_mod")) ? ["lsi53c895a"] : [],
+    ...hasPciDisk ? ["virtio-blk-pci"] : [],
+  ];
+  return [...new Set(uses.flatMap((use) => DRIVERS[use])), ...hasFiles ? FILES_MODULES : []];
+}
+
 /** The disk that the guest works on when nobody gives one. */
 const SCRATCH = { path: null, options: { size: "16M" } };
 const LEAST_MEMORY = 96 * 2 ** 20;
@@ -103,7 +125,7 @@ export async function linuxGuest(
 ): Promise<{ options: RecordArguments; guest: GuestRef }> {
   checkChoices(a);
   const { files, guest } = await filesFor(a);
-  const initrd = cachedInitramfs(files);
+  const initrd = cachedInitramfs(files, moreModules(a));
   const drive = a.drive.length === 0 ? [SCRATCH] : a.drive;
   return { options: { ...a, kernel: files.kernel, initrd, append: commandLine(a), drive }, guest };
 }

@@ -10,13 +10,14 @@ import {
   type MachineSpec,
   type SerialKind,
 } from "../../core/board/spec.ts";
-import { extensionsOf, ISA } from "../../core/cpu/mod.ts";
+import { type CpuMode, extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
 import type { Answer } from "../answers.ts";
 import { bundledGuests, readInput } from "../files.ts";
 import { drivesOf } from "./drive.ts";
 import { UserError } from "./errors.ts";
+import type { PairName } from "./pair_names.ts";
 import { nearest } from "./suggest.ts";
 import type { DeviceArgument, DriveArgument, LoadArgument, SerialArgument } from "./values.ts";
 
@@ -24,13 +25,15 @@ import type { DeviceArgument, DriveArgument, LoadArgument, SerialArgument } from
 export interface RecordArguments {
   readonly output?: string;
   readonly kernel?: string;
+  /** The pair to record and compare. */
+  readonly compare?: PairName;
   readonly guest?: "linux";
   readonly guestDir?: string;
   readonly load: readonly LoadArgument[];
   readonly bios: string;
   readonly append?: string;
   readonly initrd?: string;
-  readonly symbols: readonly string[];
+  readonly symbols?: readonly string[];
   readonly dumpDtb?: string;
   readonly memory: number;
   readonly harts: number;
@@ -53,6 +56,7 @@ export interface RecordArguments {
   readonly traceTables?: readonly EventTable[];
   readonly traceLimit?: number;
   readonly force: boolean;
+  readonly cpu?: CpuMode;
 }
 
 /** The machine and the bytes of every file it names, by `FileRef.path`. */
@@ -125,7 +129,7 @@ function kernelOf(a: RecordArguments): string | undefined {
 
 function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
   const file = isFile(d.use) ? files.ref(d.use, "--device") : null;
-  return { use: d.use, file, addr: d.addr, irq: d.irq, props: d.props };
+  return { use: d.use, file, addr: d.addr, irq: d.irq, slot: d.slot, props: d.props };
 }
 
 /** Reads what `a` names and describes the machine; `serial` and `append` fill in what it left out. */
@@ -156,7 +160,8 @@ export function machineFor(
     devices: a.device.map((d) => deviceOf(files, d)),
     drives: drivesOf(a.drive),
     rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
-    ...(a.symbols.length > 0 && { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
+    ...(a.symbols && a.symbols.length > 0 &&
+      { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
   };
   return { spec, files: files.bytes };
 }

@@ -13,6 +13,7 @@ const NOTHING: RecordArguments = {
   device: [],
   drive: [],
   stage2Page: "4k",
+  cpu: "compiled",
   force: false,
 };
 const given = (a: Partial<RecordArguments>): RecordArguments => ({ ...NOTHING, ...a });
@@ -48,7 +49,7 @@ Deno.test("machine: what the caller prefers gives way to what the user said", ()
 });
 
 Deno.test("machine: a device is a file when its name is a path", () => {
-  const type = { use: "increment", addr: 1, irq: null, props: {} };
+  const type = { use: "increment", addr: 1, irq: null, slot: null, props: {} };
   assert.equal(machineFor(given({ device: [type] })).spec.devices[0].file, null);
   const file = { ...type, use: "./no_such_device.ts" };
   assert.throws(() => machineFor(given({ device: [file] })), /no_such_device/);

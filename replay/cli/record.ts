@@ -8,9 +8,10 @@ import { flatKernelAddr } from "../../core/board/boot.ts";
 import { imageKind } from "../../core/board/loader.ts";
 import type { MachineInfo } from "../info.ts";
 import { isDemonstration, runDemonstration } from "./demonstration.ts";
-import { machineFor, type Recipe, type RecordArguments } from "./machine_spec.ts";
+import type { Recipe, RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
 import { recordInto, remarks, summary, TRACES, unanswered } from "./recording.ts";
+import { recipeFor } from "./recipe.ts";
 import { processStreams, Terminal, withTerminal } from "./terminal.ts";
 
 /** "linux" of "/boot/linux.elf", "serial" of "bundled:serial". */
@@ -85,17 +86,10 @@ async function dumpDeviceTree(a: RecordArguments, recipe: Recipe, path: string):
   return 0;
 }
 
-/** The machine asked for; its guest is fetched when it is one that has to be. */
-async function recipeFor(a: RecordArguments): Promise<Recipe> {
-  if (a.guest === undefined && a.guestDir === undefined) return machineFor(a);
-  const { linuxGuest } = await import("./guest_linux.ts");
-  const { options, guest } = await linuxGuest(a);
-  return machineFor(options, { guest });
-}
-
 /** Runs `record` and returns its exit code. */
 export async function runRecord(a: RecordArguments): Promise<number> {
-  if (isDemonstration(a) && a.dumpDtb === undefined) return await runDemonstration(a);
+  const compares = a.compare !== undefined || isDemonstration(a);
+  if (compares && a.dumpDtb === undefined) return await runDemonstration(a);
   const recipe = await recipeFor(a);
   if (a.dumpDtb !== undefined) return await dumpDeviceTree(a, recipe, a.dumpDtb);
   return recipe.spec.guest ? await recordGuest(a, recipe) : await recordOne(a, recipe);

@@ -82,6 +82,7 @@ export async function recordInto(
       timeoutSeconds: a.timeout,
       panic: a.panic?.begins,
       log: log?.log,
+      cpu: a.cpu,
     }, host);
     output.keep();
     return result;

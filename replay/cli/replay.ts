@@ -1,4 +1,5 @@
 /** `replay`: a recording run again from its manifest and inputs. @module */
+import type { CpuMode } from "../../core/cpu/mod.ts";
 import type { Difference } from "../../core/trace/verify.ts";
 import type { ReplayResult } from "../replay.ts";
 import { EXIT } from "./errors.ts";
@@ -8,6 +9,7 @@ import { writeOut } from "./terminal.ts";
 export interface ReplayArguments extends LogArguments {
   readonly trace: string;
   readonly verify: boolean;
+  readonly cpu: CpuMode;
 }
 
 const count = (n: number) => n.toLocaleString("en-US");
@@ -42,6 +44,7 @@ export async function runReplay(a: ReplayArguments): Promise<number> {
   const log = await openLog(a);
   const result = await replay(a.trace, {
     verify: a.verify,
+    cpu: a.cpu,
     out: a.verify ? undefined : (_device, bytes) => writeOut(bytes),
     log: log?.log,
   }).finally(() => log?.close());

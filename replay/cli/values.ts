@@ -10,6 +10,7 @@ import type { ValueParser } from "@optique/core/valueparser";
 import type { SerialKind } from "../../core/board/spec.ts";
 import { LOG_ITEMS } from "../log_items.ts";
 import type { Answer } from "../answers.ts";
+import { type Between, parseBetween } from "../../analysis/between.ts";
 import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
 
 const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -216,6 +217,7 @@ export interface DeviceArgument {
   use: string;
   addr: number | null;
   irq: number | null;
+  slot: number | null;
   props: Record<string, string>;
 }
 
@@ -223,12 +225,12 @@ export interface DeviceArgument {
 export function parseDevice(text: string): DeviceArgument | null {
   const [use, ...rest] = text.split(",");
   if (use === "" || use.includes("=")) return null;
-  const made: DeviceArgument = { use, addr: null, irq: null, props: {} };
+  const made: DeviceArgument = { use, addr: null, irq: null, slot: null, props: {} };
   for (const part of rest) {
     const [name, ...values] = part.split("=");
     if (name === "") return null;
     const given = values.length === 0 ? "on" : values.join("=");
-    if (name !== "addr" && name !== "irq") made.props[name] = given;
+    if (name !== "addr" && name !== "irq" && name !== "slot") made.props[name] = given;
     else if ((made[name] = parseNumber(given)) === null) return null;
   }
   return made;
@@ -236,11 +238,11 @@ export function parseDevice(text: string): DeviceArgument | null {
 
 export const device = value<DeviceArgument>({
   metavar: "TYPE",
-  expected: "FILE_OR_TYPE,addr=0x…,irq=N,PROPERTY=VALUE…",
+  expected: "FILE_OR_TYPE,addr=0x…,irq=N,slot=N,PROPERTY=VALUE…",
   parse: parseDevice,
   format: (d) => d.use,
   files: true,
-  placeholder: { use: "", addr: null, irq: null, props: {} },
+  placeholder: { use: "", addr: null, irq: null, slot: null, props: {} },
 });
 
 /** An image, or none, and what was said about it. */
@@ -288,7 +290,12 @@ export const serial = value<SerialArgument>({
   parse(text) {
     const made = parseDevice(text);
     const kind = SERIALS.find((k) => k === made?.use);
-    if (made === null || kind === undefined || made.addr !== null || made.irq !== null) return null;
+    if (
+      made === null || kind === undefined || made.addr !== null || made.irq !== null ||
+      made.slot !== null
+    ) {
+      return null;
+    }
     return { kind, props: made.props };
   },
   format: (s) => s.kind,
@@ -339,4 +346,30 @@ export const panic = value<{ begins: RegExp | null }>({
   format: (p) => p.begins?.source ?? "off",
   words: ["off"],
   placeholder: { begins: null },
+});
+
+/** Two marks, and what lies between them. */
+export const between = value<Between>({
+  metavar: "LABEL|FROM..TO",
+  expected: "a region's label such as write-16, or two marks such as boot..ready",
+  parse: parseBetween,
+  format: (b) => b.text,
+  placeholder: { from: "", to: "", text: "" },
+});
+
+/** What `$name` in a query stands for. */
+export interface Parameter {
+  name: string;
+  value: string;
+}
+
+export const parameter = value<Parameter>({
+  metavar: "NAME=VALUE",
+  expected: "NAME=VALUE such as id=7",
+  parse(text) {
+    const [, name, given] = /^([a-z_]\w*)=([^]*)$/i.exec(text) ?? [];
+    return name === undefined || given === undefined ? null : { name, value: given };
+  },
+  format: (p) => `${p.name}=${p.value}`,
+  placeholder: { name: "", value: "" },
 });

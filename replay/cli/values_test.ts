@@ -39,14 +39,18 @@ Deno.test("instants: UTC unless told otherwise", () => {
   assert.equal(parseInstant("yesterday"), null);
 });
 
-Deno.test("devices: address and interrupt apart from properties", () => {
+Deno.test("devices: address, interrupt and slot apart from properties", () => {
   assert.deepEqual(parseDevice("./inc.ts,addr=0x4010000,irq=64,step=a=b,fast"), {
     use: "./inc.ts",
     addr: 0x401_0000,
     irq: 64,
+    slot: null,
     props: { step: "a=b", fast: "on" },
   });
-  for (const bad of ["", "addr=1", "x,addr=zz", "x,,y"]) assert.equal(parseDevice(bad), null);
+  assert.equal(parseDevice("edu,slot=3")?.slot, 3);
+  for (const bad of ["", "addr=1", "x,addr=zz", "x,slot=one", "x,,y"]) {
+    assert.equal(parseDevice(bad), null);
+  }
 });
 
 Deno.test("suggestions: distance counts edits, nearest refuses what is far", () => {

@@ -32,10 +32,20 @@ export interface LinuxFiles {
 /** Drivers that the guest cannot do without, and those that it loads where they are. */
 export const MODULES = ["virtio_mmio", "virtio_blk"];
 const MORE_MODULES = ["virtio_rng"];
+/** Drivers of devices beyond those, and of the file system of `run=files`. */
+export const DRIVERS: Readonly<Record<string, readonly string[]>> = {
+  "lsi53c895a": ["sd_mod", "sym53c8xx"],
+  "virtio-blk-pci": ["virtio_pci"],
+  "virtio-console-pci": ["virtio_pci"],
+  "virtio-rng-pci": ["virtio_pci"],
+  "virtio-scsi": ["sd_mod", "virtio_scsi"],
+  "virtio-scsi-pci": ["sd_mod", "virtio_pci", "virtio_scsi"],
+};
+export const FILES_MODULES = ["crc32c_generic", "ext4"];
 
 /** Programs that `init` starts; a shell gets all of busybox. */
 const APPLETS = ["sh", "busybox", "mount", "insmod", "devmem", "od", "dd", "cat", "head", "cmp"]
-  .concat("stat", "crc32", "poweroff", "setsid", "cttyhack");
+  .concat("stat", "crc32", "poweroff", "setsid", "cttyhack", "sleep", "mke2fs", "umount", "cp");
 
 export const PAYLOAD_BYTES = 4 * 2 ** 20;
 const PAYLOAD_SEED = 1;
@@ -131,9 +141,10 @@ export function modulesOf(files: LinuxFiles, wanted = [...MODULES, ...MORE_MODUL
   });
 }
 
-/** The initial RAM file system; the same files give the same bytes. */
-export function initramfs(files: LinuxFiles): Uint8Array {
-  const modules = modulesOf(files).map(({ name, elf }, i): CpioEntry => ({
+/** The initial RAM file system, with `more` modules; the same files give the same bytes. */
+export function initramfs(files: LinuxFiles, more: readonly string[] = []): Uint8Array {
+  const wanted = [...MODULES, ...MORE_MODULES, ...more];
+  const modules = modulesOf(files, wanted).map(({ name, elf }, i): CpioEntry => ({
     name: `modules/${String(i).padStart(2, "0")}-${name}.ko`,
     kind: "file",
     bytes: elf,
@@ -155,14 +166,15 @@ export function initramfs(files: LinuxFiles): Uint8Array {
     { name: "dev/kmsg", kind: "character", major: 1, minor: 11 },
     { name: "proc", kind: "directory" },
     { name: "sys", kind: "directory" },
+    { name: "mnt", kind: "directory" },
     ...modules,
     { name: "payload", kind: "file", bytes: payload() },
   ]);
 }
 
 /** Builds the initial RAM file system into the cache; the name that a manifest has for it. */
-export function cachedInitramfs(files: LinuxFiles): string {
-  const bytes = initramfs(files);
+export function cachedInitramfs(files: LinuxFiles, more: readonly string[] = []): string {
+  const bytes = initramfs(files, more);
   const digest = createHash("sha256").update(bytes).digest("hex");
   const name = `${CACHED}linux/initramfs-${digest.slice(0, 16)}.cpio`;
   const path = cachedPath(name);

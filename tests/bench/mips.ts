@@ -1,71 +1,80 @@
 /**
- * Instructions per second on the bundled integer program and floating-point operations per second on
- * the bundled matrix product, beside QEMU's translator on the same ELF. The guest does a little work and
- * then much; the difference leaves start-up and warming out.
+ * Instructions per second of the guests that measure speed, beside QEMU's translator on the same ELF, and
+ * the time of a Linux kernel to its panic where EXITSCOPE_KERNEL names one (an Image without a root file
+ * system). A guest does a little work and then much; the difference leaves start-up and warming out.
  * @module
  */
+import type { CpuMode } from "../../core/cpu/mod.ts";
+import { readInput } from "../../replay/files.ts";
+import type { RecordResult } from "../../replay/record.ts";
 import { besideBench } from "./paths.ts";
 import { ratios, show, spread, table } from "./measure.ts";
 import { benchSpec, timed } from "./runs.ts";
 
 const ROUNDS = 5;
 const QEMU = "qemu-system-riscv64";
-/** Multiplications and additions of a unit of flops.elf's work, as it prints them. */
-const OPERATIONS = 1_048_576;
 
-/** A bundled guest, two amounts of work, and what is counted of the difference. */
+/** A bundled guest, its boot arguments, and two amounts of work. */
 interface Program {
-  readonly guest: string;
   readonly title: string;
-  readonly unit: string;
+  readonly guest: string;
+  readonly job?: string;
   readonly little: number;
   readonly much: number;
-  /** Of the work between the two amounts; `insns` is what it executed here. */
-  amount(insns: number, work: number): number;
 }
 
-const INTEGER: Program = {
-  guest: "bench",
-  title: "Speed of the CPU, integers",
-  unit: "MIPS",
-  little: 2,
-  much: 62,
-  amount: (insns) => insns,
-};
-
-const DOUBLES: Program = {
-  guest: "flops",
-  title: "Speed of the CPU, product of matrices of doubles",
-  unit: "MFLOPS",
-  little: 2,
-  much: 62,
-  amount: (_insns, work) => work * OPERATIONS,
-};
+const PROGRAMS: readonly Program[] = [
+  { title: "integer loop", guest: "speed", job: "loop", little: 20, much: 1020 },
+  { title: "loads and stores, Sv39", guest: "speed", job: "memory", little: 20, much: 620 },
+  { title: "mixed C", guest: "bench", little: 4, much: 104 },
+  { title: "matrix, f64", guest: "flops", little: 4, much: 84 },
+  { title: "matrix, f32", guest: "speed", job: "matrix32", little: 20, much: 320 },
+  { title: "FFT, f64", guest: "speed", job: "fft64", little: 40, much: 540 },
+  { title: "FFT, f32", guest: "speed", job: "fft32", little: 40, much: 540 },
+  { title: "n-body, f64", guest: "speed", job: "nbody", little: 40, much: 540 },
+];
+const appendOf = (p: Program, work: number) => `${p.job ? `job=${p.job} ` : ""}work=${work}`;
 
 interface Peer {
   readonly name: string;
-  /** ms for so much work. */
-  run(work: number): Promise<number>;
+  /** ms for so much work of a program. */
+  run(p: Program, work: number): Promise<number>;
 }
 
-const qemu = (name: string, guest: string, ...extra: string[]): Peer => ({
+async function qemuMs(args: readonly string[], done: string): Promise<number> {
+  const console = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
+  const start = performance.now();
+  const { stdout } = await new Deno.Command(QEMU, {
+    args: ["-machine", "virt", "-bios", "default", "-no-reboot", ...console, ...args],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  const ms = performance.now() - start;
+  if (!new TextDecoder().decode(stdout).includes(done)) throw new Error(`${QEMU} failed`);
+  return ms;
+}
+
+const qemu = (name: string, ...extra: string[]): Peer => ({
   name,
-  async run(work) {
-    const elf = besideBench(`../../fixtures/guests/${guest}.elf`);
-    const console = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
-    const machine = ["-machine", "virt", "-m", "128M", "-bios", "default", "-no-reboot"];
-    const kernel = ["-kernel", elf, "-append", `work=${work}`];
-    const start = performance.now();
-    const { stdout } = await new Deno.Command(QEMU, {
-      args: [...machine, ...console, ...kernel, ...extra],
-      stdin: "null",
-      stderr: "null",
-    }).output();
-    const ms = performance.now() - start;
-    if (!new TextDecoder().decode(stdout).includes("digest")) throw new Error(`${name} failed`);
-    return ms;
+  run(p, work) {
+    const elf = besideBench(`../../fixtures/guests/${p.guest}.elf`);
+    return qemuMs(["-m", "128M", "-kernel", elf, "-append", appendOf(p, work), ...extra], "digest");
   },
 });
+const TCG = qemu("QEMU, TCG");
+const ICOUNT = qemu("QEMU, icount", "-icount", "shift=0");
+
+/** Keeps the last result of each amount of work. */
+class Exitscope implements Peer {
+  readonly results = new Map<string, RecordResult>();
+  constructor(readonly name: string, private readonly cpu: CpuMode) {}
+  async run(p: Program, work: number): Promise<number> {
+    const spec = benchSpec(p.guest, { append: appendOf(p, work) });
+    const { ms, result } = await timed(spec, null, { cpu: this.cpu });
+    this.results.set(appendOf(p, work), result);
+    return ms;
+  }
+}
 
 async function installed(): Promise<boolean> {
   try {
@@ -75,41 +84,69 @@ async function installed(): Promise<boolean> {
   }
 }
 
-export async function mips(): Promise<string> {
-  return `${await speed(INTEGER)}\n\n${await speed(DOUBLES)}`;
-}
-
-async function speed({ guest, title, unit, little, much, amount }: Program): Promise<string> {
-  const insns = new Map<number, number>();
-  const us: Peer = {
-    name: "exitscope, interpreter",
-    async run(work) {
-      const { ms, result } = await timed(benchSpec(guest, { append: `work=${work}` }), null);
-      insns.set(work, result.icount);
-      return ms;
-    },
-  };
-  const peers = [us];
-  const hasQemu = await installed();
-  if (hasQemu) {
-    peers.push(qemu("QEMU, plain TCG", guest));
-    peers.push(qemu("QEMU, -icount shift=0", guest, "-icount", "shift=0"));
-  }
-  await us.run(little);
+/** Median MIPS of each peer with its range, ours as ratios to QEMU's, and what was compiled. */
+async function row(p: Program, peers: readonly Peer[], us: Exitscope): Promise<string[]> {
   const times = peers.map((): number[] => []);
+  await us.run(p, p.little);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, peer] of peers.entries()) {
-      const start = await peer.run(little);
-      times[i].push(await peer.run(much) - start);
+      const start = await peer.run(p, p.little);
+      times[i].push(await peer.run(p, p.much) - start);
     }
   }
-  const counted = amount(insns.get(much)! - insns.get(little)!, much - little);
-  const rows = peers.map(({ name }, i) => [
-    name,
-    show(spread(times[i].map((ms) => counted / ms / 1000)), 0),
-    i === 0 ? "" : show(ratios(times[i], times[0])),
-  ]);
+  const [little, much] = [p.little, p.much].map((work) => us.results.get(appendOf(p, work))!);
+  const counted = much.icount - little.icount;
+  const speeds = times.map((ms) => show(spread(ms.map((t) => counted / t / 1000)), 0));
+  const beside = times.slice(2).map((ms) => show(ratios(ms, times[0])));
+  const { regions, modules, moduleBytes } = much.compilation!;
+  const kib = (moduleBytes / 1024).toFixed(0);
+  return [p.title, ...speeds, ...beside, `${regions} in ${modules}, ${kib} KiB`];
+}
+
+export async function mips(): Promise<string> {
+  const us = new Exitscope("compiled", "compiled");
+  const hasQemu = await installed();
+  const peers = [
+    us,
+    new Exitscope("interpreter", "interpreter"),
+    ...(hasQemu ? [TCG, ICOUNT] : []),
+  ];
+  const rows: string[][] = [];
+  for (const p of PROGRAMS) rows.push(await row(p, peers, us));
+  const beside = peers.slice(2).map(({ name }) => `compiled / ${name}`);
+  const head = ["", ...peers.map(({ name }) => name), ...beside, "regions in modules"];
   const missing = hasQemu ? "" : `\n  (${QEMU} is not installed: apt-get install qemu-system-misc)`;
-  return `${title}: bundled:${guest}, ${(counted / 1e6).toFixed(0)} million counted\n` +
-    table(["", unit, "exitscope's speed / its speed"], rows) + missing;
+  return `Speed of the CPU: MIPS, median of ${ROUNDS} (range)\n${table(head, rows)}${missing}`;
+}
+
+/** A kernel without a root file system: ms from the start of the machine until it says so. */
+export async function boot(): Promise<string> {
+  const kernel = Deno.env.get("EXITSCOPE_KERNEL");
+  if (kernel === undefined) return "Linux to its panic: name an Image in EXITSCOPE_KERNEL";
+  const hasQemu = await installed();
+  const append = "console=ttyS0 earlycon panic=-1";
+  const spec = {
+    ...benchSpec("bench", { append, memoryBytes: 512 * 2 ** 20 }),
+    kernel: readInput(kernel, "EXITSCOPE_KERNEL").ref,
+  };
+  const ours = (cpu: CpuMode) => async () => (await timed(spec, null, { cpu, end: "reboot" })).ms;
+  const theirs = (...extra: string[]) => () =>
+    qemuMs(["-m", "512M", "-kernel", kernel, "-append", append, ...extra], "Kernel panic");
+  const peers: [string, () => Promise<number>][] = [
+    ["compiled", ours("compiled")],
+    ["interpreter", ours("interpreter")],
+    ...(hasQemu
+      ? [[TCG.name, theirs()], [ICOUNT.name, theirs("-icount", "shift=0")]] as typeof peers
+      : []),
+  ];
+  const times = peers.map((): number[] => []);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, [, run]] of peers.entries()) times[i].push(await run());
+  }
+  const rows = peers.map(([name], i) => [
+    name,
+    show(spread(times[i]), 0),
+    i === 0 ? "" : show(ratios(times[0], times[i])),
+  ]);
+  return `Linux to its panic\n${table(["", "ms", "compiled's time / its time"], rows)}`;
 }

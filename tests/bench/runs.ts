@@ -4,8 +4,9 @@
  */
 import { existsSync } from "node:fs";
 import { DEFAULT_SPEC, type MachineSpec } from "../../core/board/spec.ts";
+import type { CpuMode } from "../../core/cpu/mod.ts";
 import { readInput } from "../../replay/files.ts";
-import { record, type RecordResult } from "../../replay/record.ts";
+import { type EndKind, record, type RecordResult } from "../../replay/record.ts";
 import { filesOf, ScriptedHost } from "../recorder.ts";
 import { mainThreadMs } from "./measure.ts";
 
@@ -30,14 +31,23 @@ export interface Timed {
  * Runs to the guest's end; `directory` null records nothing. What an earlier run left there is removed
  * before the clock starts: freeing its pages is no cost of this run.
  */
-export async function timed(spec: MachineSpec, directory: string | null): Promise<Timed> {
+export async function timed(
+  spec: MachineSpec,
+  directory: string | null,
+  options: { cpu?: CpuMode; end?: EndKind } = {},
+): Promise<Timed> {
   const files = filesOf(spec);
   if (directory !== null && existsSync(directory)) Deno.removeSync(directory, { recursive: true });
   const cpu = mainThreadMs();
   const start = performance.now();
-  const result = await record({ spec, files, directory, force: true }, new Silent());
+  const result = await record(
+    { spec, files, directory, force: true, cpu: options.cpu },
+    new Silent(),
+  );
   const ms = performance.now() - start;
   const end = mainThreadMs();
-  if (result.end.kind !== "poweroff") throw new Error(`the guest ended by ${result.end.kind}`);
+  if (result.end.kind !== (options.end ?? "poweroff")) {
+    throw new Error(`the guest ended by ${result.end.kind}`);
+  }
   return { ms, threadMs: cpu === null || end === null ? null : end - cpu, result };
 }

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { RiscvCpu, Stop } from "../../core/cpu/mod.ts";
+import { type CpuMode, RiscvCpu, Stop } from "../../core/cpu/mod.ts";
+import { EAGER } from "../../core/cpu/testing.ts";
 import { type Program, RAM_BASE, RAM_BYTES } from "./program.ts";
 
 export interface RunOptions {
@@ -17,6 +18,7 @@ export interface RunOptions {
   timeoutInsns: number;
   /** Bytes a line of the signature; null: no signature wanted. */
   granularity: 4 | 8 | null;
+  cpu: CpuMode;
 }
 
 export interface Outcome {
@@ -91,6 +93,7 @@ export function execute(program: Program, o: RunOptions): Outcome {
   const cpu = new RiscvCpu({
     ...{ harts: o.harts, ramBase: RAM_BASE, ramBytes: RAM_BYTES },
     ...{ nsPerInsn: 1, timebaseHz: 10_000_000, sbi: false, isa: o.isa ?? undefined },
+    ...{ mode: o.cpu, policy: EAGER },
   });
   load(cpu, program);
   for (let i = 0; i < o.harts; i++) {

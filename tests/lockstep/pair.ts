@@ -13,6 +13,7 @@ import { Buffer } from "node:buffer";
 import { RiscvCpu } from "../../core/cpu/mod.ts";
 import { Rng } from "../../core/cpu/random_streams.ts";
 import { ARCH_SLOTS, Stop } from "../../core/cpu/state.ts";
+import { MODES } from "../../core/cpu/testing.ts";
 import { type Act, patched, RAM_BASE, RAM_BYTES, type Stream, type Turn } from "./stream.ts";
 import { TracingOracle, Watch } from "./tracing_oracle.ts";
 
@@ -48,8 +49,10 @@ export interface Executed {
 
 class Differs extends Error {}
 
-const cpuOf = (harts: number, sbi: boolean) =>
+/** Even seeds are interpreted, odd ones compiled as early as can be. */
+const cpuOf = (harts: number, sbi: boolean, seed = 0) =>
   new RiscvCpu({
+    ...(seed % 2 === 0 ? MODES.interpreter : MODES.compiled),
     ...{ harts, sbi, ramBase: RAM_BASE, ramBytes: RAM_BYTES, codePages: 3 },
     ...{ nsPerInsn: NS_PER_INSN, timebaseHz: TIMEBASE_HZ },
   });
@@ -74,7 +77,7 @@ export class Pair {
   constructor(s: Stream, makeOracle: MakeOracle = trueOracle) {
     this.#stream = s;
     this.#current = s.current;
-    this.cpu = cpuOf(s.harts.length, s.sbi);
+    this.cpu = cpuOf(s.harts.length, s.sbi, s.seed);
     this.cpu.ram.set(s.ram);
     this.#ram = s.ram.slice();
     this.oracles = s.harts.map((_, i) => {

@@ -19,7 +19,7 @@ import { HIDDEN, isZero, magnitude, raise, sign } from "./parts.ts";
 /** 2^27 + 1. */
 const SPLITTER = 0x41a0_0000_0200_0000n;
 
-type Body = <V, C>(o: Ops<V, C>, args: V[]) => {
+export type Body = <V, C>(o: Ops<V, C>, args: V[]) => {
   /** Bits of the result, and whether the host's arithmetic may be trusted. */
   result: V;
   sure: C;
@@ -27,6 +27,16 @@ type Body = <V, C>(o: Ops<V, C>, args: V[]) => {
   inexact: () => C;
   /** Nothing but the integers can tell: they are asked while NX is clear. */
   exactOnly?: boolean;
+};
+
+/** The cases of a format, for who asks about rounding mode and NX himself (quick.ts). */
+export const BODIES: Record<"s" | "d", Record<"add" | "mul" | "div" | "sqrt", Body>> = {
+  get s() {
+    return { add: addS, mul: mulS, div: divS, sqrt: sqrtS };
+  },
+  get d() {
+    return { add: addD, mul: mulD, div: divD, sqrt: sqrtD };
+  },
 };
 
 const isNearestEven = <V, C>(o: Ops<V, C>, mode: V): C => o.eq(mode, o.konst(RM.RNE));
@@ -51,7 +61,13 @@ const fast = (name: string, f: Format, soft: Routine, body: Body): Routine => ({
 });
 
 /** Exponent fields of `f` from `low` up to `high`, inclusive; `bits` is a pattern of f. */
-function exponentWithin<V, C>(o: Ops<V, C>, f: Format, bits: V, low: number, high: number): C {
+export function exponentWithin<V, C>(
+  o: Ops<V, C>,
+  f: Format,
+  bits: V,
+  low: number,
+  high: number,
+): C {
   const at = BigInt(f.precision - 1);
   const unsigned = o.and(bits, o.konst((1n << BigInt(f.bytes * 8 - 1)) - 1n));
   const above = low === 0 ? unsigned : o.sub(unsigned, o.konst(BigInt(low) << at));
@@ -61,11 +77,11 @@ function exponentWithin<V, C>(o: Ops<V, C>, f: Format, bits: V, low: number, hig
 const sumIsSafe = <V, C>(o: Ops<V, C>, f: Format, bits: V): C =>
   exponentWithin(o, f, bits, 0, 2 * f.bias - 1);
 /** Clear of overflow, and of what is tiny before rounding. */
-const isSafe = <V, C>(o: Ops<V, C>, f: Format, bits: V): C =>
+export const isSafe = <V, C>(o: Ops<V, C>, f: Format, bits: V): C =>
   exponentWithin(o, f, bits, 2, 2 * f.bias - 1);
 
 /** a + b − s, exactly. */
-function residual<V, C>(o: Ops<V, C>, a: V, b: V, s: V): V {
+export function residual<V, C>(o: Ops<V, C>, a: V, b: V, s: V): V {
   const bPart = o.host("f64.sub", s, a);
   const aPart = o.host("f64.sub", s, bPart);
   return o.host("f64.add", o.host("f64.sub", a, aPart), o.host("f64.sub", b, bPart));
@@ -110,8 +126,8 @@ const sqrtD: Body = (o, [a]) => {
   };
 };
 
-const promote = <V, C>(o: Ops<V, C>, v: V): V => o.host("f64.promote_f32", v);
-const demote = <V, C>(o: Ops<V, C>, v: V): V => o.host("f32.demote_f64", v);
+export const promote = <V, C>(o: Ops<V, C>, v: V): V => o.host("f64.promote_f32", v);
+export const demote = <V, C>(o: Ops<V, C>, v: V): V => o.host("f32.demote_f64", v);
 
 const addS: Body = (o, args) => {
   const [a, b] = args.map((v) => promote(o, v));
@@ -161,7 +177,7 @@ function toOdd<V, C>(o: Ops<V, C>, nearest: V, rest: V): V {
 }
 
 /** The product is exact, the sum rounded to odd; demoting that rounds as if once. */
-const fmaS: Body = (o, args) => {
+export const fmaS: Body = (o, args) => {
   const [a, b, c] = args.map((v) => promote(o, v));
   const product = o.host("f64.mul", a, b);
   const nearest = o.host("f64.add", product, c);
@@ -177,7 +193,7 @@ function halves<V, C>(o: Ops<V, C>, v: V): { high: V; low: V } {
   return { high, low: o.host("f64.sub", v, high) };
 }
 /** a × b − product, exactly (Dekker). */
-function productError<V, C>(o: Ops<V, C>, a: V, b: V, product: V): V {
+export function productError<V, C>(o: Ops<V, C>, a: V, b: V, product: V): V {
   const [x, y] = [halves(o, a), halves(o, b)];
   const times = (p: V, q: V) => o.host("f64.mul", p, q);
   const first = o.host("f64.sub", times(x.high, y.high), product);

@@ -13,6 +13,7 @@ import { RiscvCpu } from "../mod.ts";
 import { FS_MASK } from "../mstatus.ts";
 import { Oracle } from "../oracle.ts";
 import { Rng } from "../random_streams.ts";
+import { type Execution, MODES, word } from "../testing.ts";
 import { COMPUTING, operandsFor } from "./vectors.ts";
 
 const RAM_BASE = 0x8000_0000;
@@ -20,14 +21,16 @@ const FD = 4;
 const RD = 6;
 const SEED = Number(Deno.env.get("SEED") ?? 1);
 
+/** The instruction, and a jump back to it: a loop, which is what is compiled. */
 class Pair {
-  readonly cpu = new RiscvCpu({
-    ...{ harts: 1, ramBase: RAM_BASE, ramBytes: 0x1000, nsPerInsn: 1, timebaseHz: 1_000_000_000 },
-    sbi: false,
-  });
+  readonly cpu: RiscvCpu;
   readonly oracle: Oracle;
 
-  constructor() {
+  constructor(mode: Execution) {
+    this.cpu = new RiscvCpu({
+      ...{ harts: 1, ramBase: RAM_BASE, ramBytes: 0x1000, nsPerInsn: 1, timebaseHz: 1_000_000_000 },
+      ...{ sbi: false, ...mode },
+    });
     this.cpu.stage2.fill(1);
     this.oracle = new Oracle(new Uint8Array(0x1000), new Uint8Array(1).fill(1), BigInt(RAM_BASE));
     const h = this.cpu.hart(0);
@@ -35,11 +38,19 @@ class Pair {
     h.setCsr(0x300, h.csr(0x300) | FS_MASK);
     this.oracle.set("mstatus", FS_MASK);
     this.oracle.set("priv", 3n);
+    this.#store(4, word("jal", { rd: 0, imm: -4 }).bits);
   }
-  load(word: number): void {
-    this.cpu.ramView.setUint32(0, word, true);
-    this.cpu.wroteRam(0, 4);
-    new DataView(this.oracle.ram.buffer).setUint32(0, word, true);
+  #store(at: number, bits: number): void {
+    this.cpu.ramView.setUint32(at, bits, true);
+    this.cpu.wroteRam(at, 4);
+    new DataView(this.oracle.ram.buffer).setUint32(at, bits, true);
+  }
+  load(bits: number): void {
+    this.#store(0, bits);
+    const h = this.cpu.hart(0);
+    h.setCsr(3, 0n);
+    h.pc = BigInt(RAM_BASE);
+    this.cpu.run(0, 20);
   }
   /** Runs the instruction on f1, f2, f3 and x1; both sides must agree on f4, x6 and the flags. */
   check(args: readonly bigint[], mode: number, flags: number): void {
@@ -56,7 +67,8 @@ class Pair {
     o.set("fflags", BigInt(flags));
     h.pc = BigInt(RAM_BASE);
     o.set("pc", BigInt(RAM_BASE));
-    this.cpu.run(0, 1);
+    this.cpu.run(0, 2);
+    o.step();
     o.step();
     const expected = [o.fp(FD), o.x(RD), o.get("fflags")];
     const got = [h.fp(FD), h.x(RD), h.csr(1)];
@@ -69,9 +81,11 @@ class Pair {
   }
 }
 
-const pair = new Pair();
-for (const insn of COMPUTING) {
-  Deno.test(`${insn.name}: result and flags are those of exact arithmetic`, () => {
+const PAIRS = Object.entries(MODES).map(([name, mode]) => ({ name, pair: new Pair(mode) }));
+for (
+  const { name, pair, insn } of PAIRS.flatMap((p) => COMPUTING.map((insn) => ({ ...p, insn })))
+) {
+  Deno.test(`${insn.name}, ${name}: result and flags are those of exact arithmetic`, () => {
     const rounds = insn.mapping.rm !== undefined;
     const registers = { rd: insn.floats.has("rd") ? FD : RD, rs1: 1, rs2: 2, rs3: 3, rm: 7 };
     const values = Object.entries(registers).filter(([name]) => insn.row.operands.has(name));
@@ -84,6 +98,8 @@ for (const insn of COMPUTING) {
     }
   });
 }
+
+const [{ pair }] = PAIRS;
 
 Deno.test("rounding mode: reserved ones are illegal, static and dynamic", () => {
   const illegal = (word: number, frm: number) => {
@@ -110,4 +126,9 @@ Deno.test("NaN box: a register without one counts as the canonical NaN", () => {
   pair.load(encode(classify, { rd: RD, rs1: 1 }));
   pair.check([0x3f80_0000n], 0, 0);
   assert.equal(pair.cpu.hart(0).x(RD), 1n << 9n);
+});
+
+Deno.test("compiled: most operations ran as compiled code", () => {
+  const { cpu } = PAIRS.find(({ name }) => name === "compiled")!.pair;
+  assert.ok(cpu.compilation!.executed > cpu.hart(0).icount / 4);
 });

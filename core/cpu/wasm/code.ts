@@ -13,6 +13,7 @@ export type ValueType = "i32" | "i64" | "f32" | "f64";
 
 /** LEB128, unsigned; `v` below 2^32. */
 export function uleb(v: number): number[] {
+  if (v < 0x80) return [v];
   const out: number[] = [];
   do {
     const rest = Math.floor(v / 128);
@@ -20,6 +21,20 @@ export function uleb(v: number): number[] {
     v = rest;
   } while (v > 0);
   return out;
+}
+
+/** LEB128, signed, of a whole number below 2^31 in magnitude. */
+function slebSmall(v: number): number[] {
+  const out: number[] = [];
+  for (;;) {
+    const byte = v & 0x7f;
+    v >>= 7;
+    if ((v === 0 && !(byte & 0x40)) || (v === -1 && byte & 0x40)) {
+      out.push(byte);
+      return out;
+    }
+    out.push(byte | 0x80);
+  }
 }
 
 /** LEB128, signed. */
@@ -64,7 +79,7 @@ const storeTo = (opcode: number) => (memory: number, addr: Code, value: Code, of
 
 /** Instructions on 32-bit integers. Loads and stores take (address, static offset). */
 export const i32 = {
-  const: (v: number): Code => [0x41, ...sleb(BigInt(v | 0))],
+  const: (v: number): Code => [0x41, ...slebSmall(v | 0)],
   load: load(0x28),
   load8u: load(0x2d),
   load16u: load(0x2f),
@@ -92,7 +107,10 @@ export const i32 = {
 
 /** Instructions on 64-bit integers. */
 export const i64 = {
-  const: (v: bigint | number): Code => [0x42, ...sleb(BigInt.asIntN(64, BigInt(v)))],
+  const: (v: bigint | number): Code =>
+    v === Number(v) && (v | 0) === v
+      ? [0x42, ...slebSmall(v)]
+      : [0x42, ...sleb(BigInt.asIntN(64, BigInt(v)))],
   load: load(0x29),
   load8s: load(0x30),
   load8u: load(0x31),
@@ -136,10 +154,16 @@ export const i64 = {
   extend32: unary(0xc4),
 };
 
+/** Loads and stores of doubles, bits as they are. */
+export const f64 = { load: load(0x2b), store: store(0x39) };
+
 const f64Bits = (v: Code): Code => [...v, 0xbf];
 const bitsOfF64 = (v: Code): Code => [...v, 0xbd];
 const f64Binary = (opcode: number) => (a: Code, b: Code): Code =>
   bitsOfF64([...f64Bits(a), ...f64Bits(b), opcode]);
+
+const f64Compare = (opcode: number) => (a: Code, b: Code): Code =>
+  i64.extendU([...f64Bits(a), ...f64Bits(b), opcode]);
 
 /** Floating point on bit patterns in i64. */
 export const HOST: Record<HostOp, (...args: Code[]) => Code> = {
@@ -151,6 +175,10 @@ export const HOST: Record<HostOp, (...args: Code[]) => Code> = {
   "f64.promote_f32": (v) => bitsOfF64([...i32.wrap(v), 0xbe, 0xbb]),
   "f32.demote_f64": (v) => i64.extendU([...f64Bits(v), 0xb6, 0xbc]),
   "f64.convert_i64_s": (v) => bitsOfF64([...v, 0xb9]),
+  "i64.trunc_f64_s": (v) => [...f64Bits(v), 0xfc, 0x06],
+  "f64.eq": f64Compare(0x61),
+  "f64.lt": f64Compare(0x63),
+  "f64.le": f64Compare(0x65),
 };
 
 /** `cond ? a : b`, both evaluated. */

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type Code, uleb, type ValueType } from "./code.ts";
+import { type Code, i32, uleb, type ValueType } from "./code.ts";
 
 const TYPE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 const VOID = 0x40;
@@ -17,9 +17,51 @@ export type Local = number;
 /** A branch target: how many blocks enclose it. */
 export type Label = { readonly depth: number };
 
+/** Bytes in a row, growing. */
+class Bytes {
+  #bytes = new Uint8Array(256);
+  length = 0;
+
+  #room(bytes: number): void {
+    if (this.length + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + bytes));
+    larger.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = larger;
+  }
+  push(code: Code): void {
+    this.#room(code.length);
+    const { length } = this;
+    for (let i = 0; i < code.length; i++) this.#bytes[length + i] = code[i];
+    this.length = length + code.length;
+  }
+  append(other: Bytes): void {
+    this.#room(other.length);
+    this.#bytes.set(other.#bytes.subarray(0, other.length), this.length);
+    this.length += other.length;
+  }
+  /** Preceded by its size. */
+  appendSized(other: Bytes): void {
+    this.push(uleb(other.length));
+    this.append(other);
+  }
+  whole(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.length);
+  }
+}
+const bytesOf = (...codes: Code[]): Bytes => {
+  const b = new Bytes();
+  for (const c of codes) b.push(c);
+  return b;
+};
+
+/** What can be called: a function, or an import. */
+export interface Callee {
+  readonly index: number;
+}
+
 /** One function under construction; statements append to its body. */
 export class Func {
-  readonly body: number[] = [];
+  readonly body = new Bytes();
   readonly hints: { at: number; likely: boolean }[] = [];
   readonly #locals: ValueType[] = [];
   readonly #free: Record<ValueType, Local[]> = { i32: [], i64: [], f32: [], f64: [] };
@@ -28,6 +70,7 @@ export class Func {
 
   constructor(
     readonly name: string,
+    /** Holds only where imports come before functions. */
     readonly index: number,
     readonly params: readonly ValueType[],
     readonly results: readonly ValueType[],
@@ -57,13 +100,25 @@ export class Func {
   }
 
   emit(code: Code): void {
-    for (const b of code) this.body.push(b);
+    this.body.push(code);
+  }
+  /** Bytes emitted. */
+  get position(): number {
+    return this.body.length;
+  }
+  /** Blocks that are open. */
+  get depth(): number {
+    return this.#depth;
+  }
+  /** Index of a local or of a function in an instruction. */
+  protected indexCode(n: number): Code {
+    return n < 0x80 ? [n] : uleb(n);
   }
   get(l: Local): Code {
-    return [0x20, ...uleb(l)];
+    return [0x20, ...this.indexCode(l)];
   }
   set(l: Local, v: Code): void {
-    this.emit([...v, 0x21, ...uleb(l)]);
+    this.emit([...v, 0x21, ...this.indexCode(l)]);
   }
   /** Evaluates once, into a temporary; the result may be repeated at no cost. */
   bind(type: ValueType, v: Code): Code {
@@ -71,8 +126,16 @@ export class Func {
     this.set(l, v);
     return this.get(l);
   }
-  call(f: { index: number }, ...args: Code[]): Code {
-    return [...args.flat(), 0x10, ...uleb(f.index)];
+  call(f: Callee, ...args: Code[]): Code {
+    return [...args.flat(), 0x10, ...this.indexCode(f.index)];
+  }
+  /** Calls the function of type `type` that stands at `at` in the table. */
+  callIndirect(type: number, at: Code, ...args: Code[]): Code {
+    return [...args.flat(), ...at, 0x11, ...uleb(type), 0];
+  }
+  /** The same in place of this function's return (tail calls, §4.4.8). */
+  returnCallIndirect(type: number, at: Code, ...args: Code[]): void {
+    this.emit([...args.flat(), ...at, 0x13, ...uleb(type), 0]);
   }
   drop(v: Code): void {
     this.emit([...v, 0x1a]);
@@ -98,7 +161,7 @@ export class Func {
   }
   if(cond: Code, then: () => void, otherwise?: () => void, likely?: boolean): void {
     this.emit(cond);
-    if (likely !== undefined) this.hints.push({ at: this.body.length, likely });
+    if (likely !== undefined) this.hints.push({ at: this.position, likely });
     this.#structured(0x04, [], () => {
       then();
       if (otherwise) {
@@ -148,24 +211,33 @@ export interface Import {
   readonly index: number;
 }
 
+interface ModuleOptions {
+  /** Import a table, as `env.table`. */
+  table?: boolean;
+  /** Functions of the module do not call each other, so imports may come after them. */
+  lateImports?: boolean;
+  /** Import a second memory, which threads share, as `env.NAME`. */
+  shared?: string;
+}
+
 /** A module; imports must be declared before functions, for they take the first indices. */
 export class Module {
   readonly #types: string[] = [];
   readonly #typeBytes: number[][] = [];
   readonly #imports: { name: string; type: number }[] = [];
   readonly #funcs: Func[] = [];
-  readonly #exports: { name: string; index: number }[] = [];
+  readonly #exports: Func[] = [];
+  #tableStart = -1;
 
   /**
-   * `memory` is imported as `env.memory`, of so many pages or at least so many; functions as `env.NAME`,
-   * and as `env.SHARED` a second memory, which threads share.
+   * `memory` is imported as `env.memory`, of so many pages or at least so many; functions as `env.NAME`.
    */
   constructor(
     readonly memoryPages: number | { readonly min: number },
-    readonly shared: string | null = null,
+    private readonly options: ModuleOptions = {},
   ) {}
 
-  #type(params: readonly ValueType[], results: readonly ValueType[]): number {
+  type(params: readonly ValueType[], results: readonly ValueType[]): number {
     const key = `${params}>${results}`;
     const known = this.#types.indexOf(key);
     if (known >= 0) return known;
@@ -174,46 +246,72 @@ export class Module {
     return this.#types.push(key) - 1;
   }
   import(name: string, params: ValueType[], results: ValueType[]): Import {
-    if (this.#funcs.length > 0) throw new Error(`import ${name}: declared after a function`);
-    return { index: this.#imports.push({ name, type: this.#type(params, results) }) - 1 };
+    if (this.#funcs.length > 0 && !this.options.lateImports) {
+      throw new Error(`import ${name}: declared after a function`);
+    }
+    return { index: this.#imports.push({ name, type: this.type(params, results) }) - 1 };
   }
   func(name: string, params: readonly ValueType[], results: readonly ValueType[]): Func {
-    this.#type(params, results);
+    this.type(params, results);
     const f = new Func(name, this.#imports.length + this.#funcs.length, params, results);
     this.#funcs.push(f);
     return f;
   }
   export(f: Func): Func {
-    this.#exports.push({ name: f.name, index: f.index });
+    this.#exports.push(f);
     return f;
+  }
+  /** Puts every function into the table, the first one at `at`. */
+  fillTable(at: number): void {
+    this.#tableStart = at;
+  }
+  #indexOf(f: Func): number {
+    return this.#imports.length + this.#funcs.indexOf(f);
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
-    const text = (s: string) => {
-      const b = [...new TextEncoder().encode(s)];
-      return [...uleb(b.length), ...b];
-    };
-    const vector = (items: number[][]) => uleb(items.length).concat(...items);
-    const out: number[] = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-    const section = (id: number, body: number[]) => {
-      for (const part of [[id], uleb(body.length), body]) for (const b of part) out.push(b);
+    const out = bytesOf([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    const section = (id: number, body: Bytes) => {
+      out.push([id]);
+      out.appendSized(body);
     };
     section(1, vector(this.#typeBytes));
-    section(
-      2,
-      vector([
-        [...text("env"), ...text("memory"), 2, ...this.#memoryLimits()],
-        ...(this.shared === null ? [] : [
-          [...text("env"), ...text(this.shared), 2, 3, ...uleb(1), ...uleb(MAX_PAGES)],
-        ]),
-        ...this.#imports.map((i) => [...text("env"), ...text(i.name), 0, ...uleb(i.type)]),
-      ]),
-    );
-    section(3, vector(this.#funcs.map((f) => uleb(this.#type(f.params, f.results)))));
-    section(7, vector(this.#exports.map((e) => [...text(e.name), 0, ...uleb(e.index)])));
-    section(0, [...text("metadata.code.branch_hint"), ...this.#hints(vector)]);
-    section(10, vector(this.#funcs.map((f) => sized([...f.prologue(), ...f.body, 0x0b]))));
-    return new Uint8Array(out);
+    section(2, vector(this.#importBytes()));
+    section(3, vector(this.#funcs.map((f) => uleb(this.type(f.params, f.results)))));
+    section(7, vector(this.#exports.map((f) => [...text(f.name), 0, ...uleb(this.#indexOf(f))])));
+    if (this.#tableStart >= 0) section(9, this.#segment());
+    section(0, this.#hints());
+    section(10, this.#codeBytes());
+    return out.whole();
+  }
+  #importBytes(): Code[] {
+    const env = text("env");
+    const table = this.options.table ? [[...env, ...text("table"), 1, 0x70, 0, 0]] : [];
+    const shared = this.options.shared === undefined
+      ? []
+      : [[...env, ...text(this.options.shared), 2, 3, ...uleb(1), ...uleb(MAX_PAGES)]];
+    return [
+      [...env, ...text("memory"), 2, ...this.#memoryLimits()],
+      ...shared,
+      ...table,
+      ...this.#imports.map((i) => [...env, ...text(i.name), 0, ...uleb(i.type)]),
+    ];
+  }
+  #codeBytes(): Bytes {
+    const all = bytesOf(uleb(this.#funcs.length));
+    for (const f of this.#funcs) {
+      const body = bytesOf(f.prologue());
+      body.append(f.body);
+      body.push([0x0b]);
+      all.appendSized(body);
+    }
+    return all;
+  }
+  #segment(): Bytes {
+    const first = this.#imports.length;
+    const head = bytesOf([1, 0], i32.const(this.#tableStart), [0x0b]);
+    head.append(vector(this.#funcs.map((_, i) => uleb(first + i))));
+    return head;
   }
   #memoryLimits(): number[] {
     const pages = this.memoryPages;
@@ -221,14 +319,22 @@ export class Module {
       ? [1, ...uleb(pages), ...uleb(pages)]
       : [0, ...uleb(pages.min)];
   }
-  #hints(vector: (items: number[][]) => number[]): number[] {
+  #hints(): Bytes {
     const hinted = this.#funcs.filter((f) => f.hints.length > 0);
-    return vector(hinted.map((f) => {
+    const all = bytesOf(text("metadata.code.branch_hint"), uleb(hinted.length));
+    for (const f of hinted) {
       const base = f.prologue().length;
-      const entries = f.hints.map((h) => [...uleb(base + h.at), 1, h.likely ? 1 : 0]);
-      return [...uleb(f.index), ...vector(entries)];
-    }));
+      all.push(uleb(this.#indexOf(f)));
+      all.push(uleb(f.hints.length));
+      for (const h of f.hints) all.push([...uleb(base + h.at), 1, h.likely ? 1 : 0]);
+    }
+    return all;
   }
 }
 
-const sized = (body: number[]) => uleb(body.length).concat(body);
+const encoder = new TextEncoder();
+const text = (s: string): number[] => {
+  const b = [...encoder.encode(s)];
+  return [...uleb(b.length), ...b];
+};
+const vector = (items: readonly Code[]): Bytes => bytesOf(uleb(items.length), ...items);

@@ -1,0 +1,278 @@
+/**
+ * Finds what a region holds: the blocks reachable from a hot place through code that has been executed,
+ * callees copied into their callers. It reads decoded pages and RAM, and changes nothing.
+ *
+ * Places are byte offsets from the region's home page, whose own are 0..4095; other pages of the region
+ * lie around it as they do in virtual memory.
+ *
+ * @module
+ */
+import { PAGE } from "../layout.ts";
+import type { Instruction, Instructions } from "./instruction.ts";
+
+/** What discovery sees of the machine. */
+export interface CodeView {
+  /** Decoded page that is mapped `pages` pages from home, 0: none that is known. */
+  page(pages: number): number;
+  /** The instruction at an offset of a decoded page, 0: it was never decoded. */
+  word(page: number, offset: number): number;
+  /** Whether it leaves its page; then `word` gives its first half, and the other one is here. */
+  straddles(page: number, offset: number): boolean;
+  half(page: number, offset: number): number;
+}
+
+export interface Inst {
+  readonly at: number;
+  readonly is: Instruction;
+  /** It ends in the next page, and is a block of its own. */
+  readonly straddles: boolean;
+}
+
+/** Where control goes: to a block of the region, or out of it (null). */
+export interface Edge {
+  readonly at: number;
+  to: Block | null;
+}
+
+export type End =
+  | { readonly kind: "branch"; readonly taken: Edge; readonly next: Edge }
+  | { readonly kind: "jump"; readonly next: Edge }
+  /** `next`: where a return leads, unless the guest changed its return address. */
+  | { readonly kind: "indirect"; readonly next: Edge | null }
+  /** The next instruction is left to the interpreter. */
+  | { readonly kind: "interpret"; readonly at: number };
+
+export interface Block {
+  readonly id: number;
+  readonly at: number;
+  readonly insts: Inst[];
+  end: End;
+  /** The interpreter and other regions may enter here. */
+  entry: boolean;
+}
+
+export interface Region {
+  /** In the order in which they were found; the first is where the search began. */
+  readonly blocks: Block[];
+  /** Decoded pages, by their distance from home. */
+  readonly pages: Map<number, number>;
+  readonly insns: number;
+}
+
+export const LIMITS = { insns: 500, blockInsns: 48, depth: 3, pages: 8 } as const;
+
+/** A function body: the region's own, or a callee's copy for one place that calls it. */
+interface Context {
+  readonly depth: number;
+  /** Where this copy returns to. */
+  readonly back: { readonly context: Context; readonly at: number } | null;
+  readonly insts: Map<number, Inst>;
+  readonly leaders: Set<number>;
+  readonly blocks: Map<number, Block>;
+  readonly entries: Set<number>;
+  /** Copies made for the calls of this body. */
+  readonly callees: Map<number, Context>;
+}
+
+const context = (depth: number, back: Context["back"]): Context => ({
+  ...{ depth, back, insts: new Map(), leaders: new Set(), blocks: new Map() },
+  ...{ entries: new Set(), callees: new Map() },
+});
+
+export const pageOf = (at: number): number => Math.floor(at / PAGE);
+
+class Search {
+  readonly pages = new Map<number, number>();
+  readonly contexts: Context[] = [];
+  readonly #todo: { context: Context; at: number }[] = [];
+  insns = 0;
+
+  constructor(
+    private readonly view: CodeView,
+    private readonly instructions: Instructions,
+    private readonly limit: number,
+  ) {}
+
+  run(at: number): void {
+    const root = context(0, null);
+    this.contexts.push(root);
+    root.entries.add(at);
+    this.#lead(root, at);
+    for (let i = 0; i < this.#todo.length; i++) {
+      const { context, at } = this.#todo[i];
+      this.#walk(context, at);
+    }
+  }
+
+  #lead(c: Context, at: number): void {
+    if (c.leaders.has(at)) return;
+    c.leaders.add(at);
+    this.#todo.push({ context: c, at });
+  }
+  /** Only the region's own body in its home page can be entered. */
+  #enter(c: Context, at: number): void {
+    if (c.depth === 0 && pageOf(at) === 0) c.entries.add(at);
+  }
+
+  #page(number: number): number {
+    const known = this.pages.get(number);
+    if (known !== undefined) return known;
+    const page = this.pages.size < LIMITS.pages ? this.view.page(number) : 0;
+    if (page !== 0) this.pages.set(number, page);
+    return page;
+  }
+  inst(at: number): Inst | null {
+    const number = pageOf(at);
+    const page = this.#page(number);
+    if (page === 0) return null;
+    let word = this.view.word(page, at - number * PAGE);
+    const straddles = word !== 0 && this.view.straddles(page, at - number * PAGE);
+    if (straddles) {
+      const rest = this.#page(number + 1);
+      if (rest === 0) return null;
+      word = (word | this.view.half(rest, 0) << 16) >>> 0;
+    }
+    const is = word === 0 ? null : this.instructions.get(word);
+    return is && { at, is, straddles };
+  }
+
+  /** Straight on from a leader until control may go elsewhere. */
+  #walk(c: Context, leader: number): void {
+    for (let at = leader;;) {
+      if (c.insts.has(at)) {
+        if (at !== leader) this.#lead(c, at);
+        return;
+      }
+      if (this.insns >= this.limit) return;
+      const inst = this.inst(at);
+      if (inst === null) return;
+      const next = at + inst.is.length;
+      const { kind } = inst.is;
+      if (kind === "interpret") {
+        this.#enter(c, next);
+        if (c.depth === 0 && pageOf(next) === 0) this.#lead(c, next);
+        return;
+      }
+      if (inst.straddles && at !== leader) return this.#lead(c, at);
+      c.insts.set(at, inst);
+      this.insns++;
+      if (kind === "serialize") this.#enter(c, next);
+      else if (kind !== "plain") return this.#follow(c, inst);
+      if (kind === "serialize" || pageOf(next) !== pageOf(at)) return this.#lead(c, next);
+      at = next;
+    }
+  }
+
+  #follow(c: Context, inst: Inst): void {
+    const { kind, isCall, isReturn, length, decoded } = inst.is;
+    const next = inst.at + length;
+    const target = inst.at + decoded.imm;
+    if (kind === "branch") {
+      this.#lead(c, next);
+      this.#target(c, inst.at, target);
+    } else if (kind === "jump") {
+      if (isCall) this.#call(c, inst.at, next, target);
+      else this.#target(c, inst.at, target);
+    } else if (isReturn && c.back) {
+      this.#lead(c.back.context, c.back.at);
+    } else if (isCall) {
+      this.#enter(c, next);
+      this.#lead(c, next);
+    }
+  }
+  #target(c: Context, from: number, target: number): void {
+    if (target <= from) this.#enter(c, target);
+    this.#lead(c, target);
+  }
+  #call(c: Context, from: number, next: number, target: number): void {
+    const known = this.inst(target) !== null;
+    if (c.depth < LIMITS.depth && known && this.insns < this.limit / 2) {
+      const callee = context(c.depth + 1, { context: c, at: next });
+      this.contexts.push(callee);
+      c.callees.set(from, callee);
+      this.#lead(callee, target);
+    } else {
+      this.#enter(c, next);
+      this.#lead(c, next);
+    }
+  }
+}
+
+/** Cuts what was found into blocks, and ties them together. */
+class Cutter {
+  readonly blocks: Block[] = [];
+
+  constructor(private readonly search: Search) {}
+
+  run(): void {
+    for (const c of this.search.contexts) {
+      for (const at of c.leaders) this.#cut(c, at);
+    }
+    for (const c of this.search.contexts) {
+      for (const b of c.blocks.values()) this.#tie(c, b);
+    }
+  }
+  #cut(c: Context, leader: number): void {
+    const insts: Inst[] = [];
+    for (let at = leader;;) {
+      const inst = c.insts.get(at);
+      if (!inst || (at !== leader && c.leaders.has(at))) break;
+      if (insts.length === LIMITS.blockInsns) {
+        c.leaders.add(at); // Sets grow while they are walked.
+        break;
+      }
+      insts.push(inst);
+      if (inst.is.kind !== "plain") break;
+      at += inst.is.length;
+    }
+    if (insts.length === 0) return;
+    const end: End = { kind: "interpret", at: leader };
+    const block = { id: this.blocks.length, at: leader, insts, end, entry: c.entries.has(leader) };
+    this.blocks.push(block);
+    c.blocks.set(leader, block);
+  }
+  #tie(c: Context, b: Block): void {
+    const edge = (at: number, to = c): Edge => ({ at, to: to.blocks.get(at) ?? null });
+    const last = b.insts[b.insts.length - 1];
+    const next = last.at + last.is.length;
+    const target = last.at + last.is.decoded.imm;
+    switch (last.is.kind) {
+      case "branch":
+        b.end = { kind: "branch", taken: edge(target), next: edge(next) };
+        break;
+      case "jump":
+        b.end = { kind: "jump", next: edge(target, c.callees.get(last.at) ?? c) };
+        break;
+      case "indirect": {
+        const back = last.is.isReturn ? c.back : null;
+        b.end = { kind: "indirect", next: back ? edge(back.at, back.context) : null };
+        break;
+      }
+      default:
+        b.end = this.#straight(c, b, next, edge);
+    }
+  }
+  #straight(c: Context, b: Block, next: number, edge: (at: number) => Edge): End {
+    const onward = c.blocks.has(next) ? null : this.search.inst(next);
+    const interpreted = onward !== null && onward.is.kind === "interpret";
+    // Jumping to what is left to the interpreter would only find that out.
+    return interpreted && b.insts.length > 0
+      ? { kind: "interpret", at: next }
+      : { kind: "jump", next: edge(next) };
+  }
+}
+
+/** The region around offset `at` of the home page; null where nothing can be compiled. */
+export function discover(
+  view: CodeView,
+  instructions: Instructions,
+  at: number,
+  limit: number = LIMITS.insns,
+): Region | null {
+  const search = new Search(view, instructions, limit);
+  search.run(at);
+  const cutter = new Cutter(search);
+  cutter.run();
+  if (cutter.blocks.length === 0 || cutter.blocks[0].at !== at) return null;
+  return { blocks: cutter.blocks, pages: search.pages, insns: search.insns };
+}

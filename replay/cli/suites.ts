@@ -1,0 +1,46 @@
+/**
+ * Suites of recordings that `report --suite` makes: questions, as data, each with the recordings that
+ * answer it, in the words of `record`'s command line.
+ * @module
+ */
+import { type Pair, type PairCheck, PAIRS, type Side } from "./pairs.ts";
+import type { SuiteName } from "./suite_names.ts";
+
+export interface SuiteSide {
+  /** Of its trace, in the folder of traces. */
+  readonly name: string;
+  /** Options of `record` that make it. */
+  readonly words: readonly string[];
+}
+
+export interface Question {
+  readonly id: string;
+  readonly question: string;
+  readonly sides: readonly SuiteSide[];
+  /** How the guest's data are seen to have arrived. */
+  readonly check: PairCheck;
+}
+
+const option = (name: string, value: string | undefined) =>
+  value === undefined ? [] : [`--${name}`, value];
+
+function wordsOf(pair: Pair, side: Side): string[] {
+  const append = [pair.append, side.append].filter((words) => words !== undefined).join(" ");
+  return [
+    ...option("kernel", pair.kernel),
+    ...option("serial", side.serial),
+    ...option("drive", side.drive),
+    ...option("device", side.device),
+    ...option("costs", pair.costs),
+    ...option("append", append),
+  ];
+}
+
+const questions: readonly Question[] = PAIRS.map((pair) => ({
+  id: pair.name,
+  question: pair.question,
+  sides: pair.sides.map((side) => ({ name: side.name, words: wordsOf(pair, side) })),
+  check: pair.check,
+}));
+
+export const SUITES: Readonly<Record<SuiteName, readonly Question[]>> = { standard: questions };
