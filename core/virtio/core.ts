@@ -221,6 +221,7 @@ export class VirtioCore implements VirtioPort<string> {
 
   stopQueue(i: number): void {
     this.queues[i].stop();
+    this.behaviour.stopped?.(i);
     this.port.timer("complete", null, i);
   }
 
