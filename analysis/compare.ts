@@ -18,12 +18,15 @@ import {
   standardOutput,
 } from "./output.ts";
 import type { Between } from "./between.ts";
+import { groupRuns, renderSpread } from "./spread.ts";
 import { wrap } from "./wrap.ts";
 
 export interface CompareOptions {
   /** Two trace directories or more; ratios are against the first. */
   readonly traces: readonly string[];
   readonly format?: "table" | "markdown" | "json";
+  /** The swept name that traces of a sweep are grouped by; else their folder is. */
+  readonly by?: string;
   /** Only what lies between two marks. */
   readonly between?: Between | null;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
@@ -50,6 +53,12 @@ export async function runCompare(
   const session = await openTraces(options.traces, output, { engine, between, choice });
   try {
     const comparison = await collect(session);
+    const groups = groupRuns(comparison.runs, options.traces, options.by ?? null);
+    if (groups !== null) {
+      const width = Number.isFinite(output.width) ? output.width : DEFAULT_WIDTH;
+      output.write(renderSpread(comparison, groups, options.format ?? "table", width));
+      return 0;
+    }
     output.write(render(comparison, options.format ?? "table", output.width));
     return 0;
   } finally {
@@ -69,7 +78,7 @@ function render(
   if (format === "markdown") {
     return legend.map((line) => `- ${line}\n`).join("") + (legend.length > 0 ? "\n" : "") +
       parts.map(({ title, grid, notes = [] }) =>
-        `### ${title}\n\n${renderMarkdown(grid)}\n${
+        `### ${title}\n\n${grid === null ? "" : `${renderMarkdown(grid)}\n`}${
           notes.length > 0 ? `${notes.join("\n\n")}\n\n` : ""
         }`
       ).join("") +
@@ -79,7 +88,8 @@ function render(
   return legend.map((line) => `${line}\n`).join("") + (legend.length > 0 ? "\n" : "") +
     parts.map(({ title, grid, notes = [] }) => {
       const below = notes.map((note) => `  ${wrap(note, room - 2).join("\n  ")}\n`).join("");
-      return `${title}\n${indent(renderTable(grid, room - 2))}${below}\n`;
+      const table = grid === null ? "" : indent(renderTable(grid, room - 2));
+      return `${title}\n${table}${below}\n`;
     }).join("") +
     wrap(sentence, room).join("\n") + "\n";
 }
@@ -99,7 +109,8 @@ function abbreviated(comparison: Comparison): { legend: string[]; labelled: Comp
 
 interface Section {
   readonly title: string;
-  readonly grid: Grid;
+  /** Null where lines say it all. */
+  readonly grid: Grid | null;
   /** Lines below the table. */
   readonly notes?: readonly string[];
 }
@@ -368,8 +379,11 @@ function prices(runs: Runs): Section | null {
     );
   });
   if (paid.length === 0) return null;
-  const sources = [...new Set(paid.map(({ source }) => source))];
-  const rows = paid.map((price) => [
+  const sorted = paid.toSorted((a, b) =>
+    a.profile < b.profile ? -1 : a.profile > b.profile ? 1 : 0
+  );
+  const sources = [...new Set(sorted.map(({ source }) => source))];
+  const rows = sorted.map((price) => [
     price.profile,
     `${price.reason} by ${price.handler}`,
     time(price.ns),
@@ -381,8 +395,7 @@ function prices(runs: Runs): Section | null {
     grid: {
       head: ["profile", "exit", "price", "", "source"],
       right: [false, false, true, false, false],
-      rows: [...new Map(rows.map((row) => [row.join("\0"), row])).values()]
-        .sort((a, b) => a[0]! < b[0]! ? -1 : a[0]! > b[0]! ? 1 : 0),
+      rows: [...new Map(rows.map((row) => [row.join("\0"), row])).values()],
     },
     notes: sources.map((source, i) => `[${i + 1}] ${source}`),
   };
@@ -390,16 +403,16 @@ function prices(runs: Runs): Section | null {
 
 /** What is left out because a trace does not tell it. */
 function unknown(runs: Runs): Section | null {
-  const rows = [
-    ...runs.filter((run) => run.missing.length > 0).map((run) => [
-      run.run,
-      `recorded without ${run.missing.join(", ")}: what rests on them is missing, not 0`,
-    ]),
-    ...runs.filter((run) => run.bytes === 0).map((run) => [
-      run.run,
-      "its work is not known: no marks, no requests, no known transmit register; no rates",
-    ]),
+  const notes = [
+    ...runs.filter((run) => run.missing.length > 0).map((run) =>
+      `${run.run} was recorded without ${
+        run.missing.join(", ")
+      }: what rests on them is missing, not 0.`
+    ),
+    ...runs.filter((run) => run.bytes === 0).map((run) =>
+      `${run.run}: its work is not known (no marks, requests or known transmit register), so that there ` +
+      "are no rates."
+    ),
   ];
-  if (rows.length === 0) return null;
-  return { title: "Not known", grid: { head: ["", ""], right: [false, false], rows } };
+  return notes.length === 0 ? null : { title: "Not known", grid: null, notes };
 }

@@ -1,4 +1,4 @@
-/** `query`, `compare`, `budget`, `inspect` and `import`: parsed options handed to the analysis. @module */
+/** The commands that analyse: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
 import type { Between } from "../../analysis/between.ts";
 import type { EngineChoice } from "../../analysis/engine.ts";
@@ -22,6 +22,7 @@ export interface CompareArguments {
   readonly command: "compare";
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
+  readonly by?: string;
   readonly between?: Between;
   readonly engine: EngineChoice;
 }
@@ -47,6 +48,16 @@ export interface ImportArguments {
   readonly force: boolean;
 }
 
+export interface ExportArguments {
+  readonly command: "export";
+  readonly traces: readonly string[];
+  readonly to: "perfetto" | "parquet" | "csv" | "arrow";
+  readonly output: string;
+  readonly tables?: readonly string[];
+  readonly host?: string;
+  readonly engine: EngineChoice;
+}
+
 async function query(a: QueryArguments): Promise<number> {
   const { runExplainSchema, runQuery } = await import("../../analysis/query.ts");
   if (a.explainSchema) return runExplainSchema(a.format);
@@ -70,8 +81,8 @@ async function query(a: QueryArguments): Promise<number> {
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
-  const { format, between, engine: choice } = a;
-  return await runCompare({ traces: tracePaths(a.traces), format, between, choice });
+  const { format, by, between, engine: choice } = a;
+  return await runCompare({ traces: tracePaths(a.traces), format, by, between, choice });
 }
 
 async function budget(a: BudgetArguments): Promise<number> {
@@ -90,10 +101,22 @@ async function importFiles({ files, output, format, force }: ImportArguments): P
   return runImport({ files, output, format: format ?? null, force, version: VERSION });
 }
 
+async function exportTraces(a: ExportArguments): Promise<number> {
+  const { runExport } = await import("../../analysis/export/export.ts");
+  const { traces, to, output, tables, host, engine: choice } = a;
+  return await runExport({ traces, to, output, tables, partitionHost: host, choice });
+}
+
+type Arguments =
+  | QueryArguments
+  | CompareArguments
+  | BudgetArguments
+  | InspectArguments
+  | ImportArguments
+  | ExportArguments;
+
 /** Runs one of them and returns its exit code. */
-export async function runAnalysis(
-  a: QueryArguments | CompareArguments | BudgetArguments | InspectArguments | ImportArguments,
-): Promise<number> {
+export async function runAnalysis(a: Arguments): Promise<number> {
   switch (a.command) {
     case "query":
       return await query(a);
@@ -105,5 +128,7 @@ export async function runAnalysis(
       return await inspect(a);
     case "import":
       return await importFiles(a);
+    case "export":
+      return await exportTraces(a);
   }
 }
