@@ -14,6 +14,7 @@ import { run } from "@optique/run";
 import {
   budgetOptions,
   compareOptions,
+  exportOptions,
   importOptions,
   inspectOptions,
   queryOptions,
@@ -117,7 +118,7 @@ const recordOptions = object({
   })),
   drive: multiple(option("--drive", values.drive, {
     description: say`Attach a disk: a raw image, which is never changed, or size=64M for a blank
-      one; then ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),slot=N,
+      one; then ,latency=20us,bandwidth=500M,readonly=on,write=on (changes the image),bus=pci,slot=N,
       num_queues=N,legacy=on and others of virtio-blk's, or if=scsi for a disk behind an LSI
       53C895A. Repeatable.`,
   })),
@@ -247,13 +248,17 @@ export const parser = or(
       "Exit code: 1 when no line was understood.",
     ),
   }),
+  command("export", exportOptions, {
+    brief: say`Write traces as Perfetto, Parquet, CSV or Arrow files.`,
+    footer: lines("Example: export traces/a.trace --to perfetto -o a.perfetto-trace"),
+  }),
   command("replay", replayOptions, {
     brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
   }),
   {
     errors: {
-      noMatch:
-        say`Name a command: record, query, compare, budget, report, inspect, import or replay`,
+      noMatch: say`Name a command: record, query, compare, budget, report, inspect, import, export
+        or replay`,
     },
   },
 );
@@ -266,6 +271,7 @@ const COMMANDS: Record<string, { usage: Usage }> = {
   budget: budgetOptions,
   inspect: inspectOptions,
   import: importOptions,
+  export: exportOptions,
   replay: replayOptions,
   completion: { usage: [] },
 };

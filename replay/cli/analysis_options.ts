@@ -152,3 +152,25 @@ export const importOptions = object({
   ),
   force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
 });
+
+export const exportOptions = object({
+  command: constant("export"),
+  traces: multiple(argument(values.file("TRACE"), doc(say`Trace directories.`)), {
+    min: 1,
+    errors: { tooFew: say`Name a trace to export` },
+  }),
+  to: option("--to", choice(["perfetto", "parquet", "csv", "arrow"], { metavar: "FORMAT" }), {
+    description: say`perfetto: one file of tracks. parquet, csv, arrow: a folder with a file per
+      table; parquet is written by native DuckDB, which npm brings when it is first asked for.`,
+  }),
+  output: option("-o", "--output", values.file("OUT"), {
+    description: say`File or folder to write.`,
+  }),
+  tables: optional(option("--tables", values.tables, {
+    description: say`Tables to write, comma between. Default: all that have rows.`,
+  })),
+  host: optional(option("--host", string({ metavar: "NAME" }), {
+    description: say`Parquet in folders host=NAME/run=TRACE, to be joined with those of others.`,
+  })),
+  engine: engineOption,
+});
