@@ -17,7 +17,7 @@ import {
   renderTable,
   standardOutput,
 } from "./output.ts";
-import type { Between } from "./scope.ts";
+import type { Between } from "./between.ts";
 import { wrap } from "./wrap.ts";
 
 export interface CompareOptions {

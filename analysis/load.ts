@@ -20,7 +20,8 @@ import {
 import type { Engine } from "./engine.ts";
 import { macros, views } from "./library.ts";
 import { records } from "./rows.ts";
-import { type Between, condition, type Scope, scopesOf } from "./scope.ts";
+import { condition, type Scope, scopesOf } from "./scope.ts";
+import type { Between } from "./between.ts";
 
 /** A trace as the engine takes it. */
 export interface TraceSource {

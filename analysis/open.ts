@@ -8,7 +8,7 @@ import { type Engine, openEngine } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { load, type TraceSource } from "./load.ts";
 import type { Output } from "./output.ts";
-import type { Between } from "./scope.ts";
+import type { Between } from "./between.ts";
 
 /** Loaded traces; `names`, `readers` and the column `run` go together. */
 export interface Session {

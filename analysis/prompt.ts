@@ -11,7 +11,7 @@ import type { Session } from "./open.ts";
 import type { Output } from "./output.ts";
 import { answer, type QueryFormat } from "./query.ts";
 import { describeEntry } from "./schema_doc.ts";
-import { parseBetween } from "./scope.ts";
+import { parseBetween } from "./between.ts";
 import { isBlank, oneStatement, setParam, split } from "./statement.ts";
 import { tour } from "./tour.ts";
 

@@ -17,7 +17,7 @@ import {
 } from "./output.ts";
 import { decode, type Result } from "./rows.ts";
 import { renderSchema } from "./schema_doc.ts";
-import type { Between } from "./scope.ts";
+import type { Between } from "./between.ts";
 import { oneStatement, type Params, setParam, withParams } from "./statement.ts";
 import { tour } from "./tour.ts";
 

@@ -6,28 +6,13 @@
  * stands: where it completed. An interrupt raised before the first mark and handled after it is cut.
  * @module
  */
+import type { Between } from "./between.ts";
 import type { Engine } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { records } from "./rows.ts";
 
-/** From each mark `from` to the next mark `to`. */
-export interface Between {
-  readonly from: string;
-  readonly to: string;
-  /** As the user wrote it. */
-  readonly text: string;
-}
-
 /** Pairs of `seq`, of a mark and the next one, in order. */
 export type Scope = readonly (readonly [bigint, bigint])[];
-
-/** "write-16": from `write-16 begin` to `write-16 end`; "boot..ready": between marks of these labels. */
-export function parseBetween(text: string): Between | null {
-  const [from = "", to = "", ...more] = text.split("..").map((label) => label.trim());
-  if (from === "" || more.length > 0) return null;
-  if (!text.includes("..")) return { from: `${from} begin`, to: `${from} end`, text };
-  return to === "" ? null : { from, to, text };
-}
 
 /** The ranges of each run; throws where a run has none, naming the marks that it has. */
 export async function scopesOf(

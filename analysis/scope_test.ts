@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { openEngine } from "./engine.ts";
 import { createSurface, load } from "./load.ts";
-import { parseBetween } from "./scope.ts";
+import { parseBetween } from "./between.ts";
 import { traceOf } from "./testing.ts";
 
 const engine = openEngine();

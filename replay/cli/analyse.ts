@@ -1,6 +1,6 @@
 /** `query`, `compare`, `inspect` and `import`: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
-import type { Between } from "../../analysis/scope.ts";
+import type { Between } from "../../analysis/between.ts";
 import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
 import type { Parameter } from "./values.ts";

@@ -10,7 +10,7 @@ import type { ValueParser } from "@optique/core/valueparser";
 import type { SerialKind } from "../../core/board/spec.ts";
 import { LOG_ITEMS } from "../log_items.ts";
 import type { Answer } from "../answers.ts";
-import { type Between, parseBetween } from "../../analysis/scope.ts";
+import { type Between, parseBetween } from "../../analysis/between.ts";
 import { EVENT_TABLES, type EventTable } from "../../core/trace/schema.ts";
 
 const UNIT: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
