@@ -5,15 +5,14 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
-import type { CpuMode, Statistics } from "../core/cpu/mod.ts";
+import type { CpuMode, ModuleStore, Statistics } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import type { Medium } from "../core/mmio/medium.ts";
 import { BackgroundDirectory } from "../core/trace/background.ts";
-import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
-import { type Before, lastEvents } from "./last_events.ts";
+import type { Before } from "./last_events.ts";
 import { type Answer, Answers } from "./answers.ts";
 import type { EventLog } from "./event_log.ts";
 import { type Files, listedFiles } from "./files.ts";
@@ -64,6 +63,8 @@ export interface RecordOptions {
   readonly sliceInsns?: number;
   /** How the harts execute; leaves no mark in the trace. */
   readonly cpu?: CpuMode;
+  /** Where generated interpreters are kept; default: nowhere. */
+  readonly modules?: ModuleStore;
 }
 
 export interface Progress {
@@ -153,7 +154,7 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
       limitBytes: o.traceLimitBytes,
       watch: o.log?.watch,
     });
-    const recording = new Recording(o, host, trace);
+    const recording = new Recording(o, host, trace, sink);
     return await recording.run();
   } catch (e) {
     sink?.abandon();
@@ -181,7 +182,12 @@ class Recording {
   #yieldedMs = this.#startMs;
   #progressMs = this.#startMs;
 
-  constructor(o: RecordOptions, host: RecordHost, trace: Trace) {
+  constructor(
+    o: RecordOptions,
+    host: RecordHost,
+    trace: Trace,
+    readonly sink: BackgroundDirectory | null,
+  ) {
     this.#o = o;
     this.#host = host;
     this.#trace = trace;
@@ -197,9 +203,9 @@ class Recording {
   }
 
   async #run(): Promise<RecordResult> {
-    const { spec, files, cpu } = this.#o;
+    const { spec, files, cpu, modules } = this.#o;
     const out = (device: string, bytes: Uint8Array) => this.#out(device, bytes);
-    this.#board = await buildRun(spec, files, this.#trace, { cpu, out }, this.#images);
+    this.#board = await buildRun(spec, files, this.#trace, { cpu, modules, out }, this.#images);
     const { machine } = this.#board;
     if (this.#o.panic !== null) {
       const trace = this.#trace;
@@ -210,7 +216,7 @@ class Recording {
     this.#o.log?.attach(this.#board);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
-    const result = this.#finish(end.kind, end.code);
+    const result = await this.#finish(end.kind, end.code);
     const blank = (spec.drives ?? []).filter((d) => d.path === null).map((d) => d.id);
     const { drives } = this.#board;
     this.#host.disks?.(new Map(blank.map((id) => [id, drives.get(id)!.medium])));
@@ -258,6 +264,7 @@ class Recording {
       if (stopped.why === "guest") {
         return this.#panicked ? { kind: "panic", code: EXIT_GUEST } : stopped.stop;
       }
+      this.sink?.start();
       const why = this.#whyStop(untilIcount);
       if (why !== null) return this.#stopFor(why);
       await this.#lookAround();
@@ -340,9 +347,10 @@ class Recording {
   }
 
   /** Rows on disk of the event tables; those counted where nothing is recorded. */
-  #rows(): number {
+  async #rows(): Promise<number> {
     const { directory } = this.#o;
     if (directory === null) return this.#trace.seq;
+    const { TraceReader } = await import("../core/trace/reader.ts");
     const reader = TraceReader.open(directory);
     return EVENT_TABLES.reduce((sum, table) => sum + reader.rowCount(table), 0);
   }
@@ -357,7 +365,7 @@ class Recording {
     };
   }
 
-  #finish(kind: EndKind, code: number): RecordResult {
+  async #finish(kind: EndKind, code: number): Promise<RecordResult> {
     const p = this.#progress();
     const unnamed = endRun(this.#board, kind);
     this.#trace.close({ kind, code, executed: p.icount });
@@ -370,27 +378,33 @@ class Recording {
       timeNs: p.timeNs,
       hostMs: performance.now() - this.#startMs,
       exits: p.exits,
-      rows: this.#rows(),
+      rows: await this.#rows(),
       bytes: this.#trace.bytes,
-      aftermath: this.#aftermath(kind),
+      aftermath: await this.#aftermath(kind),
       unnamed,
       unanswered: this.#answers.left,
       compilation: this.#board.machine.cpu.compilation,
     };
   }
 
-  #aftermath(kind: EndKind): Aftermath | null {
+  async #aftermath(kind: EndKind): Promise<Aftermath | null> {
     const panic = this.#panics?.panic ?? null;
     const trapping = this.#trapping;
     if (kind === "panic" && panic !== null) {
-      return this.#describe(panic.line, panic.hart, panic);
+      return await this.#describe(panic.line, panic.hart, panic);
     }
     if (kind !== "trap-loop" || trapping === null) return null;
     const now = { seq: Infinity, console: null };
-    return this.#describe(describeTrapLoop(this.#board, trapping), trapping, now);
+    return await this.#describe(describeTrapLoop(this.#board, trapping), trapping, now);
   }
 
-  #describe(cause: string, hart: number, at: Omit<Before, "count">): Aftermath {
+  async #describe(
+    cause: string,
+    hart: number,
+    at: Omit<Before, "count">,
+  ): Promise<Aftermath> {
+    // What reads traces is loaded once there is one.
+    const { lastEvents } = await import("./last_events.ts");
     const { directory } = this.#o;
     const symbol = (pc: bigint) => this.#board.symbols.table.describe(pc);
     const before = { ...at, count: LAST_EVENTS };

@@ -6,6 +6,7 @@ import type { EndKind, RecordHost, RecordResult } from "../record.ts";
 import { diskIsFull } from "./errors.ts";
 import type { Recipe, RecordArguments } from "./machine_spec.ts";
 import { openLog } from "./log.ts";
+import { openModuleCache } from "../module_cache.ts";
 import { OutputDirectory } from "./output_directory.ts";
 
 /** Folder of traces whose name nobody chose. */
@@ -67,6 +68,7 @@ export async function recordInto(
   host: RecordHost,
 ): Promise<RecordResult> {
   const { record } = await import("../record.ts");
+  const modules = await openModuleCache() ?? undefined;
   const log = await openLog(a);
   const output = new OutputDirectory(path, a.force);
   try {
@@ -83,6 +85,7 @@ export async function recordInto(
       panic: a.panic?.begins,
       log: log?.log,
       cpu: a.cpu,
+      modules,
     }, host);
     output.keep();
     return result;
