@@ -161,6 +161,10 @@ const recordOptions = object({
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
   cpu,
+  profile: option("--profile", {
+    description: say`At the end, say where the host's time went, and which code of the guest was
+      executed most: sampled at exact instruction counts. The trace stays the same.`,
+  }),
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
