@@ -19,6 +19,7 @@ import { type Files, listedFiles } from "./files.ts";
 import { HostImages } from "./images.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
 import { PanicWatch } from "./panics.ts";
+import type { Profile } from "./profile.ts";
 import { buildRun, endRun, giveInput, giveStop } from "./run.ts";
 import { describeTrapLoop, TrapLoopWatch } from "./trap_loop.ts";
 import { VERSION } from "./version.ts";
@@ -65,6 +66,8 @@ export interface RecordOptions {
   readonly cpu?: CpuMode;
   /** Where generated interpreters are kept; default: nowhere. */
   readonly modules?: ModuleStore;
+  /** Told where time goes, and shown the machine at exact counts; leaves no mark in the trace. */
+  readonly profile?: Profile;
 }
 
 export interface Progress {
@@ -134,6 +137,8 @@ export interface RecordResult {
   readonly unanswered: readonly Answer[];
   /** What the compiler did; null where the harts were interpreted. */
   readonly compilation: Statistics | null;
+  /** The profile's tables; null without one. */
+  readonly profile: string | null;
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -148,7 +153,8 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
     event_tables: tables,
   }, { force: o.force });
   try {
-    const trace = new Trace(sink, {
+    const { profile } = o;
+    const trace = new Trace(sink !== null && profile ? profile.metered(sink) : sink, {
       tables,
       batchRows,
       limitBytes: o.traceLimitBytes,
@@ -203,9 +209,15 @@ class Recording {
   }
 
   async #run(): Promise<RecordResult> {
-    const { spec, files, cpu, modules } = this.#o;
+    const { spec, files, cpu, modules, profile: meter } = this.#o;
     const out = (device: string, bytes: Uint8Array) => this.#out(device, bytes);
-    this.#board = await buildRun(spec, files, this.#trace, { cpu, modules, out }, this.#images);
+    this.#board = await buildRun(
+      spec,
+      files,
+      this.#trace,
+      { cpu, meter, modules, out },
+      this.#images,
+    );
     const { machine } = this.#board;
     if (this.#o.panic !== null) {
       const trace = this.#trace;
@@ -214,6 +226,7 @@ class Recording {
     }
     this.#traps = new TrapLoopWatch(machine.harts);
     this.#o.log?.attach(this.#board);
+    meter?.attach(this.#board);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
     const result = await this.#finish(end.kind, end.code);
@@ -252,15 +265,15 @@ class Recording {
     const { untilIcount = Infinity, sliceInsns = SLICE } = this.#o;
     for (;;) {
       const waiting = this.#typed.length > 0 || this.#host.interactive;
-      const stopped = machine.run({
-        executed: Math.min(
+      const stopped = this.#slice(
+        Math.min(
           machine.executed + sliceInsns,
           untilIcount,
           this.#traps.nextAt,
           this.#panics?.stopAt ?? Infinity,
         ),
-        idle: waiting ? "return" : "jump",
-      });
+        waiting ? "return" : "jump",
+      );
       if (stopped.why === "guest") {
         return this.#panicked ? { kind: "panic", code: EXIT_GUEST } : stopped.stop;
       }
@@ -271,6 +284,19 @@ class Recording {
       if (!this.#feed() && stopped.why === "idle" && !(await this.#rest(stopped))) {
         return this.#stopFor(this.#panicked ? "panic" : "idle-forever");
       }
+    }
+  }
+
+  /** Runs up to a count of instructions, with a stop wherever the profile takes a sample. */
+  #slice(executed: number, idle: "return" | "jump"): Stopped {
+    const { machine } = this.#board;
+    const { profile } = this.#o;
+    for (;;) {
+      const sampleAt = profile?.nextAt ?? Infinity;
+      const stopped = machine.run({ executed: Math.min(executed, sampleAt), idle });
+      profile?.look(machine.executed);
+      const sampled = stopped.why === "executed" && machine.executed < executed;
+      if (!sampled) return stopped;
     }
   }
 
@@ -339,7 +365,9 @@ class Recording {
     const fromNs = machine.nowNs;
     const before = performance.now();
     const waitMs = Math.min((idle.nextNs - fromNs) / 1e6, NAP_MS);
+    this.#o.profile?.enter("wait");
     if (waitMs > 0) await this.#host.waitInput(Math.ceil(waitMs));
+    this.#o.profile?.leave();
     if (!this.#host.interactive) return true;
     const passedNs = Math.round((performance.now() - before) * 1e6);
     machine.idleUntil(Math.min(fromNs + passedNs, idle.nextNs));
@@ -384,6 +412,7 @@ class Recording {
       unnamed,
       unanswered: this.#answers.left,
       compilation: this.#board.machine.cpu.compilation,
+      profile: this.#o.profile?.report(performance.now() - this.#startMs) ?? null,
     };
   }
 

@@ -3,6 +3,7 @@
  * @module
  */
 import { type CpuMode, type ModuleStore, RiscvCpu } from "../cpu/mod.ts";
+import type { Meter } from "../cpu/meter.ts";
 import { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance, DeviceType } from "../mmio/device.ts";
 import type { Drive } from "../mmio/medium.ts";
@@ -44,6 +45,8 @@ export interface BoardHost {
   readonly cpu?: CpuMode;
   /** Where generated interpreters are kept; default: nowhere. */
   readonly modules?: ModuleStore;
+  /** Told what the host's time goes to. */
+  readonly meter?: Meter;
   /** Bytes from a device, or from `sbi`, to the outside world. */
   out(device: string, bytes: Uint8Array): void;
   /** For drives that have an image. */
@@ -130,6 +133,7 @@ function buildCpu(spec: MachineSpec, host: BoardHost): RiscvCpu {
     isa: spec.isa ?? undefined,
     mode: host.cpu ?? "compiled",
     modules: host.modules,
+    meter: host.meter,
   });
   if (!PROFILES[spec.hypervisor].virtualized) cpu.stage2.fill(1);
   return cpu;
@@ -250,6 +254,7 @@ export function buildBoard(
     quantumNs: spec.quantumInsns * spec.nsPerInsn,
     nsPerInsn: spec.nsPerInsn,
     ramBase: RAM_BASE,
+    meter: host.meter ?? null,
     fire: (device, name, arg) => devices.get(device)!.event(name, arg),
     consoleOut: (bytes) => host.out("sbi", bytes),
   });

@@ -13,6 +13,7 @@ import { HOT, type InterpreterExports } from "./interpreter.ts";
 import { decoderFor } from "./isa/mod.ts";
 import { type Layout, layout, PAGE } from "./layout.ts";
 import { Lockstep, STRETCH } from "./lockstep.ts";
+import type { Meter } from "./meter.ts";
 import { Packer } from "./packer.ts";
 import { Stop } from "./state.ts";
 
@@ -50,6 +51,8 @@ export interface CpuOptions {
   policy?: Policy;
   /** Where generated modules are kept; default: nowhere. */
   modules?: ModuleStore;
+  /** Told when code is compiled. */
+  meter?: Meter;
 }
 
 /** One activation stays so short that optimized code takes over soon after it is ready. */
@@ -93,7 +96,7 @@ export class RiscvCpu {
     const decoder = decoderFor(extensions);
     const packer = new Packer(new DataView(buffer), operations, decoder);
     const compiler = o.mode === "compiled" || o.mode === "lockstep"
-      ? new Compiler(memory, l, decoder, o.policy)
+      ? new Compiler(memory, l, decoder, o.policy, o.meter)
       : null;
     const env = {
       ...{ memory, decode: packer.decode, decodeWord: packer.decodeWord },

@@ -40,7 +40,7 @@ export function summary(result: RecordResult, directory: string): string {
 }
 
 /** What else is to be said of a recording: lines, before the summary. */
-export function remarks({ aftermath, unnamed }: RecordResult): string {
+export function remarks({ aftermath, unnamed, profile }: RecordResult): string {
   const lines = aftermath === null ? [] : [
     `exitscope: ${aftermath.cause}`,
     ...(aftermath.events.length === 0 ? [] : ["Last events before (ns, hart):"]),
@@ -49,6 +49,7 @@ export function remarks({ aftermath, unnamed }: RecordResult): string {
     aftermath.registers,
   ];
   if (unnamed !== null) lines.push(`exitscope: no names of the kernel's functions: ${unnamed}`);
+  if (profile !== null) lines.push(profile);
   return lines.map((line) => `${line}\n`).join("");
 }
 
@@ -68,6 +69,7 @@ export async function recordInto(
   host: RecordHost,
 ): Promise<RecordResult> {
   const { record } = await import("../record.ts");
+  const profile = a.profile ? new (await import("../profile.ts")).Profile() : undefined;
   const modules = await openModuleCache() ?? undefined;
   const log = await openLog(a);
   const output = new OutputDirectory(path, a.force);
@@ -86,6 +88,7 @@ export async function recordInto(
       log: log?.log,
       cpu: a.cpu,
       modules,
+      profile,
     }, host);
     output.keep();
     return result;
