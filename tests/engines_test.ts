@@ -26,7 +26,7 @@ async function openNative(): Promise<Engine | null> {
 
 const engines = { wasm: openEngine(), native: openNative() };
 const native = needsThat("native DuckDB", await engines.native !== null, {
-  command: "deno cache npm:@duckdb/node-api@1.5.5-r.5",
+  command: "deno task query TRACE --engine native, with a network",
 });
 Deno.test.afterAll(async () => {
   (await engines.wasm).close();

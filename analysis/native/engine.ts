@@ -1,7 +1,6 @@
 /**
  * Native DuckDB behind the engine interface, for traces that are too large for the WebAssembly one, or
- * when it is asked for. Its package holds 70 MB of machine code and is no part of the project's imports:
- * it is fetched when this engine is first opened, and found in Deno's cache from then on.
+ * when it is asked for. Its packages are installed when this engine is first opened (packages.ts).
  *
  * Statements run in DuckDB's own threads. Above {@link IN_MEMORY_BYTES} tables live, compressed, in a
  * database in the host's temporary folder, which is removed when the engine closes.
@@ -11,13 +10,9 @@ import { tableFromIPC } from "apache-arrow";
 import type { Engine } from "../engine.ts";
 import { AnalysisError, sqlError } from "../errors.ts";
 import { decode, type Result, type Value } from "../rows.ts";
-import { type Appender, fill, type NodeApi, type NodeBindings, sqlType } from "./fill.ts";
+import { type Appender, fill, type NodeApi, sqlType } from "./fill.ts";
+import { nativePackages, type Packages } from "./packages.ts";
 import { toArrow } from "./to_arrow.ts";
-
-/** Not a literal: Deno fetches what literals name before anything runs. */
-const VERSION = "1.5.5-r.5";
-const API = `npm:@duckdb/node-api@${VERSION}`;
-const BINDINGS = `npm:@duckdb/node-bindings@${VERSION}`;
 
 /** More than this goes to a file: tables in memory are not compressed. */
 const IN_MEMORY_BYTES = 4 * 2 ** 30;
@@ -30,26 +25,9 @@ const SETTINGS = [
 /** Of the host's memory, what DuckDB may take; the rest is for what it does not count, and for others. */
 const MEMORY_SHARE = 0.6;
 
-interface Packages {
-  readonly api: NodeApi;
-  readonly bindings: NodeBindings;
-}
-
-async function fetchPackages(): Promise<Packages> {
-  try {
-    const [api, bindings] = await Promise.all([import(API), import(BINDINGS)]);
-    return { api, bindings: bindings.default };
-  } catch (error) {
-    throw new AnalysisError(
-      `Native DuckDB cannot be loaded: ${(error as Error).message.split("\n")[0]}`,
-      "It is fetched from npm when first asked for; without a network use --engine wasm.",
-    );
-  }
-}
-
 /** `bytes` is about how much will be loaded. Rejects with AnalysisError when the package cannot be had. */
 export async function openNativeEngine(bytes = 0): Promise<Engine> {
-  const engine = new NativeEngine(await fetchPackages(), bytes > IN_MEMORY_BYTES);
+  const engine = new NativeEngine(await nativePackages(), bytes > IN_MEMORY_BYTES);
   await engine.open();
   return engine;
 }
@@ -63,6 +41,8 @@ class NativeEngine implements Engine {
   /** Statements follow each other. */
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
+  /** Statements that were given and have not ended. */
+  #waiting = 0;
   #databases = 0;
 
   constructor(readonly packages: Packages, readonly onDisk: boolean) {
@@ -124,16 +104,20 @@ class NativeEngine implements Engine {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    // A statement that runs holds the connection; it is let go when that has ended.
-    this.#last.then(() => {
-      try {
-        this.#closeAppenders();
-      } catch {
-        // Rows that nobody will ask for.
-      }
-      this.#disconnect();
-      Deno.removeSync(this.#folder, { recursive: true });
-    }, () => {});
+    // A statement that runs holds the connection, which is let go when that has ended; else at once, as
+    // the process may be about to end, and must not while DuckDB is at work.
+    if (this.#waiting === 0) this.#letGo();
+    else this.#last.then(() => this.#letGo(), () => {});
+  }
+
+  #letGo(): void {
+    try {
+      this.#closeAppenders();
+    } catch {
+      // Rows that nobody will ask for.
+    }
+    this.#disconnect();
+    Deno.removeSync(this.#folder, { recursive: true });
   }
 
   #disconnect(): void {
@@ -156,9 +140,10 @@ class NativeEngine implements Engine {
     if (this.#closed) {
       return Promise.reject(new AnalysisError("The SQL engine is closed.", "Open a new one."));
     }
+    this.#waiting++;
     const answer = this.#last.then(act).catch((error) => {
       throw error instanceof AnalysisError ? error : sqlError((error as Error).message);
-    });
+    }).finally(() => this.#waiting--);
     this.#last = answer.catch(() => {});
     return answer;
   }

@@ -1,4 +1,4 @@
-/** `query`, `compare`, `budget`, `inspect` and `import`: parsed options handed to the analysis. @module */
+/** The commands that analyse: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
 import type { Between } from "../../analysis/between.ts";
 import type { EngineChoice } from "../../analysis/engine.ts";
@@ -48,6 +48,16 @@ export interface ImportArguments {
   readonly force: boolean;
 }
 
+export interface ExportArguments {
+  readonly command: "export";
+  readonly traces: readonly string[];
+  readonly to: "perfetto" | "parquet" | "csv" | "arrow";
+  readonly output: string;
+  readonly tables?: readonly string[];
+  readonly host?: string;
+  readonly engine: EngineChoice;
+}
+
 async function query(a: QueryArguments): Promise<number> {
   const { runExplainSchema, runQuery } = await import("../../analysis/query.ts");
   if (a.explainSchema) return runExplainSchema(a.format);
@@ -91,10 +101,22 @@ async function importFiles({ files, output, format, force }: ImportArguments): P
   return runImport({ files, output, format: format ?? null, force, version: VERSION });
 }
 
+async function exportTraces(a: ExportArguments): Promise<number> {
+  const { runExport } = await import("../../analysis/export/export.ts");
+  const { traces, to, output, tables, host, engine: choice } = a;
+  return await runExport({ traces, to, output, tables, partitionHost: host, choice });
+}
+
+type Arguments =
+  | QueryArguments
+  | CompareArguments
+  | BudgetArguments
+  | InspectArguments
+  | ImportArguments
+  | ExportArguments;
+
 /** Runs one of them and returns its exit code. */
-export async function runAnalysis(
-  a: QueryArguments | CompareArguments | BudgetArguments | InspectArguments | ImportArguments,
-): Promise<number> {
+export async function runAnalysis(a: Arguments): Promise<number> {
   switch (a.command) {
     case "query":
       return await query(a);
@@ -106,5 +128,7 @@ export async function runAnalysis(
       return await inspect(a);
     case "import":
       return await importFiles(a);
+    case "export":
+      return await exportTraces(a);
   }
 }
