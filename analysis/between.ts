@@ -1,4 +1,5 @@
-/** What `--between` says: the two marks that a question is limited to. @module */
+/** How users name two marks, and what lies between them. @module */
+
 /** From each mark `from` to the next mark `to`. */
 export interface Between {
   readonly from: string;

@@ -4,9 +4,9 @@
  * @module
  */
 import { collect, type Comparison, type RunFigures, sumExits } from "./comparison.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, EngineChoice } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
-import { exitRate, explain, kindName } from "./explain.ts";
+import { contributions, exitRate, explain, extremes, kindName } from "./explain.ts";
 import { count, rate, ratio, size, time } from "./format.ts";
 import { openTraces } from "./open.ts";
 import {
@@ -18,16 +18,21 @@ import {
   standardOutput,
 } from "./output.ts";
 import type { Between } from "./between.ts";
+import { groupRuns, renderSpread } from "./spread.ts";
 import { wrap } from "./wrap.ts";
 
 export interface CompareOptions {
   /** Two trace directories or more; ratios are against the first. */
   readonly traces: readonly string[];
   readonly format?: "table" | "markdown" | "json";
+  /** The swept name that traces of a sweep are grouped by; else their folder is. */
+  readonly by?: string;
   /** Only what lies between two marks. */
   readonly between?: Between | null;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   readonly engine?: Promise<Engine>;
+  /** Which to start when none was; by default by size. */
+  readonly choice?: EngineChoice;
 }
 
 /** Registers in the table; the rest is summed up in one line. */
@@ -44,10 +49,16 @@ export async function runCompare(
   if (options.traces.length < 2) {
     throw new AnalysisError("One trace cannot be compared.", "Name two traces or more.");
   }
-  const { engine, between } = options;
-  const session = await openTraces(options.traces, output, { engine, between });
+  const { engine, between, choice } = options;
+  const session = await openTraces(options.traces, output, { engine, between, choice });
   try {
     const comparison = await collect(session);
+    const groups = groupRuns(comparison.runs, options.traces, options.by ?? null);
+    if (groups !== null) {
+      const width = Number.isFinite(output.width) ? output.width : DEFAULT_WIDTH;
+      output.write(renderSpread(comparison, groups, options.format ?? "table", width));
+      return 0;
+    }
     output.write(render(comparison, options.format ?? "table", output.width));
     return 0;
   } finally {
@@ -66,12 +77,20 @@ function render(
   const parts = sections(labelled);
   if (format === "markdown") {
     return legend.map((line) => `- ${line}\n`).join("") + (legend.length > 0 ? "\n" : "") +
-      parts.map(({ title, grid }) => `### ${title}\n\n${renderMarkdown(grid)}\n`).join("") +
+      parts.map(({ title, grid, notes = [] }) =>
+        `### ${title}\n\n${grid === null ? "" : `${renderMarkdown(grid)}\n`}${
+          notes.length > 0 ? `${notes.join("\n\n")}\n\n` : ""
+        }`
+      ).join("") +
       `**${sentence}**\n`;
   }
   const room = Number.isFinite(width) ? width : DEFAULT_WIDTH;
   return legend.map((line) => `${line}\n`).join("") + (legend.length > 0 ? "\n" : "") +
-    parts.map(({ title, grid }) => `${title}\n${indent(renderTable(grid, room - 2))}\n`).join("") +
+    parts.map(({ title, grid, notes = [] }) => {
+      const below = notes.map((note) => `  ${wrap(note, room - 2).join("\n  ")}\n`).join("");
+      const table = grid === null ? "" : indent(renderTable(grid, room - 2));
+      return `${title}\n${table}${below}\n`;
+    }).join("") +
     wrap(sentence, room).join("\n") + "\n";
 }
 
@@ -90,7 +109,10 @@ function abbreviated(comparison: Comparison): { legend: string[]; labelled: Comp
 
 interface Section {
   readonly title: string;
-  readonly grid: Grid;
+  /** Null where lines say it all. */
+  readonly grid: Grid | null;
+  /** Lines below the table. */
+  readonly notes?: readonly string[];
 }
 
 function sections(comparison: Comparison): Section[] {
@@ -100,9 +122,14 @@ function sections(comparison: Comparison): Section[] {
     work(runs),
     regions(runs),
     reasons(runs),
+    devices(runs),
     registers(runs),
+    causes(runs),
     interrupts(runs),
+    latencies(runs),
     costs(runs),
+    prices(runs),
+    unknown(runs),
   ].filter((section) => section !== null);
 }
 
@@ -154,6 +181,8 @@ function work(runs: Runs): Section {
   const of = (value: (run: RunFigures) => number | null) => runs.map(value);
   const known = runs.some((run) => run.bytes > 0);
   const perKib = (run: RunFigures) => run.bytes > 0 ? exitRate(run) : null;
+  const perRequest = (run: RunFigures) =>
+    run.requests > 0 ? sumExits(run.kinds) / run.requests : null;
   const rows: FigureRow[] = [
     ...(known
       ? [
@@ -162,6 +191,9 @@ function work(runs: Runs): Section {
         { name: "exits at work", values: of((run) => sumExits(run.kinds)), show: count },
         { name: "virtual time at work", values: of((run) => run.workNs), show: time },
       ]
+      : []),
+    ...(runs.some((run) => run.requests > 0)
+      ? [{ name: "exits per request", values: of(perRequest), show: rate }]
       : []),
     { name: "exits, whole run", values: of((run) => run.exits), show: count },
     {
@@ -213,6 +245,12 @@ function reasons(runs: Runs): Section {
   return { title: `Exits by reason${scope(runs)}`, grid: figureTable(runs, rows) };
 }
 
+function devices(runs: Runs): Section | null {
+  const rows = grouped(runs, (kind) => kind.device ?? "no device");
+  if (rows.length < 2) return null;
+  return { title: `Exits by device${scope(runs)}`, grid: figureTable(runs, rows) };
+}
+
 function registers(runs: Runs): Section | null {
   const accesses = runs.map((run) => ({
     ...run,
@@ -241,6 +279,61 @@ function registerTable(runs: Runs, rows: readonly FigureRow[]): Grid {
         value ? [count(value), rate(value * 1024 / runs[i]!.bytes)] : ["—", ""]
       ),
     ]),
+  };
+}
+
+/** Causes in the table that are worth a line: the rest is under a hundredth each. */
+const NOTABLE_SHARE = 0.01;
+
+/** What the difference between the run with most exits and that with fewest is made of, in order. */
+function causes(runs: Runs): Section | null {
+  const [most, least] = extremes(runs);
+  const difference = exitRate(most) - exitRate(least);
+  if (difference <= 0) return null;
+  let explained = 0;
+  const rows = contributions(most, least)
+    .filter(({ more, less }) => Math.abs(more - less) >= NOTABLE_SHARE * difference)
+    .map(({ name, more, less }) => {
+      explained += more - less;
+      return [name, rate(more), rate(less), rate(more - less)].concat(
+        percent((more - less) / difference),
+        percent(explained / difference),
+      );
+    });
+  const unit = most.bytes > 0 ? ", exits per KiB" : "";
+  return {
+    title: `What explains the difference of ${most.run} to ${least.run}${unit}`,
+    grid: {
+      head: ["", most.run, least.run, "difference", "share", "together"],
+      right: [false, true, true, true, true, true],
+      rows,
+    },
+  };
+}
+
+const percent = (part: number): string => `${(100 * part).toFixed(part < 0.0995 ? 1 : 0)} %`;
+
+/** Percentiles of each device and kind of request; runs without it show a dash. */
+function latencies(runs: Runs): Section | null {
+  const all = runs.flatMap((run) => run.latencies);
+  const names = [...new Set(all.map(({ device, kind }) => `${device} ${kind}`))];
+  if (names.length === 0) return null;
+  const rows = names.flatMap((name) => {
+    const found = runs.map((run) =>
+      run.latencies.find(({ device, kind }) => `${device} ${kind}` === name) ?? null
+    );
+    return (["p50", "p90", "p99", "max"] as const).map((of): FigureRow => ({
+      name: `${name}: ${of}`,
+      values: found.map((latency) => latency && latency[of]),
+      show: time,
+    }));
+  });
+  const overlap = all.some(({ overlapping }) => overlapping > 0)
+    ? "; requests overlap, so that they do not add up to time"
+    : "";
+  return {
+    title: `Latency of requests, virtual time, whole run${overlap}`,
+    grid: figureTable(runs, rows),
   };
 }
 
@@ -275,4 +368,51 @@ function costs(runs: Runs): Section | null {
     return { name, values: found.map((cost) => cost && cost.ns), show: time };
   });
   return { title: "Modelled cost of all exits, host time", grid: figureTable(runs, rows) };
+}
+
+/** The prices that make the costs, each once, with what they rest on. */
+function prices(runs: Runs): Section | null {
+  const paid = runs.flatMap((run) => {
+    const total = new Map(run.costs.map(({ profile, ns }) => [profile, ns]));
+    return run.prices.filter(({ profile, totalNs }) =>
+      totalNs > 0 && totalNs >= NOTABLE_SHARE * total.get(profile)!
+    );
+  });
+  if (paid.length === 0) return null;
+  const sorted = paid.toSorted((a, b) =>
+    a.profile < b.profile ? -1 : a.profile > b.profile ? 1 : 0
+  );
+  const sources = [...new Set(sorted.map(({ source }) => source))];
+  const rows = sorted.map((price) => [
+    price.profile,
+    `${price.reason} by ${price.handler}`,
+    time(price.ns),
+    price.measured ? "measured" : "assumed",
+    `[${sources.indexOf(price.source) + 1}]`,
+  ]);
+  return {
+    title: "Prices of an exit, of those that make a hundredth of the cost: a model",
+    grid: {
+      head: ["profile", "exit", "price", "", "source"],
+      right: [false, false, true, false, false],
+      rows: [...new Map(rows.map((row) => [row.join("\0"), row])).values()],
+    },
+    notes: sources.map((source, i) => `[${i + 1}] ${source}`),
+  };
+}
+
+/** What is left out because a trace does not tell it. */
+function unknown(runs: Runs): Section | null {
+  const notes = [
+    ...runs.filter((run) => run.missing.length > 0).map((run) =>
+      `${run.run} was recorded without ${
+        run.missing.join(", ")
+      }: what rests on them is missing, not 0.`
+    ),
+    ...runs.filter((run) => run.bytes === 0).map((run) =>
+      `${run.run}: its work is not known (no marks, requests or known transmit register), so that there ` +
+      "are no rates."
+    ),
+  ];
+  return notes.length === 0 ? null : { title: "Not known", grid: null, notes };
 }

@@ -1,4 +1,6 @@
 import { strict as assert } from "node:assert";
+import { TraceDirectory } from "../core/trace/directory.ts";
+import { Trace } from "../core/trace/trace.ts";
 import { runCompare } from "./compare.ts";
 import type { Comparison, ExitKind, RunFigures } from "./comparison.ts";
 import { openEngine } from "./engine.ts";
@@ -43,6 +45,16 @@ Deno.test("compare: two devices on the same work, in every format", () =>
     assert.match(table.text, /serial +sifive +virtio/);
     assert.match(table.text, /exits per KiB +1,536 +193 +8\.0 ×/);
     assert.match(table.text, /uart0\.txdata write +8,192 +1,024 +—/);
+    assert.match(table.text, /What explains the difference of sifive to virtio, exits per KiB/);
+    assert.match(table.text, /uart0\.txdata write +1,024 +32\.1 +992 +74 % +74 %/);
+    assert.match(table.text, /virtio-console0 console_write: p99 +— +\d/);
+    assert.match(table.text, /kvm-x86 +mmio by user +3\.00 µs +assumed +\[1\]/);
+    assert.match(table.text, /\n {2}\[1\] synthetic\n/);
+    const inside = textOutput(80);
+    const between = { from: "write-4096 begin", to: "write-4096 end", text: "write-4096" };
+    await runCompare({ traces: [sifive, virtio], between, engine }, inside);
+    assert.match(inside.text, /payload moved +4 KiB +4 KiB\n/);
+    assert.doesNotMatch(inside.text, /write-16/);
     const markdown = textOutput();
     await runCompare({ traces: [virtio, sifive], format: "markdown", engine }, markdown);
     assert(markdown.text.includes("| uart0.txdata write | — |  | 8,192 | 1,024 |"), markdown.text);
@@ -62,6 +74,28 @@ Deno.test("compare: two devices on the same work, in every format", () =>
     ]);
     assert.equal(parsed.sentence, sentence);
   }));
+
+Deno.test("compare: tables that were not recorded and work that is not known are said, not made up", async () => {
+  const directory = Deno.makeTempDirSync({ prefix: "exitscope-" });
+  try {
+    const regions = [{ label: "w", bytes: 64, chunk: 16 }];
+    writeSynthetic(`${directory}/all.trace`, { serial: "virtio", regions });
+    const recording = { version: "0", machine: {}, files: [], batch_rows: 64 };
+    const few = new Trace(
+      new TraceDirectory(`${directory}/few.trace`, { ...recording, event_tables: ["exit"] }),
+      { tables: ["exit"] },
+    );
+    few.close({ kind: "poweroff", code: 0 });
+    const output = textOutput(100);
+    const traces = [`${directory}/all.trace`, `${directory}/few.trace`];
+    await runCompare({ traces, engine }, output);
+    assert.match(output.text, /few was recorded without access, vring, .* mark/);
+    assert.match(output.text, /few: its work is not known/);
+    assert.match(output.text, /interrupts handled +4 +—/);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
 
 Deno.test("compare: a single trace is refused with a fix", async () => {
   await assert.rejects(
@@ -105,6 +139,10 @@ function run(name: string, device: string, register: string, kinds: ExitKind[]):
     device,
     handover: { register, direction: "write" },
     costs: [],
+    latencies: [],
+    prices: [],
+    requests: 0,
+    missing: [],
   };
 }
 

@@ -56,6 +56,39 @@ export interface RunFigures {
   /** Its register that work is handed over by. */
   readonly handover: Handover | null;
   readonly costs: readonly Cost[];
+  /** By device and kind of request. */
+  readonly latencies: readonly Latency[];
+  /** Prices behind `costs`, of kinds of exit that occurred. */
+  readonly prices: readonly Price[];
+  /** Requests completed at work. */
+  readonly requests: number;
+  /** Event tables that were not recorded: their figures are not known, which is not 0. */
+  readonly missing: readonly string[];
+}
+
+/** How long requests of a device and kind took, in virtual ns. */
+export interface Latency {
+  readonly device: string;
+  readonly kind: string;
+  readonly requests: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+  /** Requests that shared their device's time with another. */
+  readonly overlapping: number;
+}
+
+/** A price that some exit was charged. */
+export interface Price {
+  readonly profile: string;
+  readonly reason: string;
+  readonly handler: string;
+  readonly ns: number;
+  /** What all exits that it was charged for come to. */
+  readonly totalNs: number;
+  readonly measured: boolean;
+  readonly source: string;
 }
 
 export interface Handover {
@@ -108,6 +141,9 @@ export async function collect(session: Session): Promise<Comparison> {
       SELECT r.run, r.device, e.register, e.write, count(*) AS times
       FROM request r JOIN exit e ON e.run = r.run AND e.seq = r.kick_exit_seq
       WHERE e.register IS NOT NULL GROUP BY ALL ORDER BY times DESC`),
+    latencies: await ask("FROM latency_percentiles"),
+    prices: await ask("FROM exit_cost WHERE each_ns IS NOT NULL ORDER BY profile, exits DESC"),
+    perWork: await ask("FROM exits_per_work"),
     costs: await ask(`
       SELECT run, profile, coalesce(sum(total_ns), 0) AS ns, coalesce(bool_and(measured), true)
         AS measured, coalesce(sum(exits) FILTER (each_ns IS NULL), 0) AS unpriced
@@ -125,8 +161,10 @@ export async function collect(session: Session): Promise<Comparison> {
       ...known,
       icount: manifest.end?.executed ?? known.icount,
       interrupts: recorded.includes("irq") ? known.interrupts : null,
+      missing: EVENT_TABLES.filter((table) => !recorded.includes(table)),
       // Under no hypervisor there is nobody to charge for an exit.
       costs: bare ? [] : known.costs,
+      prices: bare ? [] : known.prices,
     };
   });
   return { runs, setup: setupDifferences(session) };
@@ -135,7 +173,8 @@ export async function collect(session: Session): Promise<Comparison> {
 const number = (value: Value | undefined): number => Number(value ?? 0);
 
 type Answers = Record<
-  "work" | "exits" | "kinds" | "regions" | "interrupts" | "moved" | "started" | "costs",
+  | ("work" | "exits" | "kinds" | "regions" | "interrupts" | "moved" | "started")
+  | ("costs" | "latencies" | "prices" | "perWork"),
   Row[]
 >;
 
@@ -178,8 +217,31 @@ function figures(run: string, rows: Answers, totalNs: number): RunFigures {
       measured: row.measured as boolean,
       unpriced: number(row.unpriced),
     })),
+    latencies: rows.latencies.map(latencyOf),
+    prices: rows.prices.map((row) => ({
+      profile: row.profile as string,
+      reason: row.reason as string,
+      handler: row.handler as string,
+      ns: number(row.each_ns),
+      totalNs: number(row.total_ns),
+      measured: row.measured as boolean,
+      source: row.source as string,
+    })),
+    requests: number(rows.perWork[0]?.requests),
+    missing: [],
   };
 }
+
+const latencyOf = (row: Row): Latency => ({
+  device: row.device as string,
+  kind: row.kind as string,
+  requests: number(row.requests),
+  p50: number(row.p50_ns),
+  p90: number(row.p90_ns),
+  p99: number(row.p99_ns),
+  max: number(row.max_ns),
+  overlapping: number(row.overlapping),
+});
 
 export const sumExits = (kinds: readonly { exits: number }[]): number =>
   kinds.reduce((sum, kind) => sum + kind.exits, 0);

@@ -30,11 +30,22 @@ interface Waiting {
   reject(reason: AnalysisError): void;
 }
 
+/** Which engine: the WebAssembly one, native DuckDB, or by how much there is to load. */
+export type EngineChoice = "wasm" | "native" | "auto";
+
+/** From here on `auto` takes the native engine: the other has room for about twice as much. */
+const NATIVE_BYTES = 1.5 * 2 ** 30;
+
 /**
  * Starts the engine. It takes most of a second, in its own thread: start it before it is needed.
- * Rejects with an {@link AnalysisError} when the package is not installed.
+ * `bytes` is about how much will be loaded. Rejects with an {@link AnalysisError} when the package is not
+ * installed.
  */
-export async function openEngine(): Promise<Engine> {
+export async function openEngine(choice: EngineChoice = "wasm", bytes = 0): Promise<Engine> {
+  if (choice === "native" || choice === "auto" && bytes >= NATIVE_BYTES) {
+    const { openNativeEngine } = await import("./native/engine.ts");
+    return await openNativeEngine(bytes);
+  }
   const engine = new WasmEngine();
   try {
     await engine.ready;

@@ -23,12 +23,18 @@ export function exitRate(run: RunFigures): number {
   return run.bytes > 0 ? exits * 1024 / run.bytes : exits;
 }
 
-/** The sentence on the runs with the most and the fewest exits for their work. */
-export function explain({ runs }: Comparison): string {
+/** The runs with the most and the fewest exits for their work; in all where some work is not known. */
+export function extremes(runs: readonly RunFigures[]): [RunFigures, RunFigures] {
   const known = runs.every((run) => run.bytes > 0);
   const scaled = known ? runs : runs.map((run) => ({ ...run, bytes: 0 }));
   const ranked = [...scaled].sort((a, b) => exitRate(b) - exitRate(a));
-  const [most, least] = [ranked[0]!, ranked.at(-1)!];
+  return [ranked[0]!, ranked.at(-1)!];
+}
+
+/** The sentence on the runs with the most and the fewest exits for their work. */
+export function explain({ runs }: Comparison): string {
+  const known = runs.every((run) => run.bytes > 0);
+  const [most, least] = extremes(runs);
   if (exitRate(most) === 0) return "None of these runs took an exit.";
   if (exitRate(most) < exitRate(least) * ALIKE) {
     return `${subject(least, most)} and ${subject(most, least)} took ${

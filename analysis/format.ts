@@ -7,6 +7,7 @@ export const count = (value: number): string => value.toLocaleString("en");
 
 /** Three significant digits below 1000, whole above. */
 export function rate(value: number): string {
+  if (value < 0) return `-${rate(-value)}`;
   if (value >= 999.5) return count(Math.round(value));
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return value.toFixed(digits);

@@ -20,8 +20,8 @@ import {
 import type { Engine } from "./engine.ts";
 import { macros, views } from "./library.ts";
 import { records } from "./rows.ts";
-import { condition, type Scope, scopesOf } from "./scope.ts";
 import type { Between } from "./between.ts";
+import { condition, type Scope, scopesOf } from "./scope.ts";
 
 /** A trace as the engine takes it. */
 export interface TraceSource {

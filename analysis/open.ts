@@ -4,7 +4,7 @@
  */
 import { TraceReader } from "../core/trace/reader.ts";
 import { TABLE_NAMES } from "../core/trace/schema.ts";
-import { type Engine, openEngine } from "./engine.ts";
+import { type Engine, type EngineChoice, openEngine } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { load, type TraceSource } from "./load.ts";
 import type { Output } from "./output.ts";
@@ -23,6 +23,8 @@ export interface OpenOptions {
   between?: Between | null;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   engine?: Promise<Engine>;
+  /** Which to start when none was. */
+  choice?: EngineChoice;
 }
 
 /** Loading is remarked upon when it has taken this long. */
@@ -35,7 +37,7 @@ export async function openTraces(
   options: OpenOptions = {},
 ): Promise<Session> {
   const owned = options.engine === undefined;
-  const starting = options.engine ?? openEngine();
+  const starting = options.engine ?? openEngine(options.choice ?? "auto", bytesOf(paths));
   // Awaited below; until then a failure is not unhandled.
   starting.catch(() => {});
   let readers: TraceReader[];
@@ -72,6 +74,15 @@ export function sourceOf(reader: TraceReader, name: string): TraceSource {
     name,
     chunks: (table) => reader.rowCount(table) === 0 ? [] : reader.slices(table),
   };
+}
+
+/** Of traces that may not be any: those are told later. */
+function bytesOf(paths: readonly string[]): number {
+  try {
+    return paths.reduce((sum, path) => sum + committedBytes(TraceReader.open(path)), 0);
+  } catch {
+    return 0;
+  }
 }
 
 export function committedBytes(reader: TraceReader): number {

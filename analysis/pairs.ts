@@ -184,7 +184,7 @@ function operationRows(
   columns: readonly Column[],
 ): string[][] {
   return sides.map((side, i) => [
-    ...[...lead, title].map((text) => i === 0 ? text : ""),
+    ...[...lead, title.replace(" of ", " ")].map((text) => i === 0 ? text : ""),
     titles[i]!,
     ...columns.map(({ show }) => show(side)),
   ]);
@@ -198,7 +198,7 @@ const head = (lead: readonly string[], columns: readonly Column[]) => ({
 const LEGEND =
   "Means of one operation. Exits: all; for the device's own registers; others (interrupt controller, " +
   "waiting). Inside the device, without any exit: instructions of its own (SCRIPTS), operands they " +
-  "fetch, descriptors read, accesses to guest memory (DMA). Virtual time.";
+  "fetch, descriptors read, accesses to guest memory (DMA). Virtual time, the guest's own work included.";
 
 /** The table of one pair, then the registers behind its first operation. */
 function pairTable({ titles, operations }: PairFigures, width: number): string {
@@ -252,21 +252,27 @@ function insideOf(f: OperationFigures): string | null {
   return parts.length === 0 ? null : listed(parts);
 }
 
+/** How much dearer the first side is than the last one. */
+const gap = ({ sides }: Operation): number => sides[0]!.exits / sides.at(-1)!.exits;
+/** Another operation is worth a word when the first side is so many times dearer, or cheaper, there. */
+const NOTABLE = 2;
+
 /** One sentence on where the cost of the first operation lies: exits, and work inside the devices. */
 export function pairSentence({ titles, operations }: PairFigures): string {
-  const [first] = operations;
+  const [first, ...more] = operations;
   if (first === undefined) return "These runs have no work in common.";
   const { sides, title } = first;
   const takes = sides.map((s, i) => `${mean(s.exits)}${i === 0 ? " exits" : ""} on ${titles[i]}`);
-  const own = [...new Set(sides.map((s) => mean(s.device)))];
-  const each = own.length === 1 ? `${own[0]} each` : listed(sides.map((s) => mean(s.device)));
+  const own = listed(sides.map((s) => mean(s.device)));
+  const change = (o: Operation) => Math.max(gap(o) / gap(first), gap(first) / gap(o));
+  const others = more.filter((o) => change(o) >= NOTABLE)
+    .map((o) => `; a ${o.title} takes ${listed(o.sides.map((s) => mean(s.exits)))}`);
   const inside = sides.flatMap((s, i) => {
     const work = insideOf(s);
     return work === null ? [] : [`${titles[i]} ${work}`];
   });
-  const article = /^[aeiou]/.test(title) ? "An" : "A";
-  return `${article} ${title} takes ${listed(takes)}, of which ${each} for the device's own ` +
-    `registers${inside.length === 0 ? "" : `; inside the device: ${inside.join("; ")}`}.`;
+  return `A ${title} takes ${listed(takes)}, of which ${own} are for the device's own registers` +
+    `${others.join("")}${inside.length === 0 ? "" : `; inside the device: ${inside.join("; ")}`}.`;
 }
 
 /** Opens the traces of a pair and reads its figures; the engine stays the caller's. */

@@ -3,7 +3,7 @@
  * tour of what there is to ask, and on a terminal a prompt.
  * @module
  */
-import type { Engine } from "./engine.ts";
+import type { Engine, EngineChoice } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { openTraces } from "./open.ts";
 import {
@@ -39,6 +39,8 @@ export interface QueryOptions {
   readonly format?: QueryFormat;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   readonly engine?: Promise<Engine>;
+  /** Which to start when none was; by default by size. */
+  readonly choice?: EngineChoice;
 }
 
 /** More rows than this are left to the formats that machines read. */
@@ -53,9 +55,9 @@ export async function runQuery(
   options: QueryOptions,
   output: Output = standardOutput(),
 ): Promise<number> {
-  const { params = NO_PARAMS, format = "table", between, engine } = options;
+  const { params = NO_PARAMS, format = "table", between, engine, choice } = options;
   const sql = statement(options);
-  const session = await openTraces(options.traces, output, { engine, between });
+  const session = await openTraces(options.traces, output, { engine, between, choice });
   try {
     for (const [name, value] of params) await session.engine.query(setParam(name, value));
     if (sql !== null) {

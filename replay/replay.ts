@@ -6,6 +6,7 @@ import { DirectLog } from "../core/trace/direct_trace.ts";
 import type { Board } from "../core/board/build.ts";
 import type { CpuMode, ModuleStore } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
+import { TraceError } from "../core/trace/error.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import type { ReadRow } from "../core/trace/rows.ts";
 import type { EventTable } from "../core/trace/schema.ts";
@@ -51,6 +52,12 @@ export interface ReplayResult {
 /** Errors: TraceError for a trace that cannot be read, InputError for a file that changed since. */
 export async function replay(directory: string, o: ReplayOptions): Promise<ReplayResult> {
   const reader = TraceReader.open(directory);
+  if ((reader.manifest.machine as { imported?: unknown }).imported !== undefined) {
+    throw new TraceError(
+      `${directory} is imported from a host and cannot be replayed`,
+      "Record a trace of your own; query, compare and export take imported ones.",
+    );
+  }
   const spec = reader.manifest.machine as MachineSpec;
   const files = readRecorded(spec);
   const sink = o.verify ? new VerifySink(reader) : null;

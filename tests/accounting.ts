@@ -1,11 +1,11 @@
 /**
  * `deno task accounting`: the guest linux on ours and on QEMU 7.2, counts side by side, register by
- * register, for the modern and the legacy interface of virtio-mmio.
+ * register, for each way in which a disk is virtio's.
  * @module
  */
 import { accounts, compared, FENCE } from "./linux/accounting.ts";
 import { type LinuxMachine, linuxMachine } from "./linux/guest.ts";
-import { runQemu } from "./linux/qemu.ts";
+import { type QemuDisk, runQemu } from "./linux/qemu.ts";
 import { unexplained } from "./linux/console.ts";
 import { recordInto } from "./recorder.ts";
 
@@ -18,25 +18,34 @@ export const COUNTED: LinuxMachine = {
   costs: "zero",
 };
 
+const DISKS: readonly QemuDisk[] = ["modern", "legacy", "virtio-blk-pci", "virtio-scsi-pci"];
+
+/** The machine whose disk is QEMU's `disk`. */
+function counted(disk: QemuDisk): LinuxMachine {
+  if (disk === "modern" || disk === "legacy") return { ...COUNTED, legacy: disk === "legacy" };
+  return { ...COUNTED, disk };
+}
+
 /** Runs both and counts; traces and images go below `folder`. */
-export async function countBoth(folder: string, legacy: boolean) {
-  const recipe = await linuxMachine({ ...COUNTED, legacy });
+export async function countBoth(folder: string, disk: QemuDisk) {
+  const recipe = await linuxMachine(counted(disk));
   const recorded = await recordInto(folder, recipe.spec);
-  const qemu = await runQemu(folder, recipe.spec, legacy);
+  const qemu = await runQemu(folder, recipe.spec, disk);
   return {
     recorded,
-    lines: compared(accounts(recorded.directory, recipe.spec, qemu.trace)),
+    lines: compared(accounts(recorded.directory, qemu.trace)),
     unexplained: unexplained(recorded.text, qemu.console),
     theirs: qemu.console,
   };
 }
 
 async function main(): Promise<void> {
-  for (const legacy of [false, true]) {
+  const asked = DISKS.filter((d) => Deno.args.length === 0 || Deno.args.includes(d));
+  for (const disk of asked) {
     const folder = Deno.makeTempDirSync({ prefix: "exitscope-" });
     try {
-      const { lines, unexplained } = await countBoth(folder, legacy);
-      console.log(`virtio-mmio ${legacy ? "legacy" : "modern"}: ours, QEMU's`);
+      const { lines, unexplained } = await countBoth(folder, disk);
+      console.log(`${disk.includes("-") ? disk : `virtio-mmio ${disk}`}: ours, QEMU's`);
       for (const part of new Set(lines.map((l) => l.part))) {
         console.log(`  ${part}`);
         for (const { name, ours, theirs } of lines.filter((l) => l.part === part)) {

@@ -1,10 +1,12 @@
 /**
- * `deno task bench [mips] [boot] [trace] [events] [size] [start] [query] [linux]`: how fast the machine is and what tracing
- * costs, each figure a ratio to a peer or to itself in the same run. It judges nothing and exits 0.
+ * `deno task bench [PART]…`: how fast the machine is and what tracing costs, each figure a ratio to a
+ * peer or to itself in the same run. It judges nothing and exits 0. PARTS lists the parts.
  * @module
  */
 import { cpus, totalmem } from "node:os";
+import { devices } from "./bench/devices.ts";
 import { events } from "./bench/events.ts";
+import { imports } from "./bench/import.ts";
 import { linux } from "./bench/linux.ts";
 import { boot, mips } from "./bench/mips.ts";
 import { query } from "./bench/query.ts";
@@ -16,10 +18,12 @@ const PARTS: Readonly<Record<string, (folder: string) => Promise<string>>> = {
   boot,
   trace: tracing,
   events,
+  devices,
   size: sizes,
   start,
   query,
   linux,
+  import: imports,
 };
 
 function machine(): string {

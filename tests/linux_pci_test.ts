@@ -31,7 +31,7 @@ both.test("linux: the PCI bus with two edus is the one that it finds on QEMU", (
     });
     const { result, text } = await recordInto(folder, spec, LIMIT);
     assert.deepEqual(result.end, { kind: "poweroff", code: 0 }, text.slice(-3000));
-    const { console } = await runQemu(folder, spec, false);
+    const { console } = await runQemu(folder, spec, "modern");
     assert.deepEqual(unexplained(text, console), []);
     const found = sysfs(text);
     assert.deepEqual(found, sysfs(console));

@@ -11,6 +11,7 @@ import { cachedDebian } from "../replay/guests/debian.ts";
 import { payload, PAYLOAD_BYTES } from "../replay/guests/linux.ts";
 import { replay } from "../replay/replay.ts";
 import { countBoth } from "./accounting.ts";
+import type { QemuDisk } from "./linux/qemu.ts";
 import { run } from "./cli.ts";
 import { linux, type LinuxMachine, linuxMachine, opensbi } from "./linux/guest.ts";
 import { qemu } from "./needs.ts";
@@ -26,7 +27,8 @@ const LIMIT = { untilIcount: 12_000_000_000 };
 
 const guest = linux();
 const title = (m: LinuxMachine) =>
-  `linux: ${m.bios}, ${m.harts} hart${m.harts === 1 ? "" : "s"}, ${m.serial}`;
+  `linux: ${m.bios}, ${m.harts} hart${m.harts === 1 ? "" : "s"}, ${m.serial}` +
+  (m.disk === undefined ? "" : `, ${m.disk}`);
 
 /** Registers a test that has what the machine needs. */
 function linuxTest(m: LinuxMachine, what: string, body: (folder: string) => Promise<void>): void {
@@ -60,8 +62,8 @@ function assertWorked({ directory, result, text }: Recorded): void {
 // Every pair of two choices occurs; accounting adds OpenSBI with one hart and the 16550.
 const BOOTS: readonly LinuxMachine[] = [
   { bios: "builtin", harts: 4, serial: "16550" },
-  { bios: "builtin", harts: 1, serial: "sifive" },
-  { bios: "opensbi", harts: 4, serial: "sifive" },
+  { bios: "builtin", harts: 1, serial: "sifive", disk: "virtio-scsi-pci" },
+  { bios: "opensbi", harts: 4, serial: "sifive", disk: "virtio-blk-pci" },
   { bios: "opensbi", harts: 4, serial: "virtio" },
 ];
 /** Also recorded a second time, and replayed. */
@@ -116,23 +118,47 @@ linuxTest(
   },
 );
 
-for (const legacy of [false, true]) {
+/** Accesses to the device's registers in each region: a kick a request, and what an interrupt takes. */
+const ACCESSES: Readonly<Record<QemuDisk, readonly string[]>> = {
+  modern: [
+    "virtio-blk0.QueueNotify write 4",
+    "virtio-blk0.InterruptStatus read 4",
+    "virtio-blk0.InterruptACK write 4",
+  ],
+  legacy: [
+    "virtio-blk0.QueueNotify write 4",
+    "virtio-blk0.InterruptStatus read 4",
+    "virtio-blk0.InterruptACK write 4",
+  ],
+  "virtio-blk-pci": [
+    "virtio-blk-pci0.queue_notify write 2",
+    "virtio-blk-pci0.isr_status read 1",
+  ],
+  "virtio-scsi-pci": [
+    "virtio-scsi-pci0.queue_notify write 2",
+    "virtio-scsi-pci0.isr_status read 1",
+  ],
+};
+
+for (const disk of Object.keys(ACCESSES) as QemuDisk[]) {
   const m: LinuxMachine = { bios: "opensbi", harts: 1, serial: "16550" };
   const both = guest.met && opensbi().met ? qemu() : guest.met ? opensbi() : guest;
-  const how = legacy ? "legacy" : "modern";
   both.test(
-    `${title(m)}, ${how}: accesses to every register and the console are QEMU's`,
+    `${title(m)}, ${disk}: accesses to every register and the console are QEMU's`,
     () =>
       withFolder(async (folder) => {
-        const { recorded, lines, unexplained, theirs } = await countBoth(folder, legacy);
+        const { recorded, lines, unexplained, theirs } = await countBoth(folder, disk);
         assertWorked(recorded);
         assert.match(theirs, /reboot: Power down/);
         const wrong = lines.filter(({ ours, theirs }) =>
           Math.abs(ours - theirs) > TOLERANCE * theirs
         );
         assert.deepEqual(wrong, []);
-        const kicks = lines.filter((l) => l.name === "virtio-blk0.QueueNotify write 4");
-        assert.deepEqual(kicks.map((l) => l.ours >= REQUESTS), [true, true, true]);
+        for (const part of ["write", "read"]) {
+          const own = lines.filter((l) => l.part === part && l.name.startsWith("virtio-"));
+          assert.deepEqual(own.map((l) => l.name).sort(), [...ACCESSES[disk]].sort(), part);
+          assert.ok(own.every((l) => l.ours >= REQUESTS && l.ours < 1.01 * REQUESTS), part);
+        }
         assert.deepEqual(
           unexplained,
           [],

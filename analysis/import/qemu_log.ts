@@ -107,7 +107,9 @@ export class QemuLog {
 
   #read({ event, labels }: Form): boolean {
     const c = this.#c;
-    for (const [i, { kind, optional }] of event.fields.entries()) {
+    const { fields } = event;
+    for (let i = 0; i < fields.length; i++) {
+      const { kind, optional } = fields[i];
       c.spaces();
       if (c.rest === 0 && optional) {
         this.#arguments.texts[i] = null;

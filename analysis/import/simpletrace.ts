@@ -182,7 +182,9 @@ export class Simpletrace {
     into.timeNs = this.host.time(Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n));
     into.tid = this.#u32(start + 20);
     let at = start + RECORD_BYTES;
-    for (const [i, { kind, optional }] of event.fields.entries()) {
+    const { fields } = event;
+    for (let i = 0; i < fields.length; i++) {
+      const { kind, optional } = fields[i];
       if (at === end && optional) {
         into.texts[i] = null;
         continue;

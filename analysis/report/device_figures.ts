@@ -4,8 +4,8 @@
  */
 import { count, rate, time } from "../format.ts";
 import * as charts from "./charts.ts";
-import { distinct, runLegend } from "./charts.ts";
-import { laid, number, of, reasonLegend, some, text, total } from "./figure_rows.ts";
+import { distinct, kindColour, runLegend } from "./charts.ts";
+import { laid, number, of, reasonLegend, share, some, text, total } from "./figure_rows.ts";
 import type { Context, Figure, Row } from "./model.ts";
 
 /** Percentiles that the table shows. */
@@ -62,6 +62,64 @@ ORDER BY kind, run, percent`,
   },
 };
 
+/** Steps of a request's way, in order, each with its colour and what it is. */
+const STAGES = ["wait", "serve", "signal", "notice", "handle"];
+
+const breakdown: Figure = {
+  id: "breakdown",
+  title: "Where the time of a request goes",
+  reading:
+    "A bar per run, device and kind of request: the mean virtual time of its steps, laid end to " +
+    "end. wait: from the kick until the device takes the request up; serve: until it is done; signal: " +
+    "until the interrupt; notice: until the driver claims it; handle: until the driver is through. Only " +
+    "requests that took a step count for it.",
+  sql: `SELECT run, device, kind, nth, step, requests, mean_ns, p50_ns, p99_ns
+FROM request_breakdown
+WHERE mean_ns > 0
+ORDER BY run, device, kind, nth`,
+  columns: [
+    { field: "run", head: "run" },
+    { field: "device", head: "device" },
+    { field: "kind", head: "request" },
+    { field: "step", head: "step" },
+    { field: "requests", head: "requests", show: count },
+    { field: "mean_ns", head: "mean", show: time },
+    { field: "p50_ns", head: "median", show: time },
+    { field: "p99_ns", head: "99th percentile", show: time },
+  ],
+  absent: "no request took time",
+  finding(rows) {
+    return some([...Map.groupBy(rows, requestName)].map(([name, own]) => {
+      const longest = own.toSorted((a, b) => number(b, "mean_ns") - number(a, "mean_ns"))[0];
+      return `${name} takes ${time(total(own, "mean_ns"))} in the mean, ${
+        share(number(longest, "mean_ns"), total(own, "mean_ns"))
+      } of it to ${text(longest, "step")}`;
+    }));
+  },
+  legend: (rows) => {
+    const present = new Set(distinct(rows, "step"));
+    return STAGES.filter((step) => present.has(step))
+      .map((name) => ({ name, colour: kindColour(STAGES.indexOf(name)) }));
+  },
+  spec(rows, room, context) {
+    const named = rows.map((row) => ({ ...row, bar: requestName(row) }));
+    const parts = laid(named, (row) => text(row, "bar"), "mean_ns").map((row) => ({
+      bar: row.bar!,
+      part: row.step!,
+      from: row.from!,
+      to: row.to!,
+    }));
+    const totals = distinct(named, "bar").map((bar) => {
+      const ns = total(of(named, "bar", bar), "mean_ns");
+      return { bar, total: ns, text: time(ns) };
+    });
+    const legend = this.legend(rows, context);
+    return charts.stacks({ rows: parts, totals, legend, panel: null }, room);
+  },
+};
+
+const requestName = (row: Row): string => `${row.run}: ${row.device} ${row.kind}`;
+
 const queueName = (row: Row): string => `${row.run}: ${row.device} queue ${row.queue}`;
 
 const occupancy: Figure = {
@@ -71,14 +129,11 @@ const occupancy: Figure = {
     "A panel per queue over virtual time: chains that the device has taken and not yet returned. " +
     "The area is the mean over an interval, the line the most at any moment of it. A queue that never " +
     "holds more than one chain gives the device nothing to overlap.",
-  sql: `WITH step AS (
-  SELECT run, device, queue, seq, time_ns::BIGINT AS since_ns,
-    sum(if(event = 'pop', 1, -1)) OVER (PARTITION BY run, device, queue ORDER BY seq) AS held
-  FROM vring WHERE event IN ('pop', 'push')
-),
-stay AS (
-  SELECT *, coalesce(lead(since_ns) OVER (PARTITION BY run, device, queue ORDER BY seq), since_ns) AS until_ns
-  FROM step
+  sql: `WITH stay AS (
+  SELECT run, device, queue, in_flight AS held, time_ns::BIGINT AS since_ns,
+    coalesce(lead(time_ns) OVER (PARTITION BY run, device, queue ORDER BY seq), time_ns)::BIGINT
+      AS until_ns
+  FROM vring_depth
 ),
 width AS (SELECT greatest(ceil(max(until_ns) / 120), 1)::BIGINT AS ns FROM stay),
 piece AS (
@@ -145,18 +200,11 @@ const batches: Figure = {
     "A bar per batch size: how many of the driver's notifications (QueueNotify writes, an exit " +
     "each) made the device take so many chains. Batches of one pay an exit for every request; a " +
     "notification that finds nothing (0) was in vain.",
-  sql: `WITH batch AS (
-  SELECT run, device, queue, exit_seq, count(*) FILTER (event = 'pop') AS chains
-  FROM vring
-  WHERE event IN ('kick', 'pop') AND exit_seq IS NOT NULL
-  GROUP BY ALL
-  HAVING bool_or(event = 'kick')
-)
-SELECT run, device, queue,
+  sql: `SELECT run, device, queue,
   if(chains < 4, chains, (1::BIGINT << floor(log2(chains))::BIGINT)) AS least,
   if(chains < 4, chains, (2::BIGINT << floor(log2(chains))::BIGINT) - 1) AS most,
-  count(*) AS kicks, sum(chains)::BIGINT AS chains
-FROM batch
+  sum(kicks)::BIGINT AS kicks, sum(kicks * chains)::BIGINT AS chains
+FROM batch_sizes
 GROUP BY run, device, queue, least, most
 ORDER BY run, device, queue, least`,
   columns: [
@@ -167,7 +215,7 @@ ORDER BY run, device, queue, least`,
     { field: "most", head: "to", show: count },
     { field: "kicks", head: "notifications", show: count },
   ],
-  absent: "no virtqueue was notified by an exit",
+  absent: "no virtqueue was notified",
   finding(rows) {
     const said = [...Map.groupBy(rows, queueName)].map(([name, own]) =>
       `${name} took ${
@@ -305,4 +353,11 @@ ORDER BY profile, run, reason, handler`,
   },
 };
 
-export const DEVICE_FIGURES: readonly Figure[] = [latency, occupancy, batches, interrupts, cost];
+export const DEVICE_FIGURES: readonly Figure[] = [
+  latency,
+  breakdown,
+  occupancy,
+  batches,
+  interrupts,
+  cost,
+];

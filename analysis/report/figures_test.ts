@@ -79,6 +79,12 @@ const CASES: Readonly<Record<string, Case>> = {
     shows: ["disk_write", "% of requests", "50", "90", "100"],
     marks: 1,
   },
+  breakdown: {
+    rows: [["para", "disk", "disk_write", 2, "serve", 2, 3000, 2000, 4000]],
+    finding: "para: disk disk_write takes 3.00 µs in the mean, 100 % of it to serve.",
+    shows: ["para: disk disk_write", "3.00 µs"],
+    marks: 1,
+  },
   occupancy: {
     rows: [
       ["para", "disk", 0, 2000, 50, 50, 2, 2],

@@ -6,6 +6,7 @@ import { sumExits } from "../comparison.ts";
 import { exitRate } from "../explain.ts";
 import { count, rate, ratio } from "../format.ts";
 import { type Grid, renderMarkdown } from "../output.ts";
+import { verifyCommand } from "./escape.ts";
 import type { Cell, Chapter, FilledFigure, Report } from "./model.ts";
 import { oursText, sourceOf } from "./published.ts";
 
@@ -63,6 +64,7 @@ export function renderReportMarkdown(report: Report): string {
   for (const chapter of report.chapters) {
     if (several) parts.push(`## ${chapter.question}\n`);
     parts.push(`**${chapter.answer}**\n`);
+    if (chapter.remark !== null) parts.push(`${chapter.remark}\n`);
     for (const filled of chapter.figures) parts.push(figureMarkdown(filled));
     for (const { title, why } of chapter.absent) parts.push(`Left out: “${title}” (${why}).\n`);
     parts.push(publishedMarkdown(chapter), setupMarkdown(chapter));
@@ -100,7 +102,7 @@ function publishedMarkdown({ published }: Chapter): string {
 }
 
 function setupMarkdown({ setup, runs, paths, commands }: Chapter): string {
-  const lines = [...commands, ...paths.map((path) => `deno task replay ${path} --verify`)];
+  const lines = [...commands, ...paths.map(verifyCommand)];
   return `### Set-up and digests\n\n\`\`\`\n${lines.join("\n")}\n\`\`\`\n\n${
     renderMarkdown({
       head: ["", ...runs],
@@ -115,6 +117,7 @@ export function renderReportJson(report: Report): string {
     id: chapter.id,
     question: chapter.question,
     answer: chapter.answer,
+    remark: chapter.remark,
     traces: chapter.runs.map((run, i) => ({
       run,
       path: chapter.paths[i],

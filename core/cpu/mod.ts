@@ -1,6 +1,6 @@
 /**
- * RV64 harts with M, S and U modes, interpreted by generated WebAssembly. Every instruction, CSR, trap
- * and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
+ * RV64 harts with M, S and U modes, interpreted by generated WebAssembly and compiled to it where they
+ * are hot. Every instruction, CSR, trap and walk has one definition (isa/, csr.ts, trap.ts, translate.ts).
  * Source: RISC-V Unprivileged ISA 20240411 and Privileged ISA 20240411.
  *
  * @module

@@ -11,6 +11,10 @@ export interface GuestMemory {
   /** A copy. */
   read(gpa: number, sizeBytes: number): Uint8Array;
   write(gpa: number, bytes: Uint8Array): void;
+  /** The bytes themselves, to be copied from where they lie; not to be kept, nor changed. */
+  view(gpa: number, sizeBytes: number): Uint8Array;
+  /** The bytes themselves, to be written where they lie, all of them, at once; not to be kept. */
+  room(gpa: number, sizeBytes: number): Uint8Array;
   u8(gpa: number): number;
   u16(gpa: number): number;
   u32(gpa: number): number;
@@ -67,6 +71,14 @@ export class RamMemory implements GuestMemory {
   }
   write(gpa: number, bytes: Uint8Array): void {
     this.#bytes.set(bytes, this.#written(gpa, bytes.length));
+  }
+  view(gpa: number, sizeBytes: number): Uint8Array {
+    const at = this.#at(gpa, sizeBytes);
+    return this.#bytes.subarray(at, at + sizeBytes);
+  }
+  room(gpa: number, sizeBytes: number): Uint8Array {
+    const at = this.#written(gpa, sizeBytes);
+    return this.#bytes.subarray(at, at + sizeBytes);
   }
   u8(gpa: number): number {
     return this.#view.getUint8(this.#at(gpa, 1));

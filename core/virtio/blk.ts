@@ -11,6 +11,7 @@
  * @module
  */
 import { PlugError, prop, u8 } from "../mmio/device.ts";
+import type { Medium } from "../mmio/medium.ts";
 import { virtioMmio } from "./transport_mmio.ts";
 import { virtioPci } from "./transport_pci.ts";
 import { type ConfigField, type Served, virtioDevice, type VirtioPort } from "./virtio.ts";
@@ -90,10 +91,13 @@ interface Request {
 const u64At = (view: DataView, at: number) =>
   view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
 
-/** Geometry of a disk that nobody partitioned: 16 heads, 63 sectors. */
-const GEOMETRY = { heads: 16, sectors: 63, maxCylinders: 16383 } as const;
-const cylinders = (sectors: number) =>
-  Math.min(Math.floor(sectors / (GEOMETRY.heads * GEOMETRY.sectors)), GEOMETRY.maxCylinders);
+/** Geometry of a disk that nobody partitioned, as QEMU guesses it. */
+const GEOMETRY = { heads: 16, sectors: 63, minCylinders: 2, maxCylinders: 16383 } as const;
+function cylinders(sectors: number): number {
+  const { heads, minCylinders, maxCylinders } = GEOMETRY;
+  const whole = Math.floor(sectors / (heads * GEOMETRY.sectors));
+  return Math.max(minCylinders, Math.min(whole, maxCylinders));
+}
 
 /** §5.2.4: fields that do not depend on the driver. */
 function geometryFields(capacity: () => number, numQueues: number): ConfigField[] {
@@ -134,6 +138,9 @@ function geometryFields(capacity: () => number, numQueues: number): ConfigField[
 /** What the driver last wrote to `writeback`. */
 const UNCHOSEN = 2;
 
+const u32Of = (bytes: readonly number[], at: number): number =>
+  (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
+
 class Disk {
   constructor(
     private readonly v: VirtioPort<BlkFeature>,
@@ -171,12 +178,13 @@ class Disk {
     if (chain.header.length < HEADER_BYTES) {
       return { command: UNKNOWN, refused: S.IOERR, at: 0, given: 0, room };
     }
-    const view = new DataView(Uint8Array.from(chain.header).buffer);
-    const command = COMMANDS[view.getUint32(0, true)] ?? UNKNOWN;
-    const at = u64At(view, 8) * SECTOR;
+    const word = (i: number) => u32Of(chain.header, 4 * i);
+    const command = COMMANDS[word(0)] ?? UNKNOWN;
+    const at = (word(2) + word(3) * 2 ** 32) * SECTOR;
     const given = partBytes(chain, false) - HEADER_BYTES;
     const r: Request = { command, refused: S.OK, at, given, room };
-    return { ...r, refused: this.#refusal(r) };
+    r.refused = this.#refusal(r);
+    return r;
   }
 
   #refusal({ command, at, given, room }: Request): Status {
@@ -234,13 +242,13 @@ class Disk {
     const { medium } = v.drive()!;
     const sent = () => v.read(chain, { at: HEADER_BYTES, bytes: given });
     switch (command.data) {
-      case "in": {
-        const data = new Uint8Array(room);
-        medium.read(at, data);
-        return { status: S.OK, moved: v.write(chain, data) };
-      }
+      case "in":
+        return {
+          status: S.OK,
+          moved: v.fill(chain, room, (piece, from) => medium.read(at + from, piece)),
+        };
       case "out":
-        medium.write(at, sent());
+        this.#store(chain, medium, at, given);
         if (this.#writethrough) medium.flush();
         return { status: S.OK, moved: given };
       case "id":
@@ -251,6 +259,20 @@ class Disk {
         medium.flush();
         return { status: S.OK, moved: 0 };
     }
+  }
+
+  /**
+   * One piece goes to the medium from where it lies. Several are gathered first, for a medium that
+   * is handed less than a granule looks up what the granule held before.
+   */
+  #store(chain: Chain, medium: Medium, at: number, bytes: number): void {
+    let gathered: Uint8Array | null = null;
+    this.v.lend(chain, { at: HEADER_BYTES, bytes }, (piece, from) => {
+      if (piece.length === bytes) return medium.write(at, piece);
+      gathered ??= new Uint8Array(bytes);
+      gathered.set(piece, from);
+    });
+    if (gathered !== null) medium.write(at, gathered);
   }
 
   /** §5.2.6.2: nothing is done unless all of the list is in order. */
@@ -340,5 +362,5 @@ export const virtioBlk = virtioMmio(blkDevice);
 export const virtioBlkPci = virtioPci(blkDevice, {
   class: 0x01_0000,
   vectors: 2,
-  configBytes: 60,
+  configBytes: 57,
 });

@@ -221,6 +221,7 @@ export class VirtioCore implements VirtioPort<string> {
 
   stopQueue(i: number): void {
     this.queues[i].stop();
+    this.behaviour.stopped?.(i);
     this.port.timer("complete", null, i);
   }
 
@@ -416,6 +417,20 @@ export class VirtioCore implements VirtioPort<string> {
   write(chain: Chain, data: Uint8Array, at = 0, framing = false): number {
     return this.#each(chain, true, at, data.length, framing, (gpa, bytes, from) => {
       this.mem.write(gpa, data.subarray(from, from + bytes));
+    });
+  }
+
+  lend(chain: Chain, span: Span, take: (piece: Uint8Array, from: number) => void): void {
+    const { mem } = this;
+    this.#each(chain, false, span.at, span.bytes, span.framing ?? false, (gpa, bytes, from) => {
+      take(mem.view(gpa, bytes), from);
+    });
+  }
+
+  fill(chain: Chain, bytes: number, put: (piece: Uint8Array, from: number) => void): number {
+    const { mem } = this;
+    return this.#each(chain, true, 0, bytes, false, (gpa, count, from) => {
+      put(mem.room(gpa, count), from);
     });
   }
 

@@ -32,6 +32,8 @@ function watchedMemory(mem: GuestMemory, hooks: Hooks): GuestMemory {
   return {
     ok: (gpa, n) => mem.ok(gpa, n),
     read: (gpa, n) => read(gpa, n, mem.read(gpa, n)),
+    view: (gpa, n) => read(gpa, n, mem.view(gpa, n)),
+    room: (gpa, n) => mem.room(write(gpa, n), n),
     u8: (gpa) => read(gpa, 1, mem.u8(gpa)),
     u16: (gpa) => read(gpa, 2, mem.u16(gpa)),
     u32: (gpa) => read(gpa, 4, mem.u32(gpa)),

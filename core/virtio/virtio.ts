@@ -98,6 +98,8 @@ export interface VirtioBehaviour {
   begin?: (queue: number, chain: Chain) => number | Fault;
   /** Does the work of a chain, whose latency has passed. */
   serve: (queue: number, chain: Chain) => Served;
+  /** The driver took a queue out of service: its chains in flight are forgotten. */
+  stopped?: (queue: number) => void;
   /** A `buffer` queue may hold new buffers. */
   available?: (queue: number) => void;
   input?: Record<string, (data: Uint8Array) => void>;
@@ -138,6 +140,16 @@ export interface VirtioPort<F extends string> {
    * fitted. `framing`: they are no payload.
    */
   write(chain: Chain, data: Uint8Array, at?: number, framing?: boolean): number;
+  /**
+   * As `read`, but shows the bytes where they lie in guest memory: pieces of it, each with its offset
+   * in what was asked for. They are not to be kept.
+   */
+  lend(chain: Chain, span: Span, take: (piece: Uint8Array, from: number) => void): void;
+  /**
+   * As `write`, but has the bytes stored where they lie in guest memory: `put` fills each piece
+   * wholly. Returns how many bytes fitted.
+   */
+  fill(chain: Chain, bytes: number, put: (piece: Uint8Array, from: number) => void): number;
   out(data: Uint8Array | number): void;
   /** The outside may hand in input again. */
   inputSpace(): void;

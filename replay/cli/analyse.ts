@@ -1,6 +1,7 @@
-/** `query`, `compare`, `inspect` and `import`: parsed options handed to the analysis. @module */
+/** The commands that analyse: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
 import type { Between } from "../../analysis/between.ts";
+import type { EngineChoice } from "../../analysis/engine.ts";
 import { VERSION } from "../version.ts";
 import { splitWords } from "./query_words.ts";
 import type { Parameter } from "./values.ts";
@@ -14,12 +15,23 @@ export interface QueryArguments {
   readonly between?: Between;
   readonly interactive: boolean;
   readonly explainSchema: boolean;
+  readonly engine: EngineChoice;
 }
 
 export interface CompareArguments {
   readonly command: "compare";
   readonly traces: readonly string[];
   readonly format: "table" | "markdown" | "json";
+  readonly by?: string;
+  readonly between?: Between;
+  readonly engine: EngineChoice;
+}
+
+export interface BudgetArguments {
+  readonly command: "budget";
+  readonly traces: readonly string[];
+  readonly file: string;
+  readonly format: "table" | "junit" | "github";
   readonly between?: Between;
 }
 
@@ -34,6 +46,16 @@ export interface ImportArguments {
   readonly output: string;
   readonly format?: "kvm" | "qemu" | "simpletrace";
   readonly force: boolean;
+}
+
+export interface ExportArguments {
+  readonly command: "export";
+  readonly traces: readonly string[];
+  readonly to: "perfetto" | "parquet" | "csv" | "arrow";
+  readonly output: string;
+  readonly tables?: readonly string[];
+  readonly host?: string;
+  readonly engine: EngineChoice;
 }
 
 async function query(a: QueryArguments): Promise<number> {
@@ -52,14 +74,21 @@ async function query(a: QueryArguments): Promise<number> {
     params: new Map(a.param.map(({ name, value }) => [name, value])),
     between: a.between,
     prompt: a.interactive ? "at once" : terminal && !asked ? "after the tour" : null,
+    choice: a.engine,
   });
 }
 
 async function compare(a: CompareArguments): Promise<number> {
   const { runCompare } = await import("../../analysis/compare.ts");
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
-  const { format, between } = a;
-  return await runCompare({ traces: tracePaths(a.traces), format, between });
+  const { format, by, between, engine: choice } = a;
+  return await runCompare({ traces: tracePaths(a.traces), format, by, between, choice });
+}
+
+async function budget(a: BudgetArguments): Promise<number> {
+  const { runBudget } = await import("../../analysis/budget.ts");
+  const { tracePaths } = await import("../../analysis/trace_paths.ts");
+  return await runBudget({ ...a, traces: tracePaths(a.traces) });
 }
 
 async function inspect(a: InspectArguments): Promise<number> {
@@ -72,18 +101,34 @@ async function importFiles({ files, output, format, force }: ImportArguments): P
   return runImport({ files, output, format: format ?? null, force, version: VERSION });
 }
 
+async function exportTraces(a: ExportArguments): Promise<number> {
+  const { runExport } = await import("../../analysis/export/export.ts");
+  const { traces, to, output, tables, host, engine: choice } = a;
+  return await runExport({ traces, to, output, tables, partitionHost: host, choice });
+}
+
+type Arguments =
+  | QueryArguments
+  | CompareArguments
+  | BudgetArguments
+  | InspectArguments
+  | ImportArguments
+  | ExportArguments;
+
 /** Runs one of them and returns its exit code. */
-export async function runAnalysis(
-  a: QueryArguments | CompareArguments | InspectArguments | ImportArguments,
-): Promise<number> {
+export async function runAnalysis(a: Arguments): Promise<number> {
   switch (a.command) {
     case "query":
       return await query(a);
     case "compare":
       return await compare(a);
+    case "budget":
+      return await budget(a);
     case "inspect":
       return await inspect(a);
     case "import":
       return await importFiles(a);
+    case "export":
+      return await exportTraces(a);
   }
 }

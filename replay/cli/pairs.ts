@@ -43,6 +43,7 @@ export interface Pair {
 
 /** Both block sizes lie behind each other on a disk of this size. */
 const DISK = "size=1M";
+const FLUSH = "Writes end with a flush, which is a request, too.";
 const DISK_WORK = "chunk=4096,65536 bytes=524288 apart=on";
 
 export const PAIRS: readonly Pair[] = [
@@ -61,6 +62,7 @@ export const PAIRS: readonly Pair[] = [
   {
     name: "block",
     question: "What does a disk cost, fully virtualized and paravirtual, over MMIO and over PCI?",
+    remark: FLUSH,
     kernel: "bundled:block",
     append: DISK_WORK,
     check: "disk",
@@ -74,6 +76,7 @@ export const PAIRS: readonly Pair[] = [
   {
     name: "scsi",
     question: "What does a SCSI controller cost, with the same disk behind it?",
+    remark: FLUSH,
     kernel: "bundled:block",
     append: DISK_WORK,
     check: "disk",
@@ -117,6 +120,7 @@ const LINUX_OUTPUT_BYTES = 24_000;
 export function onLinux(pair: Pair): Pair {
   return {
     ...pair,
+    remark: undefined,
     append: LINUX_WORK,
     outputBytes: LINUX_OUTPUT_BYTES,
     sides: pair.sides.map((side) => ({

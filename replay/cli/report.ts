@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
 import type { Asked } from "../../analysis/report/collect.ts";
+import { shellWord } from "../../analysis/report/escape.ts";
 import type { ReportFormat } from "../../analysis/report/report.ts";
 import { VERSION } from "../version.ts";
 import type { Medium } from "../../core/mmio/medium.ts";
@@ -124,17 +125,15 @@ async function recordSuite(
     const code = await recordQuestion(question, own, force, parse);
     if (code !== null) return code;
     const commands = question.sides.map(({ words }, i) =>
-      `deno task record ${[...words, "-o", own[i]].map(quoted).join(" ")}`
+      `deno task record ${[...words, "-o", own[i]].map(shellWord).join(" ")}`
     );
-    asked.push({ id: question.id, question: question.question, paths: own, commands });
+    const { id, remark } = question;
+    asked.push({ id, question: question.question, remark, paths: own, commands });
   }
   return asked;
 }
 
 const SUITE_TITLE = "What device designs cost in VM exits";
-
-const quoted = (word: string) =>
-  /^[\w./:=,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /** The command line that makes the same report; recordings included, where it recorded. */
 function commandOf(a: ReportArguments): string {
@@ -145,7 +144,7 @@ function commandOf(a: ReportArguments): string {
     "-o",
     a.output,
   ];
-  return `deno task report ${words.map(quoted).join(" ")}`;
+  return `deno task report ${words.map(shellWord).join(" ")}`;
 }
 
 /** Writes the report and returns the exit code. */
@@ -185,5 +184,5 @@ function chapterOf(traces: readonly string[]): Asked {
   const more = names.length - NAMES_IN_TITLE;
   const listed = names.slice(0, NAMES_IN_TITLE).join(" against ");
   const question = more > 0 ? `${listed} and ${more} more` : listed;
-  return { id: "traces", question, paths: traces, commands: [] };
+  return { id: "traces", question, remark: null, paths: traces, commands: [] };
 }

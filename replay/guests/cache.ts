@@ -1,21 +1,13 @@
 /**
- * The folder that holds what was fetched or built once and may be deleted at any time: guests that are
- * not part of the project. Source: XDG Base Directory Specification 0.8 (XDG_CACHE_HOME).
+ * Guests that are not part of the project, in the cache folder.
  * @module
  */
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
+import { CACHE_VARIABLE, cacheFolder } from "../../analysis/cache_folder.ts";
 
-export const CACHE_VARIABLE = "EXITSCOPE_CACHE";
+export { CACHE_VARIABLE, cacheFolder };
 /** Begins the name of a cached file in a manifest, which then holds wherever the folder is. */
 export const CACHED = "cache:";
-
-export function cacheFolder(env: (name: string) => string | undefined = Deno.env.get): string {
-  const own = env(CACHE_VARIABLE);
-  if (own) return own;
-  const xdg = env("XDG_CACHE_HOME");
-  if (xdg && isAbsolute(xdg)) return join(xdg, "exitscope"); // A relative one is to be ignored.
-  return join(env("HOME") ?? env("USERPROFILE") ?? ".", ".cache", "exitscope");
-}
 
 /** The path of what a manifest calls `cache:…`. */
 export const cachedPath = (name: string) => join(cacheFolder(), name.slice(CACHED.length));

@@ -55,7 +55,7 @@ function look() {
       const paint = fill !== "none" ? fill : stroke;
       return {
         colour: paint === "none" ? null : rgb(paint),
-        behind: behind(element),
+        behind: behind(element.parentElement!),
       };
     },
   ).filter(({ colour }) => colour !== null);

@@ -187,8 +187,11 @@ export class Generator {
   #drivers(dev: DeviceInstance, addr: number, memory: number, mapped: readonly Mapped[]): void {
     const { rng } = this;
     const { name, compatible } = dev.type;
-    if (compatible.includes("virtio,mmio") && name !== "virtio-mmio") {
-      const rings = new RingDriver(rng, dev, addr, memory);
+    const modern = mapped.find((m) => m.kind === "mem64");
+    const overPci = name.startsWith("virtio-") && modern !== undefined;
+    if (overPci || compatible.includes("virtio,mmio") && name !== "virtio-mmio") {
+      const at = overPci ? modern.addr : addr;
+      const rings = new RingDriver(rng, dev, at, memory, modern?.region ?? dev.main, overPci);
       this.#setUp.push(...rings.setUp());
       const weights = [() => rings.setUp(), ...Array(9).fill(() => rings.some())];
       this.#macros.push(...weights);

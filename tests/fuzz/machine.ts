@@ -112,6 +112,8 @@ function countedMemory(mem: GuestMemory, work: Work): GuestMemory {
   return {
     ok: (gpa, n) => mem.ok(gpa, n),
     read: (gpa, n) => count(n, mem.read(gpa, n)),
+    view: (gpa, n) => count(n, mem.view(gpa, n)),
+    room: (gpa, n) => count(n, mem.room(gpa, n)),
     u8: (gpa) => count(1, mem.u8(gpa)),
     u16: (gpa) => count(2, mem.u16(gpa)),
     u32: (gpa) => count(4, mem.u32(gpa)),

@@ -1,21 +1,50 @@
 /**
- * A hostile driver of a virtio device over MMIO: sets queues up as Virtio 1.2 §3.1 says, then makes
+ * A hostile driver of a virtio device, over MMIO or modern over PCI: sets queues up as Virtio 1.2 §3.1 says, then makes
  * chains of which most are such as the device serves, and notifies.
  * @module
  */
 import type { DeviceInstance } from "../../core/mmio/device.ts";
+import type { Region } from "../../core/mmio/region.ts";
 import { value } from "../../core/mmio/test_laws.ts";
 import type { Random } from "../../core/mmio/test_random.ts";
 import { AVAIL, DESC, DESC_F, legacyAreas } from "../../core/virtio/ring_layout.ts";
-import { REG } from "../../core/virtio/test_driver.ts";
+import { MODERN, NOTIFY, REG } from "../../core/virtio/test_faces.ts";
 import type { Op } from "./script.ts";
 
-const QUEUES = 2;
 /** Of a driver's memory: rings first, an indirect table, then buffers. */
-const QUEUE_BYTES = 0x3000, INDIRECT_AT = 0x7000, BUFFERS_AT = 0x8000, BUFFER_BYTES = 0x8000;
+const QUEUE_BYTES = 0x3000, INDIRECT_AT = 0x9000, BUFFERS_AT = 0xa000, BUFFER_BYTES = 0x6000;
 const PAGE = 4096;
 const INDIRECT = 1 << 28; // VIRTIO_F_INDIRECT_DESC
 const DRIVER = 3, FEATURES_OK = 8, DRIVER_OK = 4;
+
+/** Where modern PCI has what MMIO calls so. */
+const OVER_PCI: Readonly<Partial<Record<keyof typeof REG, keyof typeof MODERN>>> = {
+  DeviceFeatures: "device_feature",
+  DriverFeaturesSel: "driver_feature_select",
+  DriverFeatures: "driver_feature",
+  QueueSel: "queue_select",
+  QueueNum: "queue_size",
+  QueueReady: "queue_enable",
+  InterruptACK: "isr_status",
+  Status: "device_status",
+  QueueDescLow: "queue_desc_low",
+  QueueDescHigh: "queue_desc_high",
+  QueueDriverLow: "queue_driver_low",
+  QueueDriverHigh: "queue_driver_high",
+  QueueDeviceLow: "queue_device_low",
+  QueueDeviceHigh: "queue_device_high",
+};
+/** Bytes of what a driver notifies a queue by, over PCI. */
+const NOTIFY_BYTES = 4;
+
+/** What a kind of device has: how many queues, and what its chains begin and answer with. */
+const KINDS = {
+  blk: { queues: 1, requests: 0, header: 16, answer: 1 },
+  scsi: { queues: 3, requests: 2, header: 51, answer: 108 },
+  console: { queues: 2, requests: -1, header: 0, answer: 0 },
+  rng: { queues: 1, requests: -1, header: 0, answer: 0 },
+} as const;
+const CDBS = [0x00, 0x03, 0x08, 0x0a, 0x12, 0x1a, 0x25, 0x28, 0x2a, 0x35, 0x41, 0x42, 0x88, 0xa0];
 
 interface Queue {
   readonly index: number;
@@ -54,7 +83,7 @@ const fill16 = (addr: number, ...v: number[]): Op =>
 export class RingDriver {
   readonly #queues: Queue[];
   readonly #legacy: boolean;
-  readonly #isDisk: boolean;
+  readonly #kind: (typeof KINDS)[keyof typeof KINDS];
   readonly #offered: readonly number[];
 
   /** Were indirect descriptors negotiated? */
@@ -63,14 +92,24 @@ export class RingDriver {
   constructor(
     private readonly rng: Random,
     dev: DeviceInstance,
+    /** Where its registers are: for PCI, the BAR of the modern ones. */
     private readonly at: number,
     private readonly memory: number,
+    region: Region,
+    private readonly isPci: boolean,
   ) {
-    this.#isDisk = dev.type.name.includes("blk");
-    this.#legacy = dev.peek(REG.Version, 4) === 1n;
-    this.#offered = [Number(dev.peek(REG.DeviceFeatures, 4) ?? 0n), this.#legacy ? 0 : 1];
-    const queues = dev.type.name.includes("console") ? QUEUES : 1;
-    this.#queues = Array.from({ length: queues }, (_, index) => this.#place(index, 8));
+    const kind = (Object.keys(KINDS) as (keyof typeof KINDS)[]).find((k) =>
+      dev.type.name.includes(k)
+    );
+    this.#kind = KINDS[kind ?? "rng"];
+    this.#legacy = !this.isPci && dev.peek(REG.Version, 4) === 1n;
+    const featuresAt = this.isPci ? MODERN.device_feature[0] : REG.DeviceFeatures;
+    const offered = (this.isPci ? region : dev.main).peek(featuresAt, 4) ?? 0n;
+    this.#offered = [Number(offered), this.#legacy ? 0 : 1];
+    this.#queues = Array.from(
+      { length: this.#kind.queues },
+      (_, index) => this.#place(index, 8),
+    );
   }
 
   #place(index: number, size: number): Queue {
@@ -81,46 +120,54 @@ export class RingDriver {
     return { index, size, availIdx: 0, ...areas };
   }
 
-  #write(register: number, v: number): Op {
-    return { op: "write", addr: this.at + register, size: 4, lo: v >>> 0, hi: 0 };
+  #write(name: keyof typeof REG, v: number): Op {
+    const place = this.isPci ? MODERN[OVER_PCI[name]!] : [REG[name], 4] as const;
+    return { op: "write", addr: this.at + place[0], size: place[1], lo: v >>> 0, hi: 0 };
+  }
+
+  #notify(v: number): Op {
+    if (!this.isPci) return this.#write("QueueNotify", v);
+    const addr = this.at + NOTIFY + NOTIFY_BYTES * (v % this.#queues.length);
+    return { op: "write", addr, size: 2, lo: v >>> 0, hi: 0 };
   }
 
   setUp(): Op[] {
     const { rng } = this;
-    const ops = [this.#write(REG.Status, 0), this.#write(REG.Status, DRIVER)];
+    const ops = [this.#write("Status", 0), this.#write("Status", DRIVER)];
     this.#offered.forEach((word, i) => {
       const accepted = rng.chance(0.5) ? word : (word & rng.u32()) >>> 0;
       if (i === 0) this.#indirect = (accepted & INDIRECT) !== 0;
-      ops.push(this.#write(REG.DriverFeaturesSel, i));
-      ops.push(this.#write(REG.DriverFeatures, i === 1 ? word : accepted));
+      ops.push(this.#write("DriverFeaturesSel", i));
+      ops.push(this.#write("DriverFeatures", i === 1 ? word : accepted));
     });
-    if (this.#legacy) ops.push(this.#write(REG.GuestPageSize, PAGE));
-    else ops.push(this.#write(REG.Status, DRIVER | FEATURES_OK));
+    if (this.#legacy) ops.push(this.#write("GuestPageSize", PAGE));
+    else ops.push(this.#write("Status", DRIVER | FEATURES_OK));
     for (const { index } of this.#queues) ops.push(...this.#start(index));
-    ops.push(this.#write(REG.Status, DRIVER | (this.#legacy ? 0 : FEATURES_OK) | DRIVER_OK));
+    ops.push(this.#write("Status", DRIVER | (this.#legacy ? 0 : FEATURES_OK) | DRIVER_OK));
     return ops;
   }
 
   #start(i: number): Op[] {
     const size = this.rng.pick([1, 2, 4, 8, 8, 8, 8, 16]);
     const q = this.#queues[i] = this.#place(i, size);
-    const ops = [fill(q.desc, new Uint8Array(QUEUE_BYTES)), this.#write(REG.QueueSel, i)];
-    ops.push(this.#write(REG.QueueNum, size));
+    const ops = [fill(q.desc, new Uint8Array(QUEUE_BYTES)), this.#write("QueueSel", i)];
+    ops.push(this.#write("QueueNum", size));
     if (this.#legacy) {
       return [
         ...ops,
-        this.#write(REG.QueueAlign, PAGE),
-        this.#write(REG.QueuePFN, q.desc / PAGE),
+        this.#write("QueueAlign", PAGE),
+        this.#write("QueuePFN", q.desc / PAGE),
       ];
     }
-    const areas = [[REG.QueueDescLow, q.desc], [REG.QueueDriverLow, q.avail], [
-      REG.QueueDeviceLow,
-      q.used,
-    ]];
-    for (const [low, gpa] of areas) {
-      ops.push(this.#write(low, gpa), this.#write(low + 4, 0));
-    }
-    return [...ops, this.#write(REG.QueueReady, 1)];
+    ops.push(
+      this.#write("QueueDescLow", q.desc),
+      this.#write("QueueDescHigh", 0),
+      this.#write("QueueDriverLow", q.avail),
+      this.#write("QueueDriverHigh", 0),
+      this.#write("QueueDeviceLow", q.used),
+      this.#write("QueueDeviceHigh", 0),
+    );
+    return [...ops, this.#write("QueueReady", 1)];
   }
 
   #buffer(): number {
@@ -132,24 +179,29 @@ export class RingDriver {
   #shape(index: number): [number, number] {
     const { rng } = this;
     if (rng.chance(0.1)) return [rng.below(4), rng.below(4)];
-    if (this.#isDisk) return rng.chance(0.5) ? [1, 2] : [2, 1];
+    if (this.#kind.requests === index) return rng.chance(0.5) ? [1, 2] : [2, 1];
+    if (this.#kind.requests > 0) return index === 0 ? [1, 1] : [0, 1];
     return index === 0 ? [0, 1 + rng.below(2)] : [1 + rng.below(2), 0];
   }
 
-  /** A chain as a device may expect one: header, data, status; or only some of them. */
+  /** A chain as a device may expect one: header, data, answer; or only some of them. */
   #chain({ size, index }: Queue): Descriptor[] {
     const { rng } = this;
     const [readable, writable] = this.#shape(index);
-    const sectors = [512, 512, 1024, 4096];
-    const lengths = this.#isDisk && rng.chance(0.9) ? sectors : [16, 1, 0, 512, rng.below(5000)];
+    const { header, answer, requests } = this.#kind;
     const total = Math.max(1, Math.min(size, readable + writable));
+    // A SCSI answer comes before its data, a disk's status after them.
+    const answerAt = requests > 0 ? readable : total - 1;
+    const sectors = [512, 512, 1024, 4096];
+    const isRequest = requests === index;
+    const lengths = isRequest && rng.chance(0.9) ? sectors : [16, 1, 0, 512, rng.below(5000)];
     const first = rng.below(size);
     return Array.from({ length: total }, (_, i) => ({
       gpa: this.#buffer(),
-      length: i === 0 && readable > 0 && rng.chance(0.95)
-        ? 16
-        : i === total - 1 && writable > 0 && rng.chance(this.#isDisk ? 0.97 : 0.3)
-        ? 1
+      length: isRequest && i === 0 && rng.chance(0.96)
+        ? header
+        : isRequest && i === answerAt && rng.chance(0.97)
+        ? answer
         : rng.chance(0.995)
         ? rng.pick(lengths)
         : value(rng),
@@ -160,11 +212,18 @@ export class RingDriver {
     }));
   }
 
-  /** A disk's header (§5.2.6), where a chain may find one. */
+  /** What a request begins with, where a chain may find it: of a disk §5.2.6, of SCSI §5.6.6.1. */
   #header(gpa: number): Op {
     const { rng } = this;
-    const bytes = new Uint8Array(16);
+    const { header } = this.#kind;
+    const bytes = new Uint8Array(Math.max(16, header));
     const view = new DataView(bytes.buffer);
+    if (header === KINDS.scsi.header) {
+      bytes.set([1, rng.below(3), 0x40, rng.below(2)]);
+      bytes.set([rng.pick(CDBS), 0, 0, 0, 0, rng.below(130), 0, 0, rng.below(4), 0], 19);
+      if (rng.chance(0.05)) bytes.set(rng.bytes(header));
+      return fill(gpa, bytes);
+    }
     view.setUint32(0, rng.pick([0, 0, 0, 1, 1, 1, 4, 8, 11, 13, 14, rng.u32()]), true);
     view.setUint32(8, rng.chance(0.9) ? rng.below(130) : value(rng), true);
     view.setUint32(12, rng.chance(0.95) ? 0 : value(rng), true);
@@ -212,15 +271,15 @@ export class RingDriver {
     const q = rng.pick(this.#queues);
     switch (rng.below(8)) {
       case 0:
-        return [this.#write(REG.InterruptACK, rng.below(4))];
+        return [this.#write("InterruptACK", rng.below(4))];
       case 1:
         return [fill16(q.avail + AVAIL.flags, rng.below(2))];
       case 2:
-        return [this.#write(REG.QueueNotify, rng.chance(0.9) ? q.index : value(rng))];
+        return [this.#notify(rng.chance(0.9) ? q.index : value(rng))];
       case 3:
-        return rng.chance(0.05) ? [this.#write(REG.QueueReady, 0)] : [...this.#request(q)];
+        return rng.chance(0.05) ? [this.#write("QueueReady", 0)] : [...this.#request(q)];
       default:
-        return [...this.#request(q), this.#write(REG.QueueNotify, q.index)];
+        return [...this.#request(q), this.#notify(q.index)];
     }
   }
 }

@@ -4,8 +4,6 @@
  * What both machines have bounds the regions: the guest reads the test finisher at every mark (`fence=`).
  * @module
  */
-import { type Placed, placeDevices } from "../../core/board/virt.ts";
-import type { MachineSpec } from "../../core/board/spec.ts";
 import { TraceReader } from "../../core/trace/reader.ts";
 import type { RegisterAccess, Traced } from "./qemu.ts";
 
@@ -21,7 +19,7 @@ export type Counts = Map<string, number>;
 
 /** Counts of each part of a run. */
 export interface Account {
-  /** Accesses to virtio-mmio registers from reset to power-off, probing of empty slots too. */
+  /** Accesses to registers of virtio devices from reset to power-off, probing of empty slots too. */
   readonly run: Counts;
   /** All accesses, and virtqueue events, of each region. */
   readonly regions: Readonly<Record<string, Counts>>;
@@ -39,47 +37,33 @@ interface Step {
   readonly device: string | null;
 }
 
+/** What stands at which address: where the guest put a BAR is in our trace, as it is in QEMU's. */
 class Names {
-  readonly #placed: readonly Placed[];
-  /** Names of registers by device and offset, as our trace has them. */
-  readonly #registers = new Map<string, string>();
+  readonly #at = new Map<number, { device: string; register: string }>();
 
-  constructor(spec: MachineSpec, reader: TraceReader) {
-    this.#placed = placeDevices(spec, new Map());
+  constructor(reader: TraceReader) {
     const [devices, registers] = [reader.names("device"), reader.names("register")];
-    for (const a of reader.rows("access")) {
-      if (a.register === null) continue;
-      this.#registers.set(`${devices[a.device]}+${a.offset}`, registers[a.register]);
+    for (const e of reader.rows("exit")) {
+      if (e.gpa === null || e.device === null || e.register === null) continue;
+      // One that may be read byte by byte has its name at each offset.
+      this.#at.set(e.gpa, { device: devices[e.device], register: registers[e.register] });
     }
   }
 
   access({ addr, sizeBytes, write }: RegisterAccess): Step {
-    const at = this.#placed.find((p) => addr >= p.addr && addr < p.addr + p.type.size);
-    const device = at?.name ?? null;
-    const offset = addr - (at?.addr ?? 0);
-    const register = this.#registers.get(`${device}+${offset}`) ?? `0x${offset.toString(16)}`;
-    const place = device === null ? `0x${addr.toString(16)}` : `${device}.${register}`;
-    // A register of several bytes may be read one by one, in the order of their offsets.
-    return { name: `${place} ${write ? "write" : "read"} ${sizeBytes}`, device };
+    const at = this.#at.get(addr);
+    const place = at === undefined ? `0x${addr.toString(16)}` : `${at.device}.${at.register}`;
+    return {
+      name: `${place} ${write ? "write" : "read"} ${sizeBytes}`,
+      device: at?.device ?? null,
+    };
   }
 }
 
-function* ourSteps(
-  reader: TraceReader,
-  names: Names,
-  spec: MachineSpec,
-): Generator<Step | "fence"> {
-  const devices = reader.names("device");
+function* ourSteps(reader: TraceReader, names: Names): Generator<Step | "fence"> {
   const events = reader.names("vring_event");
-  const bases = new Map(placeDevices(spec, new Map()).map((p) => [p.name, p.addr]));
-  const accesses = [...reader.rows("access")].map((a) => ({
-    seq: a.seq,
-    step: {
-      addr: (bases.get(devices[a.device]) ?? 0) + a.offset,
-      sizeBytes: a.size,
-      write: a.write,
-    },
-  }));
+  const accesses = [...reader.rows("exit")].filter((e) => e.device !== null && e.size !== null)
+    .map((e) => ({ seq: e.seq, step: { addr: e.gpa!, sizeBytes: e.size!, write: e.write! } }));
   const counted = new Set(Object.values(EVENTS));
   const rings = [...reader.rows("vring")].filter((v) => counted.has(events[v.event]))
     .map((v) => ({ seq: v.seq, step: { name: `virtqueue ${events[v.event]}`, device: null } }));
@@ -118,13 +102,12 @@ function account(steps: Iterable<Step | "fence">): Account {
 /** What our recording in `directory` and QEMU's trace count. */
 export function accounts(
   directory: string,
-  spec: MachineSpec,
   trace: readonly Traced[],
 ): { ours: Account; theirs: Account } {
   const reader = TraceReader.open(directory);
-  const names = new Names(spec, reader);
+  const names = new Names(reader);
   return {
-    ours: account(ourSteps(reader, names, spec)),
+    ours: account(ourSteps(reader, names)),
     theirs: account(theirSteps(trace, names)),
   };
 }

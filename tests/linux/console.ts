@@ -37,6 +37,7 @@ export const DIFFERENCES: readonly Difference[] = [
   { line: /^ASID allocator/, why: "our soft TLB has no ASIDs, as the manual allows" },
   { line: /^HugeTLB: .* 64.0 KiB page/, why: "our harts have Svnapot" },
   { line: /^riscv-plic: .* mapped \d+ interrupts/, why: "QEMU 7.2 counts source 0, which is none" },
+  { line: /^scsi 0:0:0:0: Direct-Access/, why: "a disk says whose it is" },
   { line: /^Trying to unpack rootfs/, why: "a worker says it as soon as it gets to it" },
 ];
 

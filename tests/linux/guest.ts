@@ -44,7 +44,17 @@ export interface LinuxMachine {
   readonly costs?: string;
   /** PCI devices by type, one in each slot that follows. */
   readonly pci?: readonly string[];
+  /** What the disk is behind; virtio-mmio unless said. */
+  readonly disk?: DiskDevice;
 }
+
+export type DiskDevice = "virtio-blk-pci" | "virtio-scsi-pci";
+
+/** How `--drive` says so. */
+const ATTACHED: Readonly<Record<DiskDevice, Record<string, string>>> = {
+  "virtio-blk-pci": { bus: "pci" },
+  "virtio-scsi-pci": { if: "scsi" },
+};
 
 const flag = (on = false) => on ? "on" : "off";
 export const DISK_BYTES = 16 * 2 ** 20;
@@ -58,10 +68,20 @@ export async function linuxMachine(m: LinuxMachine): Promise<Recipe> {
     harts: m.harts,
     serial: { kind: m.serial, props: {} },
     append: m.append,
-    device: (m.pci ?? []).map((use) => ({ use, addr: null, irq: null, slot: null, props: {} })),
+    device: [...m.pci ?? [], ...m.disk === "virtio-scsi-pci" ? [m.disk] : []].map((use) => ({
+      use,
+      addr: null,
+      irq: null,
+      slot: null,
+      props: {},
+    })),
     drive: [{
       path: null,
-      options: { size: String(DISK_BYTES), legacy: flag(m.legacy), readonly: flag(m.readOnly) },
+      options: {
+        size: String(DISK_BYTES),
+        readonly: flag(m.readOnly),
+        ...m.disk === undefined ? { legacy: flag(m.legacy) } : ATTACHED[m.disk],
+      },
     }],
     stage2Page: "4k",
     costs: m.costs,

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { MachineSpec } from "../../core/board/spec.ts";
 import { readInput } from "../../replay/files.ts";
-import { DISK_BYTES, OPENSBI } from "./guest.ts";
+import { DISK_BYTES, type DiskDevice, OPENSBI } from "./guest.ts";
 
 const QEMU = "qemu-system-riscv64";
 const LIMIT_MS = 120_000;
@@ -18,6 +18,21 @@ const EVENTS = [
 ];
 /** Without what our harts do not have, so that the kernel says the same of them. */
 const CPU = "rv64,h=off,pmu-num=0";
+
+/** The interface of virtio-mmio that the disk has, or what it is behind. */
+export type QemuDisk = "modern" | "legacy" | DiskDevice;
+
+const MMIO_DISK = ["-device", "virtio-blk-device,drive=disk"];
+const DISK_ARGUMENTS: Readonly<Record<QemuDisk, readonly string[]>> = {
+  modern: MMIO_DISK,
+  legacy: MMIO_DISK,
+  // A notification through an ioeventfd would not be traced.
+  "virtio-blk-pci": ["-device", "virtio-blk-pci,drive=disk,ioeventfd=off"],
+  "virtio-scsi-pci": ["-device", "virtio-scsi-pci,ioeventfd=off", "-device", "scsi-hd,drive=disk"],
+};
+
+const CONFIG_SPACE = "'pcie-mmcfg-mmio'";
+const ECAM = 0x3000_0000;
 
 /** One access to a register of a device. */
 export interface RegisterAccess {
@@ -36,11 +51,13 @@ export interface QemuRun {
 
 function parseLine(line: string): Traced[] {
   const found =
-    /^memory_region_ops_(read|write) cpu \d+ mr \S+ addr (0x[0-9a-f]+) value \S+ size (\d+)/.exec(
-      line,
-    );
+    /^memory_region_ops_(read|write) cpu \d+ mr \S+ addr (0x[0-9a-f]+) value \S+ size (\d+)(.*)/
+      .exec(line);
   if (found !== null) {
-    return [{ addr: Number(found[2]), sizeBytes: Number(found[3]), write: found[1] === "write" }];
+    // Configuration space is told by the offset in it.
+    const base = found[4].includes(CONFIG_SPACE) ? ECAM : 0;
+    const [write, addr, sizeBytes] = [found[1] === "write", Number(found[2]), Number(found[3])];
+    return [{ addr: base + addr, sizeBytes, write }];
   }
   // Accesses without a CPU are QEMU's own, at reset.
   const event = /^(virt\w+) /.exec(line)?.[1];
@@ -51,7 +68,7 @@ function parseLine(line: string): Traced[] {
 const COUNTED = ["-icount", "shift=0"];
 
 /** Writes the guest's files into `folder`, with a blank disk, and names them to QEMU. */
-function machineArguments(folder: string, spec: MachineSpec, legacy: boolean): string[] {
+function machineArguments(folder: string, spec: MachineSpec, disks: QemuDisk): string[] {
   const [disk, initrd, kernel] = ["disk.img", "initrd", "kernel"].map((n) => join(folder, n));
   Deno.writeFileSync(disk, new Uint8Array());
   Deno.truncateSync(disk, DISK_BYTES);
@@ -62,9 +79,9 @@ function machineArguments(folder: string, spec: MachineSpec, legacy: boolean): s
     ...["-smp", String(spec.harts), "-m", `${spec.memoryBytes / 2 ** 20}M`, "-bios", OPENSBI],
     ...["-kernel", kernel, "-initrd", initrd, "-append", spec.append],
     ...["-rtc", `base=${new Date(spec.rtcStartNs / 1e6).toISOString().slice(0, 19)}`],
-    ...["-global", `virtio-mmio.force-legacy=${legacy}`],
-    ...["-device", "virtio-blk-device,drive=disk"],
-    ...spec.devices.flatMap((d) => ["-device", d.use]),
+    ...["-global", `virtio-mmio.force-legacy=${disks === "legacy"}`],
+    ...DISK_ARGUMENTS[disks],
+    ...spec.devices.filter((d) => d.use !== disks).flatMap((d) => ["-device", d.use]),
   ];
 }
 
@@ -102,11 +119,11 @@ async function consoleOf(args: readonly string[]): Promise<string> {
 export async function runQemu(
   folder: string,
   spec: MachineSpec,
-  legacy: boolean,
+  disks: QemuDisk,
 ): Promise<QemuRun> {
   const console = await consoleOf([
     ...COUNTED,
-    ...machineArguments(folder, spec, legacy),
+    ...machineArguments(folder, spec, disks),
     ...diskArguments(folder),
     ...traceArguments(folder),
   ]);
@@ -132,7 +149,7 @@ export async function timeQemu(
   spec: MachineSpec,
   way: keyof typeof QEMU_WAYS,
 ): Promise<number> {
-  const args = [...machineArguments(folder, spec, false), ...QEMU_WAYS[way](folder)];
+  const args = [...machineArguments(folder, spec, "modern"), ...QEMU_WAYS[way](folder)];
   const start = performance.now();
   await consoleOf(args);
   return performance.now() - start;

@@ -47,7 +47,7 @@ const fmaD: Operation = (o, [a, b, c]) => {
   const sum = plus(product, c);
   const rest = plus(residual(o, product, c, sum), error);
   const [low, high] = [BELOW, ABOVE].map((k) => plus(sum, o.host("f64.mul", rest, o.konst(k))));
-  // Far enough from both ends that no error term is subnormal and nothing overflows.
+  // Then everything here is a multiple of 2^-1004 and far from overflow: no term is subnormal or lost.
   const factors = o.both(
     exponentWithin(o, D, a, D.bias - 450, D.bias + 450),
     exponentWithin(o, D, b, D.bias - 450, D.bias + 450),
@@ -56,12 +56,7 @@ const fmaD: Operation = (o, [a, b, c]) => {
     exponentWithin(o, D, c, D.bias - 900, D.bias + 900),
     isZero(o, magnitude(o, c)),
   );
-  const normal = o.both(isSafe(o, D, low), o.eq(low, high));
-  const unlost = o.either(
-    exponentWithin(o, D, rest, 60, D.bias * 2),
-    isZero(o, magnitude(o, rest)),
-  );
-  return { result: low, sure: o.both(o.both(factors, addend), o.both(normal, unlost)) };
+  return { result: low, sure: o.both(o.both(factors, addend), o.eq(low, high)) };
 };
 
 const wide = <V, C>(o: Ops<V, C>, f: Format, v: V): V => f === S ? promote(o, v) : v;

@@ -19,6 +19,12 @@ export class MasterMemory implements GuestMemory {
   write(gpa: number, bytes: Uint8Array): void {
     if (this.isMaster()) this.ram.write(gpa, bytes);
   }
+  view(gpa: number, sizeBytes: number): Uint8Array {
+    return this.isMaster() ? this.ram.view(gpa, sizeBytes) : new Uint8Array(sizeBytes).fill(0xff);
+  }
+  room(gpa: number, sizeBytes: number): Uint8Array {
+    return this.isMaster() ? this.ram.room(gpa, sizeBytes) : new Uint8Array(sizeBytes);
+  }
   u8(gpa: number): number {
     return this.isMaster() ? this.ram.u8(gpa) : 0xff;
   }

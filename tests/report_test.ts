@@ -1,0 +1,95 @@
+/**
+ * `report` as its users meet it: real recordings in, a file out, in each format; the suite; and what it
+ * refuses.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { SUITES } from "../replay/cli/suites.ts";
+import { assertOneError, cliTest, run } from "./cli.ts";
+
+const SMALL = ["record", "--append", "bytes=256 chunk=16,64"];
+
+async function recordPair(folder: string): Promise<string[]> {
+  const sides = ["sifive", "virtio"];
+  for (const serial of sides) {
+    const { code, stderr } = await run(folder, [
+      ...SMALL,
+      "--serial",
+      serial,
+      "-o",
+      `${serial}.trace`,
+    ]);
+    assert.equal(code, 0, stderr);
+  }
+  return sides.map((serial) => `${serial}.trace`);
+}
+
+cliTest("report: a pair in every format, with the same numbers", async (folder) => {
+  const traces = await recordPair(folder);
+  for (const ending of ["html", "md", "json", "csv"]) {
+    const { code, stderr, stdout } = await run(folder, ["report", ...traces, "-o", `r.${ending}`]);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, "");
+    assert.match(stderr, new RegExp(`wrote r\\.${ending}`));
+  }
+  const text = (ending: string) => Deno.readTextFileSync(join(folder, `r.${ending}`));
+  const { chapters: [chapter], command } = JSON.parse(text("json"));
+  assert.equal(command, "deno task report sifive.trace virtio.trace -o r.json");
+  assert.match(chapter.answer, /virtio-console0 took .* fewer exits for the same 512 bytes/);
+  // A byte, a write: what the work is says what the count must be.
+  const registers = chapter.figures.find((f: { id: string }) => f.id === "registers");
+  const txdata = registers.rows.find((row: { register: string }) =>
+    row.register === "uart0.txdata write"
+  );
+  assert.equal(txdata.exits, 512);
+  assert.equal(txdata.exits_per_kib, 1024);
+  assert.match(text("csv"), /^traces,registers,\d+,exits,512$/m);
+  assert.match(text("md"), /\| sifive \| uart0\.txdata write \| 512 \| 1,024 \|/);
+  assert.match(text("html"), /<text[^>]*>uart0\.txdata write<\/text>/);
+  assert.match(text("html"), /<text[^>]*>1,024<\/text>/);
+});
+
+cliTest("report: the suite records every question and repeats what it did", async (folder) => {
+  const { code, stderr } = await run(folder, ["report", "--suite", "standard", "-o", "s.json"]);
+  assert.equal(code, 0, stderr);
+  const { chapters } = JSON.parse(Deno.readTextFileSync(join(folder, "s.json")));
+  assert.deepEqual(
+    chapters.map((c: { id: string }) => c.id),
+    SUITES.standard.map(({ id }) => id),
+  );
+  for (const [i, { sides }] of SUITES.standard.entries()) {
+    for (const [k, { name, words }] of sides.entries()) {
+      const { path, command } = chapters[i].traces[k];
+      assert.equal(path, join("traces", `${name}.trace`));
+      assert.ok(existsSync(join(folder, path)));
+      assert.ok(command.startsWith(`deno task record ${words[0]} ${words[1]} `), command);
+    }
+  }
+  // The command that stands in the report makes the same trace.
+  const side = SUITES.standard.at(-1)!.sides[0]!;
+  const again = await run(folder, ["record", ...side.words, "-o", "again.trace"]);
+  assert.equal(again.code, 0, again.stderr);
+  const digest = (path: string) =>
+    JSON.parse(Deno.readTextFileSync(join(folder, path, "manifest.json"))).digest;
+  assert.equal(digest("again.trace"), digest(`traces/${side.name}.trace`));
+});
+
+cliTest("report: refuses in one line, before it records or loads anything", async (folder) => {
+  Deno.writeTextFileSync(join(folder, "there.html"), "mine");
+  const cases: readonly (readonly [string[], RegExp])[] = [
+    [[], /Name a trace to report on.*--suite standard/],
+    [["none.trace"], /none\.trace/],
+    [["none.trace", "-o", "r.pdf"], /r\.pdf: no format.*\.html, \.md, \.json or \.csv/],
+    [["none.trace", "-o", "there.html"], /there\.html exists already.*--force/],
+    [["a.trace", "--suite", "standard"], /--suite records its own traces/],
+    [["--suite", "most"], /standard/],
+    [["a.trace", "--format", "pdf"], /html/],
+  ];
+  for (const [args, says] of cases) {
+    assertOneError(await run(folder, ["report", ...args]), says);
+  }
+  assert.equal(Deno.readTextFileSync(join(folder, "there.html")), "mine");
+  assert.deepEqual([...Deno.readDirSync(folder)].map((e) => e.name), ["there.html"]);
+});
