@@ -159,6 +159,10 @@ export const recordOptions = object({
       seed=1..10,latency=10us,20us. A value takes the place of {NAME} in any option; a NAME that
       stands nowhere is the option --NAME.`,
   })),
+  profile: option("--profile", {
+    description: say`At the end, say where the host's time went, and which code of the guest was
+      executed most: sampled at exact instruction counts. The trace stays the same.`,
+  }),
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
