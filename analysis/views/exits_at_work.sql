@@ -13,11 +13,15 @@ CREATE OR REPLACE VIEW exits_at_work (
   direction,      -- 'read' or 'write'; null when the exits are no accesses.
   exits           -- Exits, a count.
 ) AS
-WITH counted AS (
+WITH unmarked AS (
+  SELECT run FROM work WHERE basis <> 'marks'
+),
+counted AS (
   SELECT
     run, reason, device, register, count(*) AS exits, count(*) FILTER (write) AS writes,
     count(*) FILTER (NOT write) AS reads
   FROM raw.exit
+  SEMI JOIN unmarked USING (run)
   GROUP BY ALL
 ),
 directed AS (
@@ -42,5 +46,4 @@ GROUP BY run, label, reason, device, register, direction
 UNION ALL
 SELECT run, NULL, reason, device, register, direction, n
 FROM whole
-JOIN work USING (run)
-WHERE basis <> 'marks' AND device IS DISTINCT FROM 'marker';
+WHERE device IS DISTINCT FROM 'marker';
