@@ -13,8 +13,11 @@ CREATE OR REPLACE VIEW exits_at_work (
   direction,      -- 'read' or 'write'; null when the exits are no accesses.
   exits           -- Exits, a count.
 ) AS
-WITH unmarked AS (
-  SELECT run FROM work WHERE basis <> 'marks'
+WITH known AS MATERIALIZED (
+  SELECT run, basis FROM work
+),
+unmarked AS (
+  SELECT run FROM known WHERE basis <> 'marks'
 ),
 counted AS (
   SELECT
@@ -40,7 +43,7 @@ whole AS (
 )
 SELECT run, label, reason, device, register, direction, sum(exits)::BIGINT
 FROM exits_by_region
-JOIN work USING (run)
+JOIN known USING (run)
 WHERE basis = 'marks' AND exits_by_region.bytes > 0
 GROUP BY run, label, reason, device, register, direction
 UNION ALL
