@@ -23,7 +23,7 @@ WITH codes AS (
 steps AS (
   SELECT
     run, device, queue, event = kick AS kicks,
-    count(*) FILTER (event = kick) OVER (PARTITION BY run, device, queue ORDER BY seq) AS nth
+    sum((event = kick)::INT) OVER (PARTITION BY run, device, queue ORDER BY seq) AS nth
   FROM raw.vring
   JOIN codes USING (run)
   WHERE event IN (kick, pop)

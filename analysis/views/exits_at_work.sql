@@ -13,11 +13,18 @@ CREATE OR REPLACE VIEW exits_at_work (
   direction,      -- 'read' or 'write'; null when the exits are no accesses.
   exits           -- Exits, a count.
 ) AS
-WITH counted AS (
+WITH known AS MATERIALIZED (
+  SELECT run, basis FROM work
+),
+unmarked AS (
+  SELECT run FROM known WHERE basis <> 'marks'
+),
+counted AS (
   SELECT
     run, reason, device, register, count(*) AS exits, count(*) FILTER (write) AS writes,
     count(*) FILTER (NOT write) AS reads
   FROM raw.exit
+  SEMI JOIN unmarked USING (run)
   GROUP BY ALL
 ),
 directed AS (
@@ -36,11 +43,10 @@ whole AS (
 )
 SELECT run, label, reason, device, register, direction, sum(exits)::BIGINT
 FROM exits_by_region
-JOIN work USING (run)
+JOIN known USING (run)
 WHERE basis = 'marks' AND exits_by_region.bytes > 0
 GROUP BY run, label, reason, device, register, direction
 UNION ALL
 SELECT run, NULL, reason, device, register, direction, n
 FROM whole
-JOIN work USING (run)
-WHERE basis <> 'marks' AND device IS DISTINCT FROM 'marker';
+WHERE device IS DISTINCT FROM 'marker';

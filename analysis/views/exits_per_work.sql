@@ -16,11 +16,14 @@ CREATE OR REPLACE VIEW exits_per_work (
   exits_per_request,  -- exits / requests; null without requests.
   exits_per_interrupt -- exits / interrupts; null without interrupts.
 ) AS
-WITH span AS (
-  SELECT run, begin_seq, end_seq FROM region JOIN work USING (run)
-  WHERE work.basis = 'marks' AND region.bytes > 0
+WITH known AS MATERIALIZED (
+  FROM work
+),
+span AS (
+  SELECT run, begin_seq, end_seq FROM region JOIN known USING (run)
+  WHERE known.basis = 'marks' AND region.bytes > 0
   UNION ALL
-  SELECT run, 0, 18446744073709551615 FROM work WHERE basis <> 'marks'
+  SELECT run, 0, 18446744073709551615 FROM known WHERE basis <> 'marks'
 ),
 exited AS (
   SELECT run, sum(exits)::BIGINT AS exits FROM exits_at_work GROUP BY run
@@ -44,7 +47,7 @@ SELECT
   run, basis, coalesce(exits, 0) AS exits, bytes, coalesce(requests, 0), coalesce(interrupts, 0),
   CASE WHEN bytes > 0 THEN coalesce(exits, 0) * 1024 / bytes END,
   coalesce(exits, 0) / nullif(requests, 0), coalesce(exits, 0) / nullif(interrupts, 0)
-FROM work
+FROM known
 LEFT JOIN exited USING (run)
 LEFT JOIN asked USING (run)
 LEFT JOIN claimed USING (run)

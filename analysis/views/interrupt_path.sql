@@ -57,20 +57,25 @@ trap AS (
   ASOF JOIN (FROM step WHERE event = 'inject') t
     ON t.run = c.run AND t.vcpu = c.vcpu AND t.seq <= c.seq
 ),
+cause AS (
+  SELECT
+    *, CASE WHEN again_seq IS NULL OR ack_seq < again_seq THEN ack_seq END AS own_ack_seq,
+    coalesce(cause_seq < coalesce(done_seq, ack_seq), false)
+      OR coalesce(lag(coalesce(done_seq, ack_seq)) OVER causes > seq, false) AS overlapped
+  FROM walked
+  WHERE is_cause
+  WINDOW causes AS (PARTITION BY run, line ORDER BY seq)
+),
 joined AS (
   SELECT
     r.run, r.device, r.line, r.path, r.event, r.seq AS raise_seq, c.seq AS ack_seq, c.done_seq,
     CASE WHEN t.inject_seq > r.seq THEN t.inject_seq END AS inject_seq,
     CASE WHEN t.inject_seq > r.seq THEN t.inject_ns END::BIGINT AS inject_ns,
     r.time_ns::BIGINT AS raise_ns, c.time_ns::BIGINT AS ack_ns, c.done_ns::BIGINT AS done_ns,
-    coalesce(r.cause_seq < coalesce(r.done_seq, r.ack_seq), false)
-      OR coalesce(lag(coalesce(r.done_seq, r.ack_seq)) OVER causes > r.seq, false) AS overlapped
-  FROM walked r
-  LEFT JOIN claim c ON c.run = r.run AND c.seq = r.ack_seq
-    AND (r.again_seq IS NULL OR r.ack_seq < r.again_seq)
+    r.overlapped
+  FROM cause r
+  LEFT JOIN claim c ON c.run = r.run AND c.seq = r.own_ack_seq
   LEFT JOIN trap t ON t.run = c.run AND t.seq = c.seq
-  WHERE is_cause
-  WINDOW causes AS (PARTITION BY r.run, r.line ORDER BY r.seq)
 )
 SELECT
   run, device_name(run, device) AS device, line, irq_path_name(run, path) AS path, event, raise_seq,

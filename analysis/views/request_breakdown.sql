@@ -20,15 +20,11 @@ CREATE OR REPLACE VIEW request_breakdown (
   overlapping     -- Requests among them that shared their device's time with another, a count.
 ) AS
 WITH step AS (
-  SELECT run, device, kind, 1 AS nth, 'wait' AS step, wait_ns AS ns, overlapped FROM request_steps
-  UNION ALL
-  SELECT run, device, kind, 2, 'serve', serve_ns, overlapped FROM request_steps
-  UNION ALL
-  SELECT run, device, kind, 3, 'signal', signal_ns, overlapped FROM request_steps
-  UNION ALL
-  SELECT run, device, kind, 4, 'notice', notice_ns, overlapped FROM request_steps
-  UNION ALL
-  SELECT run, device, kind, 5, 'handle', handle_ns, overlapped FROM request_steps
+  SELECT
+    run, device, kind, overlapped, unnest([1, 2, 3, 4, 5]) AS nth,
+    unnest(['wait', 'serve', 'signal', 'notice', 'handle']) AS step,
+    unnest([wait_ns, serve_ns, signal_ns, notice_ns, handle_ns]) AS ns
+  FROM request_steps
 ),
 summed AS (
   SELECT
