@@ -3,6 +3,7 @@
  * exits, with events of the other tables in proportion.
  * @module
  */
+import { tableFromArrays, tableToIPC } from "apache-arrow";
 import { type Engine, openEngine } from "../../analysis/engine.ts";
 import { views } from "../../analysis/library.ts";
 import { load } from "../../analysis/load.ts";
@@ -32,7 +33,7 @@ async function recorded(folder: string): Promise<string> {
     rows.push([name, (performance.now() - start).toFixed(0)]);
     return value;
   };
-  const engine = await step("start DuckDB", openEngine);
+  const engine = await step("start DuckDB", () => openEngine());
   const output = { ...standardOutput(), progress: () => {} };
   const session = await step(
     "load the trace",
@@ -50,7 +51,7 @@ const FILL: readonly string[] = [
   `INSERT INTO run0.exit SELECT i * 4, i * 50, i * 50, 0, i % 4, i % 3, i % 2, 2, 1,
     2149580800 + (i * 7919 % 300) * 4, 268435456 + (i % 100), 4,
     CASE WHEN i % 4 = 0 THEN i % 3 = 0 END, i, CASE WHEN i % 4 = 0 THEN i % 3 END,
-    CASE WHEN i % 4 = 0 THEN i % 5 END, 50, 0 FROM range(N) t(i)`,
+    CASE WHEN i % 4 = 0 THEN i % 5 END, 50, 0, NULL FROM range(N) t(i)`,
   `INSERT INTO run0.access SELECT i * 4 + 1, i * 50, i * 50, 0, 0, i % 3, i % 5, 4 * (i % 5), 4,
     i % 3 = 0, i, i * 4 FROM range(N) t(i) WHERE i % 10 < 6`,
   `INSERT INTO run0.vring SELECT i * 4 + k, i * 50 + 5 * k, i * 50, 0,
@@ -91,15 +92,53 @@ async function fill(engine: Engine): Promise<void> {
   );
 }
 
-async function library(): Promise<string> {
-  const engine = await openEngine();
+/** The exits of a chunk that a trace's file holds, in twelve columns. */
+function chunk(rows: number): Uint8Array {
+  const u64 = BigUint64Array.from({ length: rows }, (_, i) => BigInt(i) * 50n);
+  const u16 = Uint16Array.from({ length: rows }, (_, i) => i % 300);
+  const u8 = Uint8Array.from({ length: rows }, (_, i) => i % 5);
+  const wide = ["seq", "time_ns", "icount", "pc", "gpa"].map((name) => [name, u64] as const);
+  const narrow = ["vcpu", "reason", "handler", "size", "device"].map((name) => [name, u8] as const);
+  const codes = ["hw_reason", "register"].map((name) => [name, u16] as const);
+  const columns = Object.fromEntries([...wide, ...narrow, ...codes]);
+  return tableToIPC(tableFromArrays(columns), "stream");
+}
+
+const CHUNK_ROWS = 122_880;
+
+/** ms to load as many exits as this from Arrow. */
+async function loading(engine: Engine): Promise<number> {
+  await engine.query("CREATE SCHEMA loaded");
+  const bytes = chunk(CHUNK_ROWS);
+  const start = performance.now();
+  for (let rows = 0; rows < EXITS; rows += CHUNK_ROWS) {
+    await engine.insert("loaded", "exit", bytes.slice());
+  }
+  await engine.query("SELECT count(*) FROM loaded.exit");
+  const ms = performance.now() - start;
+  await engine.query("DROP SCHEMA loaded CASCADE");
+  return ms;
+}
+
+interface Figures {
+  readonly load: number;
+  readonly rows: number;
+  /** Per view: ms, and rows of the answer. */
+  readonly views: ReadonlyMap<string, { ms: number; answers: bigint }>;
+}
+
+async function measure(choice: "wasm" | "native"): Promise<Figures> {
+  // An engine of its own: WebAssembly gives no memory back.
+  const first = await openEngine(choice);
+  const load = await loading(first).finally(() => first.close());
+  const engine = await openEngine(choice);
   try {
     await fill(engine);
     const counts = await engine.query(
       `SELECT ${EVENT_TABLES.map((name) => `(SELECT count(*) FROM raw.${name})`).join(", ")}`,
     );
-    const total = counts.rows[0]!.reduce((sum: number, n) => sum + Number(n), 0);
-    const rows: [string, number, string][] = [];
+    const rows = counts.rows[0]!.reduce((sum: number, n) => sum + Number(n), 0);
+    const figures = new Map<string, { ms: number; answers: bigint }>();
     for (const { name } of views()) {
       const times: number[] = [];
       let answers = 0n;
@@ -109,14 +148,32 @@ async function library(): Promise<string> {
         times.push(performance.now() - start);
         answers = (await engine.query("SELECT count(*) FROM answer")).rows[0]![0] as bigint;
       }
-      rows.push([name, spread(times).min, answers.toLocaleString("en")]);
+      figures.set(name, { ms: spread(times).min, answers });
     }
-    rows.sort((a, b) => b[1] - a[1]);
-    return `Every view over ${(EXITS / 1e6).toFixed(0)} million exits, ${
-      (total / 1e6).toFixed(1)
-    } million rows in all\n` +
-      table(["", "ms", "rows"], rows.map(([name, ms, n]) => [name, ms.toFixed(0), n]));
+    return { load, rows, views: figures };
   } finally {
     engine.close();
   }
+}
+
+async function library(): Promise<string> {
+  const wasm = await measure("wasm");
+  const native = await measure("native").catch((error) => String(error.message));
+  const beside = (ms: (figures: Figures) => number) =>
+    typeof native === "string" ? "—" : ms(native).toFixed(0);
+  const names = [...wasm.views.keys()].sort((a, b) =>
+    wasm.views.get(b)!.ms - wasm.views.get(a)!.ms
+  );
+  return `Every view over ${(EXITS / 1e6).toFixed(0)} million exits, ${
+    (wasm.rows / 1e6).toFixed(1)
+  } million rows in all; ms${typeof native === "string" ? ` (${native})` : ""}\n` +
+    table(["", "wasm", "native", "rows"], [
+      ["load the exits, 12 columns", wasm.load.toFixed(0), beside(({ load }) => load), ""],
+      ...names.map((name) => [
+        name,
+        wasm.views.get(name)!.ms.toFixed(0),
+        beside(({ views }) => views.get(name)!.ms),
+        wasm.views.get(name)!.answers.toLocaleString("en"),
+      ]),
+    ]);
 }
