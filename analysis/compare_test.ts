@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { TraceDirectory } from "../core/trace/directory.ts";
-import { Trace } from "../core/trace/trace.ts";
+import { DirectTrace } from "../core/trace/direct_trace.ts";
 import { runCompare } from "./compare.ts";
 import type { Comparison, ExitKind, RunFigures } from "./comparison.ts";
 import { openEngine } from "./engine.ts";
@@ -81,7 +81,7 @@ Deno.test("compare: tables that were not recorded and work that is not known are
     const regions = [{ label: "w", bytes: 64, chunk: 16 }];
     writeSynthetic(`${directory}/all.trace`, { serial: "virtio", regions });
     const recording = { version: "0", machine: {}, files: [], batch_rows: 64 };
-    const few = new Trace(
+    const few = new DirectTrace(
       new TraceDirectory(`${directory}/few.trace`, { ...recording, event_tables: ["exit"] }),
       { tables: ["exit"] },
     );

@@ -8,7 +8,7 @@ import type { Comparison, RunFigures } from "./comparison.ts";
 import { sumExits } from "./comparison.ts";
 import { AnalysisError } from "./errors.ts";
 import { kindName } from "./explain.ts";
-import { count, rate, ratio, time } from "./format.ts";
+import { rate, ratio, time } from "./format.ts";
 import { type Grid, indent, renderMarkdown, renderTable } from "./output.ts";
 import { sweepPoint } from "./sweep_names.ts";
 
@@ -138,7 +138,8 @@ export function figures(groups: readonly Group[]): Figure[] {
   return all.filter(({ spreads }) => spreads.some((s) => s !== null));
 }
 
-const whole = (value: number): string => count(Math.round(value));
+/** A median of counts may lie between two. */
+const whole = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: 1 });
 const inMillions = (value: number): string =>
   value >= 1e6 ? `${rate(value / 1e6)} M` : whole(value);
 

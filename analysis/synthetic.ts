@@ -4,6 +4,7 @@
  * trying queries without a machine.
  * @module
  */
+import { DirectTrace } from "../core/trace/direct_trace.ts";
 import { TraceDirectory } from "../core/trace/directory.ts";
 import { type CodeKind, codeOf, CODES } from "../core/trace/schema.ts";
 import { Trace } from "../core/trace/trace.ts";
@@ -50,7 +51,7 @@ const named = (kind: CodeKind, name: string): number => {
 /** Writes the run to `path`, which must not exist. */
 export function writeSynthetic(path: string, run: SyntheticRun, machine: unknown = {}): void {
   const recording = { version: "0", machine, files: [], batch_rows: 65536 };
-  const trace = new Trace(new TraceDirectory(path, recording));
+  const trace = new DirectTrace(new TraceDirectory(path, recording));
   new SyntheticGuest(trace).run(run);
   trace.close({ kind: "poweroff", code: 0 });
 }

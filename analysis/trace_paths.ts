@@ -7,9 +7,18 @@ import { join } from "node:path";
 import { MANIFEST } from "../core/trace/manifest.ts";
 import { AnalysisError } from "./errors.ts";
 
-/** Every trace that `words` name, in order, each once; a word that names none stays as it is. */
+/**
+ * Every trace that `words` name, in order. What a pattern or a folder gives again is left out; a trace
+ * that is named twice is meant twice. A word that names none stays as it is.
+ */
 export function tracePaths(words: readonly string[]): string[] {
-  return [...new Set(words.flatMap(expand))];
+  const paths: string[] = [];
+  for (const word of words) {
+    const found = expand(word);
+    const named = found.length === 1 && found[0] === word;
+    paths.push(...found.filter((path) => named || !paths.includes(path)));
+  }
+  return paths;
 }
 
 function expand(word: string): string[] {

@@ -96,6 +96,7 @@ export async function loadDeviceTypes(spec: MachineSpec): Promise<Map<string, De
     let module: { default?: unknown };
     try {
       module = await import(url);
+      (module.default as Partial<DeviceType> | undefined)?.check?.();
     } catch (e) {
       throw new InputError(
         `cannot load the device file ${use}: ${(e as Error).message.split("\n")[0]}`,

@@ -5,21 +5,21 @@
  * @module
  */
 import type { Board } from "../core/board/build.ts";
-import type { CpuMode, Statistics } from "../core/cpu/mod.ts";
+import type { CpuMode, ModuleStore, Statistics } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import type { Medium } from "../core/mmio/medium.ts";
 import { BackgroundDirectory } from "../core/trace/background.ts";
-import { TraceReader } from "../core/trace/reader.ts";
 import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../core/trace/trace.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
-import { type Before, lastEvents } from "./last_events.ts";
+import type { Before } from "./last_events.ts";
 import { type Answer, Answers } from "./answers.ts";
 import type { EventLog } from "./event_log.ts";
 import { type Files, listedFiles } from "./files.ts";
 import { HostImages } from "./images.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
 import { PanicWatch } from "./panics.ts";
+import type { Profile } from "./profile.ts";
 import { buildRun, endRun, giveInput, giveStop } from "./run.ts";
 import { describeTrapLoop, TrapLoopWatch } from "./trap_loop.ts";
 import { VERSION } from "./version.ts";
@@ -64,6 +64,10 @@ export interface RecordOptions {
   readonly sliceInsns?: number;
   /** How the harts execute; leaves no mark in the trace. */
   readonly cpu?: CpuMode;
+  /** Where generated interpreters are kept; default: nowhere. */
+  readonly modules?: ModuleStore;
+  /** Told where time goes, and shown the machine at exact counts; leaves no mark in the trace. */
+  readonly profile?: Profile;
 }
 
 export interface Progress {
@@ -133,6 +137,8 @@ export interface RecordResult {
   readonly unanswered: readonly Answer[];
   /** What the compiler did; null where the harts were interpreted. */
   readonly compilation: Statistics | null;
+  /** The profile's tables; null without one. */
+  readonly profile: string | null;
 }
 
 /** Errors are those of the trace directory, the board, the loader and device files, each with a fix. */
@@ -147,13 +153,14 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
     event_tables: tables,
   }, { force: o.force });
   try {
-    const trace = new Trace(sink, {
+    const { profile } = o;
+    const trace = new Trace(sink !== null && profile ? profile.metered(sink) : sink, {
       tables,
       batchRows,
       limitBytes: o.traceLimitBytes,
       watch: o.log?.watch,
     });
-    const recording = new Recording(o, host, trace);
+    const recording = new Recording(o, host, trace, sink);
     return await recording.run();
   } catch (e) {
     sink?.abandon();
@@ -181,7 +188,12 @@ class Recording {
   #yieldedMs = this.#startMs;
   #progressMs = this.#startMs;
 
-  constructor(o: RecordOptions, host: RecordHost, trace: Trace) {
+  constructor(
+    o: RecordOptions,
+    host: RecordHost,
+    trace: Trace,
+    readonly sink: BackgroundDirectory | null,
+  ) {
     this.#o = o;
     this.#host = host;
     this.#trace = trace;
@@ -197,9 +209,15 @@ class Recording {
   }
 
   async #run(): Promise<RecordResult> {
-    const { spec, files, cpu } = this.#o;
+    const { spec, files, cpu, modules, profile: meter } = this.#o;
     const out = (device: string, bytes: Uint8Array) => this.#out(device, bytes);
-    this.#board = await buildRun(spec, files, this.#trace, { cpu, out }, this.#images);
+    this.#board = await buildRun(
+      spec,
+      files,
+      this.#trace,
+      { cpu, meter, modules, out },
+      this.#images,
+    );
     const { machine } = this.#board;
     if (this.#o.panic !== null) {
       const trace = this.#trace;
@@ -208,9 +226,10 @@ class Recording {
     }
     this.#traps = new TrapLoopWatch(machine.harts);
     this.#o.log?.attach(this.#board);
+    meter?.attach(this.#board);
     this.#host.machine?.({ info: machineInfo(this.#board) });
     const end = await this.#untilEnd();
-    const result = this.#finish(end.kind, end.code);
+    const result = await this.#finish(end.kind, end.code);
     const blank = (spec.drives ?? []).filter((d) => d.path === null).map((d) => d.id);
     const { drives } = this.#board;
     this.#host.disks?.(new Map(blank.map((id) => [id, drives.get(id)!.medium])));
@@ -246,24 +265,38 @@ class Recording {
     const { untilIcount = Infinity, sliceInsns = SLICE } = this.#o;
     for (;;) {
       const waiting = this.#typed.length > 0 || this.#host.interactive;
-      const stopped = machine.run({
-        executed: Math.min(
+      const stopped = this.#slice(
+        Math.min(
           machine.executed + sliceInsns,
           untilIcount,
           this.#traps.nextAt,
           this.#panics?.stopAt ?? Infinity,
         ),
-        idle: waiting ? "return" : "jump",
-      });
+        waiting ? "return" : "jump",
+      );
       if (stopped.why === "guest") {
         return this.#panicked ? { kind: "panic", code: EXIT_GUEST } : stopped.stop;
       }
+      this.sink?.start();
       const why = this.#whyStop(untilIcount);
       if (why !== null) return this.#stopFor(why);
       await this.#lookAround();
       if (!this.#feed() && stopped.why === "idle" && !(await this.#rest(stopped))) {
         return this.#stopFor(this.#panicked ? "panic" : "idle-forever");
       }
+    }
+  }
+
+  /** Runs up to a count of instructions, with a stop wherever the profile takes a sample. */
+  #slice(executed: number, idle: "return" | "jump"): Stopped {
+    const { machine } = this.#board;
+    const { profile } = this.#o;
+    for (;;) {
+      const sampleAt = profile?.nextAt ?? Infinity;
+      const stopped = machine.run({ executed: Math.min(executed, sampleAt), idle });
+      profile?.look(machine.executed);
+      const sampled = stopped.why === "executed" && machine.executed < executed;
+      if (!sampled) return stopped;
     }
   }
 
@@ -332,7 +365,9 @@ class Recording {
     const fromNs = machine.nowNs;
     const before = performance.now();
     const waitMs = Math.min((idle.nextNs - fromNs) / 1e6, NAP_MS);
+    this.#o.profile?.enter("wait");
     if (waitMs > 0) await this.#host.waitInput(Math.ceil(waitMs));
+    this.#o.profile?.leave();
     if (!this.#host.interactive) return true;
     const passedNs = Math.round((performance.now() - before) * 1e6);
     machine.idleUntil(Math.min(fromNs + passedNs, idle.nextNs));
@@ -340,9 +375,10 @@ class Recording {
   }
 
   /** Rows on disk of the event tables; those counted where nothing is recorded. */
-  #rows(): number {
+  async #rows(): Promise<number> {
     const { directory } = this.#o;
     if (directory === null) return this.#trace.seq;
+    const { TraceReader } = await import("../core/trace/reader.ts");
     const reader = TraceReader.open(directory);
     return EVENT_TABLES.reduce((sum, table) => sum + reader.rowCount(table), 0);
   }
@@ -357,7 +393,7 @@ class Recording {
     };
   }
 
-  #finish(kind: EndKind, code: number): RecordResult {
+  async #finish(kind: EndKind, code: number): Promise<RecordResult> {
     const p = this.#progress();
     const unnamed = endRun(this.#board, kind);
     this.#trace.close({ kind, code, executed: p.icount });
@@ -370,27 +406,34 @@ class Recording {
       timeNs: p.timeNs,
       hostMs: performance.now() - this.#startMs,
       exits: p.exits,
-      rows: this.#rows(),
+      rows: await this.#rows(),
       bytes: this.#trace.bytes,
-      aftermath: this.#aftermath(kind),
+      aftermath: await this.#aftermath(kind),
       unnamed,
       unanswered: this.#answers.left,
       compilation: this.#board.machine.cpu.compilation,
+      profile: this.#o.profile?.report(performance.now() - this.#startMs) ?? null,
     };
   }
 
-  #aftermath(kind: EndKind): Aftermath | null {
+  async #aftermath(kind: EndKind): Promise<Aftermath | null> {
     const panic = this.#panics?.panic ?? null;
     const trapping = this.#trapping;
     if (kind === "panic" && panic !== null) {
-      return this.#describe(panic.line, panic.hart, panic);
+      return await this.#describe(panic.line, panic.hart, panic);
     }
     if (kind !== "trap-loop" || trapping === null) return null;
     const now = { seq: Infinity, console: null };
-    return this.#describe(describeTrapLoop(this.#board, trapping), trapping, now);
+    return await this.#describe(describeTrapLoop(this.#board, trapping), trapping, now);
   }
 
-  #describe(cause: string, hart: number, at: Omit<Before, "count">): Aftermath {
+  async #describe(
+    cause: string,
+    hart: number,
+    at: Omit<Before, "count">,
+  ): Promise<Aftermath> {
+    // What reads traces is loaded once there is one.
+    const { lastEvents } = await import("./last_events.ts");
     const { directory } = this.#o;
     const symbol = (pc: bigint) => this.#board.symbols.table.describe(pc);
     const before = { ...at, count: LAST_EVENTS };

@@ -2,8 +2,9 @@
  * Runs a recording again from its manifest and its `input` table, and compares as it goes.
  * @module
  */
+import { DirectLog } from "../core/trace/direct_trace.ts";
 import type { Board } from "../core/board/build.ts";
-import type { CpuMode } from "../core/cpu/mod.ts";
+import type { CpuMode, ModuleStore } from "../core/cpu/mod.ts";
 import type { MachineSpec } from "../core/board/spec.ts";
 import { TraceError } from "../core/trace/error.ts";
 import { TraceReader } from "../core/trace/reader.ts";
@@ -26,6 +27,8 @@ export interface ReplayOptions {
   readonly batchRows?: number;
   /** How the harts execute: it need not be as in the recording. */
   readonly cpu?: CpuMode;
+  /** Where generated interpreters are kept; default: nowhere. */
+  readonly modules?: ModuleStore;
   /** Bytes that the guest sends to the outside world, as they were sent then. */
   readonly out?: (device: string, bytes: Uint8Array) => void;
   /** Told of every event as it happens. */
@@ -58,7 +61,7 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
   const spec = reader.manifest.machine as MachineSpec;
   const files = readRecorded(spec);
   const sink = o.verify ? new VerifySink(reader) : null;
-  const trace = new Trace(sink, {
+  const trace = new Trace(sink === null ? null : new DirectLog(sink), {
     tables: reader.manifest.event_tables as EventTable[],
     batchRows: o.batchRows ?? reader.manifest.batch_rows,
     watch: o.log?.watch,
@@ -70,7 +73,7 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
   const images = new RecordedImages(reader);
   let board: Board, end: TraceEnd | null;
   try {
-    board = await buildRun(spec, files, trace, { cpu: o.cpu, out }, images);
+    board = await buildRun(spec, files, trace, { cpu: o.cpu, modules: o.modules, out }, images);
     o.log?.attach(board);
     end = new Replay(reader, board, trace, sink, o).run();
     if (end !== null) endRun(board, end.kind);

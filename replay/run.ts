@@ -28,7 +28,7 @@ export async function buildRun(
   spec: MachineSpec,
   files: Files,
   trace: Trace,
-  host: Pick<BoardHost, "cpu" | "out">,
+  host: Pick<BoardHost, "cpu" | "meter" | "modules" | "out">,
   images: Images,
 ): Promise<Board> {
   const types = await loadDeviceTypes(spec);

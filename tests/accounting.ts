@@ -23,8 +23,7 @@ const DISKS: readonly QemuDisk[] = ["modern", "legacy", "virtio-blk-pci", "virti
 /** The machine whose disk is QEMU's `disk`. */
 function counted(disk: QemuDisk): LinuxMachine {
   if (disk === "modern" || disk === "legacy") return { ...COUNTED, legacy: disk === "legacy" };
-  const scsi = disk === "virtio-scsi-pci" ? " disk=sda" : "";
-  return { ...COUNTED, append: COUNTED.append + scsi, disk };
+  return { ...COUNTED, disk };
 }
 
 /** Runs both and counts; traces and images go below `folder`. */

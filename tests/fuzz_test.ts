@@ -132,6 +132,18 @@ Deno.test("fuzz: each command of qtest means what QEMU's does", () => {
   assert.throws(() => parseScript("qom-set x"), /line 1: qom-set is no command/);
 });
 
+Deno.test("hostile guests: each input of the table in tests/README.md has its test", () => {
+  const root = new URL("../", import.meta.url);
+  const text = Deno.readTextFileSync(new URL("tests/README.md", root));
+  const table = text.split("## Hostile guests")[1].split("\n## ")[0];
+  const rows = [...table.matchAll(/\| `([^`]+)`: (.+?) +\|$/gm)];
+  assert.equal(rows.length, table.split("\n").filter((l) => l.startsWith("|")).length - 2);
+  for (const [, file, words] of rows) {
+    const found = Deno.readTextFileSync(new URL(file, root)).includes(words);
+    assert.ok(found, `${file} has no "${words}"`);
+  }
+});
+
 for (const { name } of [...Deno.readDirSync(SCRIPTS)].sort((a, b) => a.name < b.name ? -1 : 1)) {
   Deno.test(`qtest script: ${name.replace(/\.qtest$/, "").replaceAll("_", " ")}`, () => {
     const script = parseScript(Deno.readTextFileSync(new URL(name, SCRIPTS)));

@@ -27,7 +27,8 @@ const LIMIT = { untilIcount: 12_000_000_000 };
 
 const guest = linux();
 const title = (m: LinuxMachine) =>
-  `linux: ${m.bios}, ${m.harts} hart${m.harts === 1 ? "" : "s"}, ${m.serial}`;
+  `linux: ${m.bios}, ${m.harts} hart${m.harts === 1 ? "" : "s"}, ${m.serial}` +
+  (m.disk === undefined ? "" : `, ${m.disk}`);
 
 /** Registers a test that has what the machine needs. */
 function linuxTest(m: LinuxMachine, what: string, body: (folder: string) => Promise<void>): void {
@@ -61,8 +62,8 @@ function assertWorked({ directory, result, text }: Recorded): void {
 // Every pair of two choices occurs; accounting adds OpenSBI with one hart and the 16550.
 const BOOTS: readonly LinuxMachine[] = [
   { bios: "builtin", harts: 4, serial: "16550" },
-  { bios: "builtin", harts: 1, serial: "sifive" },
-  { bios: "opensbi", harts: 4, serial: "sifive" },
+  { bios: "builtin", harts: 1, serial: "sifive", disk: "virtio-scsi-pci" },
+  { bios: "opensbi", harts: 4, serial: "sifive", disk: "virtio-blk-pci" },
   { bios: "opensbi", harts: 4, serial: "virtio" },
 ];
 /** Also recorded a second time, and replayed. */

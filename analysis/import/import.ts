@@ -2,7 +2,9 @@
  * `import`: files of a host's tracing, in order, to one trace of ours.
  * @module
  */
-import { removeTrace, TraceDirectory } from "../../core/trace/directory.ts";
+import { DirectTrace } from "../../core/trace/direct_trace.ts";
+import { removeTrace } from "../../core/trace/create_trace.ts";
+import { TraceDirectory } from "../../core/trace/directory.ts";
 import type { FileDigest, Recording } from "../../core/trace/manifest.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../../core/trace/trace.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
@@ -69,7 +71,7 @@ export function runImport(options: ImportOptions, output: Output = standardOutpu
       event_tables: [...TABLES[format], "input"],
     };
     const directory = new TraceDirectory(options.output, recording, { force: options.force });
-    const trace = new Trace(directory, { tables: TABLES[format] });
+    const trace = new DirectTrace(directory, { tables: TABLES[format] });
     const host = new HostTrace(trace, tally);
     try {
       read(format, sources, host, tally, files, output);

@@ -21,6 +21,8 @@ export interface Asked {
   readonly id: string;
   readonly question: string;
   readonly paths: readonly string[];
+  /** What is to be said with the answer; null for nothing. */
+  readonly remark: string | null;
   /** Commands that record them, where they are known. */
   readonly commands: readonly string[];
 }

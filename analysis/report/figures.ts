@@ -64,7 +64,7 @@ ORDER BY run, exits DESC, cause`,
 
 const regions: Figure = {
   id: "regions",
-  title: "Full against paravirtual, by kind of work",
+  title: "Run against run, by kind of work",
   reading:
     "A line per region between marks, a point per run: exits per KiB of payload moved there. " +
     "The factor at the right is how far the runs lie apart. The axis is logarithmic where they lie " +

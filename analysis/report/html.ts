@@ -81,9 +81,9 @@ const OVERVIEW_LEGEND = [{ name: "most exits", colour: "run-1" }, {
 function overviewPlots({ chapters }: Report): Plot[] {
   const pairs = chapters.filter(({ comparison: { runs } }) =>
     runs.length > 1 && unitOfWork(runs).per !== null
-  ).map(({ question, comparison: { runs } }) => {
+  ).map(({ id, comparison: { runs } }) => {
     const rates = runs.map(exitRate);
-    return { label: question, least: Math.min(...rates), most: Math.max(...rates) };
+    return { label: id, least: Math.min(...rates), most: Math.max(...rates) };
   });
   if (pairs.length < 2) return [];
   const rows = pairs.flatMap(({ label, least, most }) => [
@@ -121,7 +121,7 @@ function plotsOf(chapter: Chapter): Plot[] {
 function overviewHtml(report: Report, drawn: readonly string[]): string {
   if (report.chapters.length < 2) return "";
   const answers = report.chapters.map(({ id, question, answer }) =>
-    `<li><a href="#${e(id)}">${e(question)}</a><br>${prose(answer)}</li>`
+    `<li><a href="#${e(id)}">${e(id)}: ${e(question)}</a><br>${prose(answer)}</li>`
   );
   const plot = drawn.length === 0 ? "" : `<figure id="overview">
 <figcaption><h2 class="small">All pairs at a glance</h2></figcaption>
@@ -151,6 +151,7 @@ function chapterHtml(chapter: Chapter, drawn: readonly string[], several: boolea
   return `<section id="${e(chapter.id)}">
 <h2${several ? "" : ' class="small"'}>${several ? e(chapter.question) : "In short"}</h2>
 <p class="answer">${prose(chapter.answer)}</p>
+${chapter.remark === null ? "" : `<p class="finding">${prose(chapter.remark)}</p>`}
 ${cardsHtml(chapter)}
 <nav aria-label="Figures"><ol>${links.join("")}</ol></nav>
 ${figures.join("\n")}

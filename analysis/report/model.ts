@@ -85,6 +85,8 @@ export interface Chapter {
   readonly runs: readonly string[];
   /** The traces' directories, as they were given. */
   readonly paths: readonly string[];
+  /** What is to be said with the answer; null for nothing. */
+  readonly remark: string | null;
   /** Commands that record them, where they are known. */
   readonly commands: readonly string[];
   readonly comparison: Comparison;

@@ -20,7 +20,8 @@ const HOSTILE = `a<b>&"c'`;
 
 async function chapterOf(session: Session, id: string, paths: string[]): Promise<Chapter> {
   const question = `What does ${HOSTILE} cost?`;
-  return await collectChapter(session, { id, question, paths, commands: ["record me"] });
+  const remark = "Mind the gap.";
+  return await collectChapter(session, { id, question, remark, paths, commands: ["record me"] });
 }
 
 /** Two chapters: a pair and a single run. */
@@ -98,7 +99,13 @@ Deno.test("report: set-up, digests, commands and the answer stand in HTML and Ma
   for (const text of [HTML, markdown]) {
     for (const digest of digests.values) assert.ok(text.includes(digest), "digest");
     for (
-      const said of ["make it again", "record me", "replay virtio.trace --verify", "fewer exits"]
+      const said of [
+        "make it again",
+        "record me",
+        "Mind the gap.",
+        "replay virtio.trace --verify",
+        "fewer exits",
+      ]
     ) {
       assert.ok(text.includes(said), said);
     }

@@ -64,6 +64,7 @@ export function renderReportMarkdown(report: Report): string {
   for (const chapter of report.chapters) {
     if (several) parts.push(`## ${chapter.question}\n`);
     parts.push(`**${chapter.answer}**\n`);
+    if (chapter.remark !== null) parts.push(`${chapter.remark}\n`);
     for (const filled of chapter.figures) parts.push(figureMarkdown(filled));
     for (const { title, why } of chapter.absent) parts.push(`Left out: “${title}” (${why}).\n`);
     parts.push(publishedMarkdown(chapter), setupMarkdown(chapter));
@@ -116,6 +117,7 @@ export function renderReportJson(report: Report): string {
     id: chapter.id,
     question: chapter.question,
     answer: chapter.answer,
+    remark: chapter.remark,
     traces: chapter.runs.map((run, i) => ({
       run,
       path: chapter.paths[i],

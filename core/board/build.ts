@@ -2,7 +2,8 @@
  * Builds a machine from its spec: CPU, devices on their bus and wires, exit unit, names in the trace.
  * @module
  */
-import { type CpuMode, RiscvCpu } from "../cpu/mod.ts";
+import { type CpuMode, type ModuleStore, RiscvCpu } from "../cpu/mod.ts";
+import type { Meter } from "../cpu/meter.ts";
 import { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance, DeviceType } from "../mmio/device.ts";
 import type { Drive } from "../mmio/medium.ts";
@@ -42,6 +43,10 @@ const MAX_MEMORY = 3 * 1024 ** 3;
 export interface BoardHost {
   /** How the harts execute, which neither guest nor trace can tell. Default: compiled. */
   readonly cpu?: CpuMode;
+  /** Where generated interpreters are kept; default: nowhere. */
+  readonly modules?: ModuleStore;
+  /** Told what the host's time goes to. */
+  readonly meter?: Meter;
   /** Bytes from a device, or from `sbi`, to the outside world. */
   out(device: string, bytes: Uint8Array): void;
   /** For drives that have an image. */
@@ -117,7 +122,7 @@ function writeReference(trace: Trace, profile: Profile, devices: readonly Device
   return assigned;
 }
 
-function buildCpu(spec: MachineSpec, mode: CpuMode): RiscvCpu {
+function buildCpu(spec: MachineSpec, host: BoardHost): RiscvCpu {
   const cpu = new RiscvCpu({
     harts: spec.harts,
     ramBase: RAM_BASE,
@@ -126,7 +131,9 @@ function buildCpu(spec: MachineSpec, mode: CpuMode): RiscvCpu {
     timebaseHz: TIMEBASE_HZ,
     sbi: !hasMachineMode(spec),
     isa: spec.isa ?? undefined,
-    mode,
+    mode: host.cpu ?? "compiled",
+    modules: host.modules,
+    meter: host.meter,
   });
   if (!PROFILES[spec.hypervisor].virtualized) cpu.stage2.fill(1);
   return cpu;
@@ -208,7 +215,7 @@ export function buildBoard(
 ): Board {
   checkSpec(spec);
   const profile = PROFILES[spec.hypervisor];
-  const cpu = buildCpu(spec, host.cpu ?? "compiled");
+  const cpu = buildCpu(spec, host);
   const harts = Array.from({ length: spec.harts }, (_, i) => cpu.hart(i));
   const events = new EventQueue();
   const placed = placeDevices(spec, types);
@@ -247,6 +254,7 @@ export function buildBoard(
     quantumNs: spec.quantumInsns * spec.nsPerInsn,
     nsPerInsn: spec.nsPerInsn,
     ramBase: RAM_BASE,
+    meter: host.meter ?? null,
     fire: (device, name, arg) => devices.get(device)!.event(name, arg),
     consoleOut: (bytes) => host.out("sbi", bytes),
   });

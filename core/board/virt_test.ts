@@ -84,6 +84,30 @@ Deno.test("drives and virtio devices take the last free slot, in order, as on QE
   assert.deepEqual(order, order.toSorted((x, y) => y - x));
 });
 
+Deno.test("drives of bus=pci have a function each, and leave virtio-mmio slots alone", () => {
+  const drives = [disk("a", { bus: "pci" }), disk("b"), disk("c", { bus: "pci", slot: 5 })];
+  const all = place([plug("edu")], { drives });
+  const functions = all.filter((p) => p.type.bus === "pci" && p.slot !== 0);
+  assert.deepEqual(functions.map((p) => [p.name, p.slot, p.drives]), [
+    ["virtio-blk-pci0", 1, ["a"]],
+    ["virtio-blk-pci1", 5, ["c"]],
+    ["edu0", 2, []],
+  ]);
+  assert.equal(slots(all)[7], "virtio-blk0");
+  const taken = [disk("a", { bus: "pci", slot: 3 }), disk("b", { bus: "pci", slot: 3 })];
+  assert.throws(() => place([], { drives: taken }), /slot 3 of the PCI bus is taken/);
+});
+
+Deno.test("drives of if=scsi go to the controller that there is, and else to an LSI", () => {
+  const drives = [disk("a", { interface: "scsi" }), disk("b", { interface: "scsi" })];
+  for (const use of ["virtio-scsi-pci", "virtio-scsi", "lsi53c895a", null]) {
+    const all = place(use === null ? [] : [plug(use)], { drives });
+    const owners = all.filter((p) => p.drives.length > 0);
+    assert.deepEqual(owners.map((p) => p.type.name), [use ?? "lsi53c895a"]);
+    assert.deepEqual(owners[0].drives, ["a", "b"]);
+  }
+});
+
 Deno.test("a slot that is taken, not there, or one too many is refused", () => {
   const eight = Array.from({ length: 8 }, (_, i) => disk(`d${i}`));
   const refused: [DriveSpec[], Partial<MachineSpec>, RegExp][] = [

@@ -26,7 +26,7 @@ export interface Operations {
 }
 
 export interface Interpreter {
-  bytes: Uint8Array<ArrayBuffer>;
+  module: Module;
   operations: Map<Insn, Operations>;
 }
 
@@ -93,7 +93,7 @@ export function buildInterpreter(l: Layout): Interpreter {
   };
   const operations = emitRun(parts);
   routines.exportAll(); // Compiled regions call them.
-  return { bytes: m.bytes(), operations };
+  return { module: m, operations };
 }
 
 /** (h, cause, tval): takes a trap at slot pc. */

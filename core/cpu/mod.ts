@@ -8,10 +8,12 @@
 import { Compiler, type Policy, type Statistics } from "./compiler/compiler.ts";
 import { extensionsOf } from "./extensions.ts";
 import { Hart } from "./hart.ts";
-import { buildInterpreter, HOT, type InterpreterExports } from "./interpreter.ts";
+import { moduleFor, type ModuleStore } from "./generated.ts";
+import { HOT, type InterpreterExports } from "./interpreter.ts";
 import { decoderFor } from "./isa/mod.ts";
 import { type Layout, layout, PAGE } from "./layout.ts";
 import { Lockstep, STRETCH } from "./lockstep.ts";
+import type { Meter } from "./meter.ts";
 import { Packer } from "./packer.ts";
 import { Stop } from "./state.ts";
 
@@ -21,6 +23,7 @@ export { csrName } from "./csr.ts";
 export { ACCESS_BYTES, Hart, type Privilege, WORD } from "./hart.ts";
 export { SLOT, Stop } from "./state.ts";
 export type { Statistics } from "./compiler/compiler.ts";
+export type { ModuleStore } from "./generated.ts";
 
 /** What harts have unless they are asked for something else. */
 export const ISA = "rv64imafdc_zicbom_zicboz_ziccid_zicntr_zicond_zicsr_zifencei_zihintpause" +
@@ -46,28 +49,14 @@ export interface CpuOptions {
   mode?: CpuMode;
   /** When code is compiled (tests want it early). */
   policy?: Policy;
+  /** Where generated modules are kept; default: nowhere. */
+  modules?: ModuleStore;
+  /** Told when code is compiled. */
+  meter?: Meter;
 }
 
 /** One activation stays so short that optimized code takes over soon after it is ready. */
 const SLICE = 200_000;
-
-interface Built {
-  module: WebAssembly.Module;
-  operations: ReturnType<typeof buildInterpreter>["operations"];
-}
-const built = new Map<string, Built>();
-
-/** The module depends on nothing but the layout: machines alike share it. */
-function moduleFor(l: Layout): Built {
-  const key = JSON.stringify(l);
-  let b = built.get(key);
-  if (!b) {
-    const { bytes, operations } = buildInterpreter(l);
-    b = { module: new WebAssembly.Module(bytes), operations };
-    built.set(key, b);
-  }
-  return b;
-}
 
 const nothing = () => {};
 
@@ -99,7 +88,7 @@ export class RiscvCpu {
   constructor(o: CpuOptions) {
     validate(o);
     const l = layout(o);
-    const { module, operations } = moduleFor(l);
+    const { module, operations } = moduleFor(l, o.modules ?? null);
     const memory = new WebAssembly.Memory({ initial: l.wasmPages, maximum: l.wasmPages });
     const buffer = memory.buffer as ArrayBuffer; // Not shared: the memory was not made so.
     this.#buffer = buffer;
@@ -107,7 +96,7 @@ export class RiscvCpu {
     const decoder = decoderFor(extensions);
     const packer = new Packer(new DataView(buffer), operations, decoder);
     const compiler = o.mode === "compiled" || o.mode === "lockstep"
-      ? new Compiler(memory, l, decoder, o.policy)
+      ? new Compiler(memory, l, decoder, o.policy, o.meter)
       : null;
     const env = {
       ...{ memory, decode: packer.decode, decodeWord: packer.decodeWord },

@@ -32,7 +32,7 @@ export class Packer {
 
   constructor(
     private readonly view: DataView,
-    private readonly operations: Map<Insn, Operations>,
+    private readonly operations: ReadonlyMap<Insn, Operations>,
     private readonly decoder: Decoder,
   ) {}
 

@@ -112,12 +112,17 @@ export interface DeviceType {
   readonly bus: "mmio" | "pci";
   /** A powered-off device; `reset` powers it on. `name` is the instance: `uart0`. */
   create(name: string, port: Port, props?: Readonly<Record<string, PropValue>>): DeviceInstance;
+  /** Throws when a register or a space is declared wrongly, as `create` does. */
+  check(): void;
   /** Its node, null without `compatible`. */
   node(n: DtContext, props?: Readonly<Record<string, PropValue>>): DtNode | null;
   rootNodes(n: DtContext, props?: Readonly<Record<string, PropValue>>): DtNode[];
 }
 
-/** Declares a device. A wrong declaration throws here: the message names the device and register. */
+/**
+ * Declares a device. A wrong declaration throws here or, where only an instance shows it, in `check`:
+ * the message names the device and register.
+ */
 export function device<const S extends Fields, const P extends Props = Record<never, never>>(
   name: string,
   options: DeviceOptions<S, P>,
@@ -153,6 +158,7 @@ export function device<const S extends Fields, const P extends Props = Record<ne
     compatible,
     bus: options.pci === undefined ? "mmio" : "pci",
     create,
+    check: () => void create(name, POWERED_OFF),
     node(n, given) {
       if (compatible.length === 0) return null;
       const extra = options.dt?.(n, resolve(given)) ?? {};
@@ -170,7 +176,6 @@ export function device<const S extends Fields, const P extends Props = Record<ne
       Object.entries(options.rootNodes?.(n, resolve(given)) ?? {})
         .map(([node, props]) => ({ name: node, props, children: [] })),
   };
-  create(name, POWERED_OFF); // A wrong register is told where it is declared.
   return type;
 }
 

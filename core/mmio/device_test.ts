@@ -62,7 +62,7 @@ const WRONG: [RegExp, Reg[]][] = [
 
 for (const [message, regs] of WRONG) {
   Deno.test(`device: a wrong declaration throws ${message.source}`, () => {
-    assert.throws(() => of(...regs), message);
+    assert.throws(() => of(...regs).check(), message);
   });
 }
 
@@ -72,7 +72,7 @@ Deno.test("device: its port cannot be used while it is built", () => {
       device("thing", ABOUT, (_, port) => {
         port.irq(true);
         return { regs: [] };
-      }),
+      }).check(),
     /port.irq was used while the device was built/,
   );
 });

@@ -7,7 +7,7 @@
  * `TraceError` at the next piece, flush or input.
  * @module
  */
-import { createTrace } from "./directory.ts";
+import { createTrace } from "./create_trace.ts";
 import { TraceError } from "./error.ts";
 import { CHUNK_LANES, logMemory, type LogSink } from "./log.ts";
 import type { Recording } from "./manifest.ts";
@@ -65,7 +65,8 @@ export class BackgroundDirectory implements LogSink {
   readonly #pieces: readonly Uint32Array[];
   readonly #path: string;
   readonly #recording: Recording;
-  #writer: Worker | null = null;
+  #kept: ReadonlySet<TableName> | null = null;
+  #started = false;
   #given = 0;
 
   /** Creates the directory and its files at once; errors are those of `TraceDirectory`. */
@@ -84,16 +85,26 @@ export class BackgroundDirectory implements LogSink {
   }
 
   open(kept: ReadonlySet<TableName>): Uint32Array {
+    this.#kept = kept;
+    return this.#pieces[0];
+  }
+
+  /**
+   * Starts the writer, which takes the time of some million instructions. It starts by itself when
+   * somebody waits for it, or when pieces do.
+   */
+  start(): void {
+    if (this.#started || this.#kept === null) return;
+    this.#started = true;
     const url = new URL("./background_worker.ts", import.meta.url);
-    this.#writer = new Worker(url.href, { type: "module", name: "trace" });
+    const writer = new Worker(url.href, { type: "module", name: "trace" });
     const start: Start = {
       shared: this.#shared,
       path: this.#path,
       recording: this.#recording,
-      kept,
+      kept: this.#kept,
     };
-    this.#writer.postMessage(start);
-    return this.#pieces[0];
+    writer.postMessage(start);
   }
 
   next(lanes: number, later = false): Uint32Array {
@@ -102,6 +113,7 @@ export class BackgroundDirectory implements LogSink {
     control[AT.lengths + this.#given % PIECES] = lanes;
     Atomics.store(control, AT.given, ++this.#given);
     const waiting = this.#given - Atomics.load(control, AT.taken);
+    if (waiting >= WAKE_PIECES) this.start();
     if (!later || waiting >= WAKE_PIECES) Atomics.notify(control, AT.given);
     this.#await(this.#given - PIECES + 1);
     return this.#pieces[this.#given % PIECES];
@@ -117,7 +129,8 @@ export class BackgroundDirectory implements LogSink {
 
   /** Lets go of the files without ending the trace: what is committed stays readable. */
   abandon(): void {
-    if (this.#writer === null) return;
+    if (this.#kept === null) return;
+    this.start();
     const { control } = this.#shared;
     const state = Atomics.load(control, AT.state);
     if (state !== STATE.failed && state !== STATE.done) {
@@ -129,6 +142,7 @@ export class BackgroundDirectory implements LogSink {
   /** Waits until the writer has taken `pieces` pieces since it began. */
   #await(pieces: number): void {
     const { control } = this.#shared;
+    if (Atomics.load(control, AT.taken) < pieces) this.start();
     for (;;) {
       const taken = Atomics.load(control, AT.taken);
       this.#check();

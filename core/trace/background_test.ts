@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { AT, BackgroundDirectory, GIVE_UP, post, share, type Start } from "./background.ts";
-import { createTrace, TraceDirectory } from "./directory.ts";
+import { createTrace } from "./create_trace.ts";
+import { DirectLog } from "./direct_trace.ts";
+import { TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
 import type { Recording } from "./manifest.ts";
 import { inTemp, Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
@@ -29,8 +31,12 @@ const filesOf = (path: string) =>
 Deno.test("background: the files are those that are written on the spot", () =>
   inTemp((folder) =>
     withSeed("core/trace/background_test.ts", () => {
-      for (const [name, Sink] of [["a", TraceDirectory], ["b", BackgroundDirectory]] as const) {
-        const trace = new Trace(new Sink(`${folder}/${name}.trace`, RECORDING), { batchRows: 32 });
+      const sinks = [
+        new DirectLog(new TraceDirectory(`${folder}/a.trace`, RECORDING)),
+        new BackgroundDirectory(`${folder}/b.trace`, RECORDING),
+      ];
+      for (const sink of sinks) {
+        const trace = new Trace(sink, { batchRows: 32 });
         run(trace, 2000);
         trace.close({ kind: "poweroff", code: 0 });
       }

@@ -26,20 +26,14 @@ export const ARROW_TYPES: Record<ColumnType, () => arrow.DataType> = {
 };
 
 /** Element type and elements per row: 64-bit values are pairs of 32-bit lanes, low lane first. */
-const WORDS: Record<Fixed, { make: (n: number) => Words; lanes: 1 | 2; bytes: number }> = {
-  u8: { make: (n) => new Uint8Array(n), lanes: 1, bytes: 1 },
-  u16: { make: (n) => new Uint16Array(n), lanes: 1, bytes: 2 },
-  u32: { make: (n) => new Uint32Array(n), lanes: 1, bytes: 4 },
-  i32: { make: (n) => new Int32Array(n), lanes: 1, bytes: 4 },
-  u64: { make: (n) => new Uint32Array(n), lanes: 2, bytes: 8 },
-  wide: { make: (n) => new Uint32Array(n), lanes: 2, bytes: 8 },
+const WORDS: Record<Fixed, { make: (n: number) => Words; lanes: 1 | 2 }> = {
+  u8: { make: (n) => new Uint8Array(n), lanes: 1 },
+  u16: { make: (n) => new Uint16Array(n), lanes: 1 },
+  u32: { make: (n) => new Uint32Array(n), lanes: 1 },
+  i32: { make: (n) => new Int32Array(n), lanes: 1 },
+  u64: { make: (n) => new Uint32Array(n), lanes: 2 },
+  wide: { make: (n) => new Uint32Array(n), lanes: 2 },
 };
-
-/** Bytes of one value on disk, a bit counted as a byte; text and bytes count their offset only. */
-export function valueBytes(type: ColumnType): number {
-  if (type === "bool") return 1;
-  return type === "utf8" || type === "binary" ? 4 : WORDS[type].bytes;
-}
 
 /** Bytes of a bitmap over `rows` rows, padded to 8 as Arrow asks. */
 const bitmapBytes = (rows: number) => ((rows + 63) >>> 6) * 8;

@@ -1,3 +1,4 @@
+import { DirectTrace } from "./direct_trace.ts";
 import assert from "node:assert/strict";
 import { TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
@@ -5,7 +6,6 @@ import type { Recording } from "./manifest.ts";
 import { inTemp, Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
 import { TraceReader } from "./reader.ts";
 import { EVENT_TABLES, TABLE_NAMES } from "./schema.ts";
-import { Trace } from "./trace.ts";
 
 const RECORDING: Recording = {
   version: "0.0.0",
@@ -16,7 +16,9 @@ const RECORDING: Recording = {
 };
 
 function record(path: string, o: { force?: boolean; batchRows?: number } = {}): void {
-  const trace = new Trace(new TraceDirectory(path, RECORDING, o), { batchRows: o.batchRows ?? 32 });
+  const trace = new DirectTrace(new TraceDirectory(path, RECORDING, o), {
+    batchRows: o.batchRows ?? 32,
+  });
   const machine = new RandomMachine(trace, new Random(SEED));
   for (let i = 0; i < 200; i++) machine.step();
   trace.close({ kind: "poweroff", code: 0 });
@@ -90,7 +92,7 @@ Deno.test("directory: a full disk is an error, and the trace stays readable up t
   inTemp((folder) => {
     const path = `${folder}/a.trace`;
     const directory = new TraceDirectory(path, RECORDING);
-    const trace = new Trace(directory, { batchRows: 32 });
+    const trace = new DirectTrace(directory, { batchRows: 32 });
     const machine = new RandomMachine(trace, new Random(SEED));
     for (let i = 0; i < 50; i++) machine.step();
     const { tables } = TraceReader.open(path).manifest;

@@ -1,3 +1,4 @@
+import { DirectTrace } from "./direct_trace.ts";
 import assert from "node:assert/strict";
 import * as arrow from "apache-arrow";
 import { contentDigest, traceDigests } from "./digest.ts";
@@ -7,7 +8,7 @@ import { MANIFEST, TEMPORARY } from "./manifest.ts";
 import { inTemp, Random, RandomMachine, SEED, withSeed, type Written } from "./random_trace.ts";
 import { TraceReader } from "./reader.ts";
 import { CODES, EVENT_TABLES, TABLE_NAMES, type TableName } from "./schema.ts";
-import { type CommitState, Trace, type TraceEnd } from "./trace.ts";
+import { type CommitState, type TraceEnd } from "./trace.ts";
 
 /** What happened to the disk, in order. */
 type Step =
@@ -57,7 +58,7 @@ function record(path: string, steps: number, batchRows = 16): Recorded {
     event_tables: EVENT_TABLES,
   };
   const directory = new JournaledDirectory(path, recording);
-  const trace = new Trace(directory, { batchRows });
+  const trace = new DirectTrace(directory, { batchRows });
   const machine = new RandomMachine(trace, new Random(SEED));
   for (let i = 0; i < steps; i++) machine.step();
   trace.close({ kind: "poweroff", code: 0 });

@@ -12,6 +12,11 @@ export const SCHEMA_VERSION = 1;
 
 export type ColumnType = "u8" | "u16" | "u32" | "u64" | "wide" | "i32" | "bool" | "utf8" | "binary";
 
+/** Bytes of one value on disk, a bit counted as a byte; text and bytes count their offset only. */
+export const VALUE_BYTES: Readonly<Record<ColumnType, number>> = {
+  ...{ u8: 1, u16: 2, u32: 4, u64: 8, wide: 8, i32: 4, bool: 1, utf8: 4, binary: 4 },
+};
+
 export interface Column<T extends ColumnType = ColumnType, N extends boolean = boolean> {
   readonly type: T;
   readonly nullable: N;

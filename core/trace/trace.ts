@@ -3,9 +3,7 @@
  * tables between exits. Deterministic: what reaches the sink depends on the rows and `batchRows` alone.
  * @module
  */
-import { valueBytes } from "./columns.ts";
-import { CHUNK_LANES, type Constants, layoutOf, logMemory, type LogSink, NONE } from "./log.ts";
-import { LogReader } from "./log_reader.ts";
+import { type Constants, layoutOf, type LogSink, NONE } from "./log.ts";
 import { type Append, HIGH, LogWriter, type RowContext } from "./log_writer.ts";
 import { columnsOf, type Row } from "./rows.ts";
 import {
@@ -18,6 +16,7 @@ import {
   TABLE_NAMES,
   type TableName,
   TABLES,
+  VALUE_BYTES,
 } from "./schema.ts";
 
 /** Where a trace stands when all its tables have been flushed together. */
@@ -72,37 +71,8 @@ export const DEFAULT_BATCH_ROWS = 65536;
 
 /** No row is larger on disk, text and bytes apart. */
 const MAX_ROW_BYTES = Math.max(
-  ...TABLE_NAMES.map((t) => columnsOf(t).reduce((sum, [, c]) => sum + valueBytes(c.type) + 1, 0)),
+  ...TABLE_NAMES.map((t) => columnsOf(t).reduce((sum, [, c]) => sum + VALUE_BYTES[c.type] + 1, 0)),
 );
-
-/** Makes batches of the log at once, on the machine's own thread. */
-class DirectLog implements LogSink {
-  readonly memory = logMemory(1);
-  readonly #lanes = new Uint32Array(this.memory.buffer, 0, CHUNK_LANES);
-  readonly #bytes = new Uint8Array(this.#lanes.buffer);
-  readonly #sink: TraceSink;
-  #reader!: LogReader;
-
-  constructor(sink: TraceSink) {
-    this.#sink = sink;
-  }
-
-  open(kept: ReadonlySet<TableName>): Uint32Array {
-    this.#reader = new LogReader(this.#sink, kept);
-    return this.#lanes;
-  }
-
-  next(lanes: number): Uint32Array {
-    this.#reader.take(this.#lanes, this.#bytes, lanes);
-    return this.#lanes;
-  }
-
-  drain(): void {}
-
-  get bytes(): number {
-    return this.#reader.bytes;
-  }
-}
 
 export class Trace implements RowContext {
   /** Next sequence number. Advances whatever tables are switched off. */
@@ -135,7 +105,7 @@ export class Trace implements RowContext {
   #closed = false;
 
   /** With `sink` null nothing is recorded, and only sequence numbers are counted. */
-  constructor(sink: TraceSink | LogSink | null, o: TraceOptions = {}) {
+  constructor(sink: LogSink | null, o: TraceOptions = {}) {
     this.batchRows = o.batchRows ?? DEFAULT_BATCH_ROWS;
     this.#limitBytes = o.limitBytes ?? Infinity;
     this.#watch = o.watch ?? null;
@@ -144,8 +114,7 @@ export class Trace implements RowContext {
       "input",
       ...REFERENCE_TABLES,
     ]);
-    const log = sink === null || "next" in sink ? sink : new DirectLog(sink);
-    this.log = log === null ? null : new LogWriter(log, this.#recorded, this);
+    this.log = sink === null ? null : new LogWriter(sink, this.#recorded, this);
     this.exit = this.#appender("exit");
     this.access = this.#appender("access");
     this.vring = this.#appender("vring");

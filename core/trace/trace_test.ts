@@ -1,3 +1,4 @@
+import { DirectTrace } from "./direct_trace.ts";
 import assert from "node:assert/strict";
 import * as arrow from "apache-arrow";
 import { contentDigest } from "./digest.ts";
@@ -30,7 +31,7 @@ class MemorySink implements TraceSink {
 
 function randomTrace(o: TraceOptions, steps = 300, seed = SEED) {
   const sink = new MemorySink();
-  const trace = new Trace(sink, o);
+  const trace = new DirectTrace(sink, o);
   const machine = new RandomMachine(trace, new Random(seed));
   for (let i = 0; i < steps; i++) machine.step();
   trace.close();
@@ -76,7 +77,7 @@ Deno.test("trace: bytes hold nothing that an earlier batch left in the buffers",
   const fresh = new MemorySink();
   const used = new MemorySink();
   for (const sink of [fresh, used]) {
-    const trace = new Trace(sink, {});
+    const trace = new DirectTrace(sink, {});
     if (sink === used) {
       const machine = new RandomMachine(trace, new Random(SEED));
       for (let i = 0; i < 100; i++) machine.step();
@@ -128,7 +129,7 @@ Deno.test("trace: without a sink it only counts", () => {
 
 Deno.test("trace: 64-bit values keep every bit, numbers up to 2^53", () => {
   const sink = new MemorySink();
-  const trace = new Trace(sink);
+  const trace = new DirectTrace(sink);
   trace.setClock(Number.MAX_SAFE_INTEGER, null, 255);
   trace.exit({ ...PLAIN_EXIT, pc: 0xffffffff, pc_hi: 0xffffffff, gpa: 2 ** 53 - 1, value: 0 });
   trace.exit({ ...PLAIN_EXIT, pc: 1, pc_hi: 0x80000000, gpa: 2 ** 32, value: 5, value_hi: 1 });
@@ -148,7 +149,7 @@ Deno.test("trace: 64-bit values keep every bit, numbers up to 2^53", () => {
 Deno.test("trace: rows that are alike are the same bytes as rows by their columns", () => {
   const sinks = [true, false].map((alike) => {
     const sink = new MemorySink();
-    const trace = new Trace(sink, { batchRows: 7 });
+    const trace = new DirectTrace(sink, { batchRows: 7 });
     const rows = [0, 1, 2].map((event) => ({ event, device: event || null, line: 9, path: 1 }));
     const writers = rows.map((row) => alike ? trace.alike("irq", row) : () => trace.irq(row));
     for (let i = 0; i < 40; i++) {
@@ -166,7 +167,7 @@ Deno.test("trace: rows that are alike are the same bytes as rows by their column
 });
 
 Deno.test("trace: a flush inside an exit is refused: its row would come too late", () => {
-  const trace = new Trace(new MemorySink());
+  const trace = new DirectTrace(new MemorySink());
   trace.exitSeq = trace.take();
   assert.throws(() => trace.flush(), /during exit 0/);
 });
@@ -175,7 +176,7 @@ Deno.test("trace: an input is synced before it is returned, and flushes nothing 
   const calls: string[] = [];
   const sink = new MemorySink();
   sink.sync = (...[table]: string[]) => calls.push(table);
-  const trace = new Trace(sink);
+  const trace = new DirectTrace(sink);
   trace.exit(PLAIN_EXIT);
   trace.input({ kind: 0, executed: 1, device: "uart0", channel: "rx", data: Uint8Array.of(65) });
   assert.deepEqual(calls, ["input"]);
@@ -187,7 +188,7 @@ Deno.test("trace: an input is synced before it is returned, and flushes nothing 
 Deno.test("trace: the limit is reached before it is passed, and not long before", () => {
   const sink = new MemorySink();
   const limitBytes = 200_000;
-  const trace = new Trace(sink, { limitBytes, batchRows: 500 });
+  const trace = new DirectTrace(sink, { limitBytes, batchRows: 500 });
   for (let i = 0; i < 100_000 && !trace.limitReached; i++) {
     trace.exit(PLAIN_EXIT);
     if (trace.full) trace.flush();

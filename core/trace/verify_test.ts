@@ -1,3 +1,4 @@
+import { DirectTrace } from "./direct_trace.ts";
 import assert from "node:assert/strict";
 import { TraceDirectory } from "./directory.ts";
 import { Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
@@ -32,7 +33,7 @@ function record(path: string, o: { killed?: boolean; tables?: typeof EVENT_TABLE
   const event_tables = o.tables ?? EVENT_TABLES;
   const recording = { version: "0.0.0", machine: {}, files: [], batch_rows: 16, event_tables };
   const directory = new TraceDirectory(path, recording);
-  const trace = new Trace(directory, { batchRows: 16, tables: event_tables });
+  const trace = new DirectTrace(directory, { batchRows: 16, tables: event_tables });
   const machine = run(trace, STEPS);
   if (!o.killed) return trace.close();
   // Dies right after an input that no flush has followed.
@@ -53,7 +54,7 @@ interface Replay {
 
 function verify(path: string, o: Replay = {}): VerifySink {
   const sink = new VerifySink(TraceReader.open(path));
-  const trace = new Trace(sink, { batchRows: o.batchRows ?? 16, tables: o.tables });
+  const trace = new DirectTrace(sink, { batchRows: o.batchRows ?? 16, tables: o.tables });
   run(trace, o.steps ?? STEPS, (step) => o.at?.(step, trace));
   trace.close();
   return sink;
@@ -98,7 +99,7 @@ Deno.test("verify: a value that differs is shown with both values", () =>
   inTemp((path) => {
     record(path);
     const sink = new VerifySink(TraceReader.open(path));
-    const trace = new Trace(sink, { batchRows: 16 });
+    const trace = new DirectTrace(sink, { batchRows: 16 });
     const cost = trace.cost;
     Object.assign(trace, { cost: (row: Parameters<typeof cost>[0]) => cost({ ...row, ns: 77 }) });
     run(trace, STEPS);

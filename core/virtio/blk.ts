@@ -91,10 +91,13 @@ interface Request {
 const u64At = (view: DataView, at: number) =>
   view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
 
-/** Geometry of a disk that nobody partitioned: 16 heads, 63 sectors. */
-const GEOMETRY = { heads: 16, sectors: 63, maxCylinders: 16383 } as const;
-const cylinders = (sectors: number) =>
-  Math.min(Math.floor(sectors / (GEOMETRY.heads * GEOMETRY.sectors)), GEOMETRY.maxCylinders);
+/** Geometry of a disk that nobody partitioned, as QEMU guesses it. */
+const GEOMETRY = { heads: 16, sectors: 63, minCylinders: 2, maxCylinders: 16383 } as const;
+function cylinders(sectors: number): number {
+  const { heads, minCylinders, maxCylinders } = GEOMETRY;
+  const whole = Math.floor(sectors / (heads * GEOMETRY.sectors));
+  return Math.max(minCylinders, Math.min(whole, maxCylinders));
+}
 
 /** §5.2.4: fields that do not depend on the driver. */
 function geometryFields(capacity: () => number, numQueues: number): ConfigField[] {
@@ -359,5 +362,5 @@ export const virtioBlk = virtioMmio(blkDevice);
 export const virtioBlkPci = virtioPci(blkDevice, {
   class: 0x01_0000,
   vectors: 2,
-  configBytes: 60,
+  configBytes: 57,
 });

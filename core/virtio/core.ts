@@ -80,9 +80,11 @@ export interface CoreOptions {
   withheld: ReadonlySet<string>;
 }
 
-/** §3.1.1: steps, and what must have been done before each. */
+/**
+ * §3.1.1: steps, and what must have been done before each. ACKNOWLEDGE, which tells the device nothing, is
+ * not asked for: U-Boot leaves it out after its second reset.
+ */
 const STEPS: readonly (readonly [step: number, before: number])[] = [
-  [STATUS.DRIVER, STATUS.ACKNOWLEDGE],
   [STATUS.FEATURES_OK, STATUS.DRIVER],
   [STATUS.DRIVER_OK, STATUS.FEATURES_OK],
 ];
@@ -221,6 +223,7 @@ export class VirtioCore implements VirtioPort<string> {
 
   stopQueue(i: number): void {
     this.queues[i].stop();
+    this.behaviour.stopped?.(i);
     this.port.timer("complete", null, i);
   }
 

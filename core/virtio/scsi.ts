@@ -81,6 +81,7 @@ const MANAGEMENT: Readonly<Record<number, Management>> = {
 /** A command between its chain's pop and push. */
 const commandFields = {
   ...taskFields,
+  queue: u8(),
   request: num(), // Of its chain.
   idLow: u32(),
   idHigh: u32(),
@@ -146,6 +147,7 @@ class Controller {
     const command: Command = {
       ...newTask(place?.target ?? 0, place?.lun ?? 0),
       cdb: [...header.subarray(REQUEST.bytes, REQUEST.bytes + MAX_CDB_BYTES)],
+      queue,
       request: chain.request,
       idLow: u32At(header, REQUEST.id),
       idHigh: u32At(header, REQUEST.id + 4),
@@ -167,6 +169,14 @@ class Controller {
     const { direction, sizeBytes } = task;
     const has = direction === DIRECTION.in ? room : direction === DIRECTION.out ? given : Infinity;
     return sizeBytes > has ? S.OVERRUN : S.OK;
+  }
+
+  /** A queue stopped: its commands are gone. */
+  stopped(queue: number): void {
+    const { commands } = this.s;
+    for (let i = commands.length - 1; i >= 0; i--) {
+      if (commands[i].queue === queue) commands.splice(i, 1);
+    }
   }
 
   serve(queue: number, chain: Chain): Served {
@@ -373,6 +383,7 @@ const scsiDevice = virtioDevice({
       config: configuration(s, props.num_queues),
       begin: (queue, chain) => controller.begin(queue, chain),
       serve: (queue, chain) => controller.serve(queue, chain),
+      stopped: (queue) => controller.stopped(queue),
     };
   },
 });

@@ -3,7 +3,7 @@ import { makeDrive, type MediumTiming, memoryMedium, overlayMedium } from "../mm
 import { RAM_BASE, TestMachine } from "../mmio/test_machine.ts";
 import { forSeeds, type Random } from "../mmio/test_random.ts";
 import { virtioScsi, virtioScsiPci } from "./scsi.ts";
-import { type Face, FACES, mmio } from "./test_faces.ts";
+import { type Face, FACES, mmio, REG } from "./test_faces.ts";
 import { type Buffer, type DriverQueue, ReferenceDriver } from "./test_driver.ts";
 import { AVAIL, DESC, DESC_F } from "./ring_layout.ts";
 
@@ -378,6 +378,25 @@ Deno.test("virtio-scsi: a reset amid commands loses them, and units say that the
   assert.equal(d.m.pending.length, 0);
   const after = d.ask({ cdb: TEST_UNIT_READY })!;
   assert.deepEqual([after.status, after.sense[12]], [2, 0x29]);
+});
+
+Deno.test("virtio-scsi: commands of a queue that is stopped again and again do not pile up", () => {
+  const d = new ScsiDriver(mmio(false), { timing: { latencyNs: 1e6 } });
+  let most = 0;
+  for (let i = 0; i < 3000; i++) {
+    const mark = d.d.ram.mark();
+    d.d.setupQueue(REQUESTQ);
+    d.put({ cdb: read10(0, 1), room: BLOCK });
+    d.d.queues[REQUESTQ].kick();
+    d.m.write(REG.QueueSel, REQUESTQ);
+    d.m.write(REG.QueueReady, 0);
+    d.d.ram.release(mark);
+    most = Math.max(most, d.m.dev.save().length);
+    d.m.log.length = 0;
+  }
+  assert.ok(most < 16384, `state grew to ${most} bytes`);
+  d.restart();
+  assert.equal(d.ask({ cdb: INQUIRY, room: 36 })!.response, R.OK);
 });
 
 type Op = (m: TestMachine) => void;

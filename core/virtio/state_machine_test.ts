@@ -64,12 +64,12 @@ class Model {
     return subset && (this.face.bus === "mmio" || (high & VERSION_1) !== 0);
   }
 
-  /** §3.1.1: each step needs the one before; a bit is cleared by a reset alone. */
+  /** §3.1.1: each step from DRIVER on needs the one before; a bit is cleared by a reset alone. */
   setStatus(v: number): void {
     if (v === 0) return this.reset();
     let wanted = (v | this.status) & ~NEEDS_RESET;
     if (!this.face.legacy) {
-      const order = [ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK];
+      const order = [DRIVER, FEATURES_OK, DRIVER_OK];
       for (let i = 1; i < order.length; i++) {
         const refused = order[i] === FEATURES_OK && !this.isAcceptable;
         if ((wanted & order[i - 1]) === 0 || refused) wanted &= ~order[i] | this.status;

@@ -98,6 +98,8 @@ export interface VirtioBehaviour {
   begin?: (queue: number, chain: Chain) => number | Fault;
   /** Does the work of a chain, whose latency has passed. */
   serve: (queue: number, chain: Chain) => Served;
+  /** The driver took a queue out of service: its chains in flight are forgotten. */
+  stopped?: (queue: number) => void;
   /** A `buffer` queue may hold new buffers. */
   available?: (queue: number) => void;
   input?: Record<string, (data: Uint8Array) => void>;

@@ -1,3 +1,4 @@
+import { DirectTrace } from "../trace/direct_trace.ts";
 import assert from "node:assert/strict";
 import { type Hart, RiscvCpu, WORD } from "../cpu/mod.ts";
 import { Random, SEED, withSeed } from "../trace/random_trace.ts";
@@ -64,7 +65,7 @@ Deno.test("access log: the bytes are those of an exit and an access by their col
     });
     const h = cpu.hart(0);
     const sinks = [new Bytes(), new Bytes()];
-    const [one, two] = sinks.map((sink) => new Trace(sink, { batchRows: 50 }));
+    const [one, two] = sinks.map((sink) => new DirectTrace(sink, { batchRows: 50 }));
     const log = one.log!;
     const write = accessWriter(cpu.memory, log.memory);
     const templates = Array.from({ length: 20 }, () => randomConstants(random));

@@ -7,6 +7,7 @@
  * @module
  */
 import { type Hart, type RiscvCpu, Stop } from "../cpu/mod.ts";
+import type { Meter } from "../cpu/meter.ts";
 import { codeOf } from "../trace/schema.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { EventQueue } from "./events.ts";
@@ -87,6 +88,7 @@ export interface MachineParts {
   readonly quantumNs: number;
   readonly nsPerInsn: number;
   readonly ramBase: number;
+  readonly meter: Meter | null;
   readonly fire: (device: string, name: string, arg: number) => void;
   readonly consoleOut: (bytes: Uint8Array) => void;
 }
@@ -290,7 +292,7 @@ export class Machine {
   }
 
   #runHart(hart: number, left: number, nextNs: number): void {
-    const { harts, cpu, nsPerInsn } = this.#p;
+    const { harts, cpu, nsPerInsn, meter } = this.#p;
     const h = harts[hart];
     const clock = h.clockNs;
     const timer = h.timerDeadlineNs();
@@ -300,7 +302,12 @@ export class Machine {
     let counts = left < MAX_COUNTS ? left : MAX_COUNTS;
     const room = Math.ceil((untilNs - clock) / nsPerInsn);
     if (room < counts) counts = room > 0 ? room : 1;
-    this.#serve(hart, h, cpu.run(hart, counts));
+    meter?.enter("run");
+    const stop = cpu.run(hart, counts);
+    meter?.leave();
+    meter?.enter("devices");
+    this.#serve(hart, h, stop);
+    meter?.leave();
     const expired = h.clockNs >= timer && this.#turns[hart].state === "running";
     if (expired && this.#p.profile.timerExits) this.#p.exits.interrupted(hart, "timer");
   }
@@ -400,7 +407,9 @@ export class Machine {
     this.#clock();
     if (events.nextNs <= nextNs) {
       const e = events.take();
+      this.#p.meter?.enter("devices");
       this.#p.fire(e.device, e.name, e.arg);
+      this.#p.meter?.leave();
     }
     this.#wake();
   }

@@ -1,4 +1,4 @@
-/** `query`, `compare`, `budget`, `inspect`, `import` and `export`: parsed options handed on. @module */
+/** The commands that analyse: parsed options handed to the analysis. @module */
 import { existsSync } from "node:fs";
 import type { Between } from "../../analysis/between.ts";
 import type { EngineChoice } from "../../analysis/engine.ts";

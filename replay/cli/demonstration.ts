@@ -11,30 +11,16 @@ import type { Medium } from "../../core/mmio/medium.ts";
 import type { Progress, RecordHost, RecordResult } from "../record.ts";
 import { arrival } from "./arrival.ts";
 import { EXIT, UserError } from "./errors.ts";
-import { type RecordArguments, usesBundledGuest } from "./machine_spec.ts";
+import type { RecordArguments } from "./machine_spec.ts";
 import { freeNames } from "./output_directory.ts";
-import {
-  LINUX_PAIRS,
-  onLinux,
-  optionsOf,
-  type Pair,
-  PAIRS,
-  type Side,
-  wantsLinux,
-} from "./pairs.ts";
+import { LINUX_PAIRS, onLinux, optionsOf, type Pair, PAIRS, type Side } from "./pairs.ts";
 import { progressView } from "./progress.ts";
-import { recipeFor } from "./recipe.ts";
+import { recipeFor, wantsLinux } from "./recipe.ts";
 import { recordInto, remarks, summary, TRACES } from "./recording.ts";
 import { Terminal, withTerminal } from "./terminal.ts";
 
 const TITLE_WIDTH = 17;
 const WIDTH = 100;
-
-/** True when `record` is to do the pairs: nothing says which guest, what it does, or where it goes. */
-export function isDemonstration(a: RecordArguments): boolean {
-  return usesBundledGuest(a) && !wantsLinux(a) && a.bios === "builtin" && a.drive.length === 0 &&
-    [a.serial, a.append, a.output].every((choice) => choice === undefined);
-}
 
 /** What one machine of a pair left behind. */
 export interface Recorded {

@@ -57,6 +57,7 @@ export interface RecordArguments {
   readonly traceLimit?: number;
   readonly force: boolean;
   readonly cpu?: CpuMode;
+  readonly profile?: boolean;
 }
 
 /** The machine and the bytes of every file it names, by `FileRef.path`. */

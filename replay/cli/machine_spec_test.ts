@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DEFAULT_SPEC } from "../../core/board/spec.ts";
 import { bundledGuests } from "../files.ts";
-import { isDemonstration } from "./demonstration.ts";
+import { isDemonstration } from "./recipe.ts";
 import { machineFor, type RecordArguments } from "./machine_spec.ts";
 
 const NOTHING: RecordArguments = {

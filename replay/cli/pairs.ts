@@ -6,6 +6,7 @@
 import type { SerialKind } from "../../core/board/spec.ts";
 import type { RecordArguments } from "./machine_spec.ts";
 import type { PairName } from "./pair_names.ts";
+import { wantsLinux } from "./recipe.ts";
 import { parseDevice, parseDrive } from "./values.ts";
 
 /** One machine of a pair: what it is fitted with, and the name of its trace. */
@@ -130,8 +131,6 @@ export function onLinux(pair: Pair): Pair {
     })),
   };
 }
-
-export const wantsLinux = (a: RecordArguments) => a.guest !== undefined || a.guestDir !== undefined;
 
 /** `record`'s options for one machine of a pair, as if the user had given them. */
 export function optionsOf(a: RecordArguments, pair: Pair, side: Side): RecordArguments {

@@ -7,11 +7,10 @@ import type { Engine } from "../../analysis/engine.ts";
 import { flatKernelAddr } from "../../core/board/boot.ts";
 import { imageKind } from "../../core/board/loader.ts";
 import type { MachineInfo } from "../info.ts";
-import { isDemonstration, runDemonstration } from "./demonstration.ts";
 import type { Recipe, RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
 import { recordInto, remarks, summary, TRACES, unanswered } from "./recording.ts";
-import { recipeFor } from "./recipe.ts";
+import { isDemonstration, recipeFor } from "./recipe.ts";
 import { processStreams, Terminal, withTerminal } from "./terminal.ts";
 
 /** "linux" of "/boot/linux.elf", "serial" of "bundled:serial". */
@@ -89,7 +88,9 @@ async function dumpDeviceTree(a: RecordArguments, recipe: Recipe, path: string):
 /** Runs `record` and returns its exit code. */
 export async function runRecord(a: RecordArguments): Promise<number> {
   const compares = a.compare !== undefined || isDemonstration(a);
-  if (compares && a.dumpDtb === undefined) return await runDemonstration(a);
+  if (compares && a.dumpDtb === undefined) {
+    return await (await import("./demonstration.ts")).runDemonstration(a);
+  }
   const recipe = await recipeFor(a);
   if (a.dumpDtb !== undefined) return await dumpDeviceTree(a, recipe, a.dumpDtb);
   return recipe.spec.guest ? await recordGuest(a, recipe) : await recordOne(a, recipe);

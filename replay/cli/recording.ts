@@ -6,6 +6,7 @@ import type { EndKind, RecordHost, RecordResult } from "../record.ts";
 import { diskIsFull } from "./errors.ts";
 import type { Recipe, RecordArguments } from "./machine_spec.ts";
 import { openLog } from "./log.ts";
+import { openModuleCache } from "../module_cache.ts";
 import { OutputDirectory } from "./output_directory.ts";
 
 /** Folder of traces whose name nobody chose. */
@@ -39,7 +40,7 @@ export function summary(result: RecordResult, directory: string): string {
 }
 
 /** What else is to be said of a recording: lines, before the summary. */
-export function remarks({ aftermath, unnamed }: RecordResult): string {
+export function remarks({ aftermath, unnamed, profile }: RecordResult): string {
   const lines = aftermath === null ? [] : [
     `exitscope: ${aftermath.cause}`,
     ...(aftermath.events.length === 0 ? [] : ["Last events before (ns, hart):"]),
@@ -48,6 +49,7 @@ export function remarks({ aftermath, unnamed }: RecordResult): string {
     aftermath.registers,
   ];
   if (unnamed !== null) lines.push(`exitscope: no names of the kernel's functions: ${unnamed}`);
+  if (profile !== null) lines.push(profile);
   return lines.map((line) => `${line}\n`).join("");
 }
 
@@ -67,6 +69,8 @@ export async function recordInto(
   host: RecordHost,
 ): Promise<RecordResult> {
   const { record } = await import("../record.ts");
+  const profile = a.profile ? new (await import("../profile.ts")).Profile() : undefined;
+  const modules = await openModuleCache() ?? undefined;
   const log = await openLog(a);
   const output = new OutputDirectory(path, a.force);
   try {
@@ -83,6 +87,8 @@ export async function recordInto(
       panic: a.panic?.begins,
       log: log?.log,
       cpu: a.cpu,
+      modules,
+      profile,
     }, host);
     output.keep();
     return result;

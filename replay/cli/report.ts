@@ -127,7 +127,8 @@ async function recordSuite(
     const commands = question.sides.map(({ words }, i) =>
       `deno task record ${[...words, "-o", own[i]].map(shellWord).join(" ")}`
     );
-    asked.push({ id: question.id, question: question.question, paths: own, commands });
+    const { id, remark } = question;
+    asked.push({ id, question: question.question, remark, paths: own, commands });
   }
   return asked;
 }
@@ -183,5 +184,5 @@ function chapterOf(traces: readonly string[]): Asked {
   const more = names.length - NAMES_IN_TITLE;
   const listed = names.slice(0, NAMES_IN_TITLE).join(" against ");
   const question = more > 0 ? `${listed} and ${more} more` : listed;
-  return { id: "traces", question, paths: traces, commands: [] };
+  return { id: "traces", question, remark: null, paths: traces, commands: [] };
 }

@@ -16,6 +16,8 @@ export interface SuiteSide {
 export interface Question {
   readonly id: string;
   readonly question: string;
+  /** What is to be said with the answer; null for nothing. */
+  readonly remark: string | null;
   readonly sides: readonly SuiteSide[];
   /** How the guest's data are seen to have arrived. */
   readonly check: PairCheck;
@@ -39,6 +41,7 @@ function wordsOf(pair: Pair, side: Side): string[] {
 const questions: readonly Question[] = PAIRS.map((pair) => ({
   id: pair.name,
   question: pair.question,
+  remark: pair.remark ?? null,
   sides: pair.sides.map((side) => ({ name: side.name, words: wordsOf(pair, side) })),
   check: pair.check,
 }));

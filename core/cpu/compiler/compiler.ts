@@ -12,6 +12,7 @@
  */
 import type { Decoder } from "../insn.ts";
 import { CODE_PAGE, ENTRY, EXITS, type Layout, PAGE, PSEUDO, TLB } from "../layout.ts";
+import type { Meter } from "../meter.ts";
 import { SLOT } from "../state.ts";
 import { type Callee, Module } from "../wasm/module.ts";
 import { type Block, type CodeView, discover, LIMITS, pageOf, type Region } from "./discover.ts";
@@ -99,6 +100,7 @@ export class Compiler {
     private readonly layout: Layout,
     decoder: Decoder,
     private readonly policy: Policy = POLICY,
+    private readonly meter: Meter | null = null,
   ) {
     this.#slice = this.#untilSample = policy.slice;
     this.#instructions = new Instructions(decoder, routinesOf(layout));
@@ -153,8 +155,13 @@ export class Compiler {
     if (this.#waiting.size >= this.policy.batch) this.#build();
   }
 
-  /** One module for all that waits. */
   #build(): void {
+    this.meter?.enter("compile");
+    this.#buildModule();
+    this.meter?.leave();
+  }
+  /** One module for all that waits. */
+  #buildModule(): void {
     const places = [...this.#waiting.values()];
     this.#waiting.clear();
     this.#waited = 0;

@@ -227,6 +227,7 @@ export class Module {
   readonly #imports: { name: string; type: number }[] = [];
   readonly #funcs: Func[] = [];
   readonly #exports: Func[] = [];
+  readonly #customs: { name: string; contents: string }[] = [];
   #tableStart = -1;
 
   /**
@@ -261,6 +262,10 @@ export class Module {
     this.#exports.push(f);
     return f;
   }
+  /** Adds a section that the engine ignores. */
+  custom(name: string, contents: string): void {
+    this.#customs.push({ name, contents });
+  }
   /** Puts every function into the table, the first one at `at`. */
   fillTable(at: number): void {
     this.#tableStart = at;
@@ -282,6 +287,9 @@ export class Module {
     if (this.#tableStart >= 0) section(9, this.#segment());
     section(0, this.#hints());
     section(10, this.#codeBytes());
+    for (const { name, contents } of this.#customs) {
+      section(0, bytesOf(text(name), [...encoder.encode(contents)]));
+    }
     return out.whole();
   }
   #importBytes(): Code[] {

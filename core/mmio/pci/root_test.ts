@@ -211,7 +211,8 @@ Deno.test("pci: a declaration that cannot be is refused where it stands", () => 
   for (const [part, message] of wrong) {
     const pci = { vendor: 1, device: 2, class: 0, ...part };
     const declare = () =>
-      device("wrong", { doc: "Wrong.", source: "here", pci, state: {} }, () => ({ regs: [] }));
+      device("wrong", { doc: "Wrong.", source: "here", pci, state: {} }, () => ({ regs: [] }))
+        .check();
     assert.throws(declare, message);
   }
 });

@@ -1,0 +1,64 @@
+/**
+ * Asking and comparing from the command line: formats, prompts without a terminal, sweeps.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { assertOneError, cliTest, run } from "./cli.ts";
+
+/** The bundled guest on little work: a recording in a moment. */
+const SMALL = ["record", "--serial", "sifive", "--append", "bytes=64 chunk=16"];
+
+cliTest("a sweep records every combination, and compare tells median and range", async (folder) => {
+  const args = ["record", "--serial", "virtio,latency={latency}", "--append", "bytes={n} chunk=16"];
+  const sweep = ["--sweep", "latency=1000,4000,n=64..65", "-o", "sweep"];
+  const { code, stderr, stdout } = await run(folder, [...args, ...sweep]);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^4\/4 .*sweep\/latency=4000,n=65\.trace/m);
+  assert.equal(readdirSync(join(folder, "sweep")).length, 4);
+  const compared = await run(folder, ["compare", "sweep", "--by", "latency"]);
+  assert.equal(compared.code, 0, compared.stderr);
+  assert.match(compared.stdout, /exits at work +32 \(28–36\) /);
+  assertOneError(await run(folder, [...args, ...sweep]), /exists.*--force/);
+});
+
+cliTest("statements from standard input, parameters, marks, patterns of traces", async (folder) => {
+  for (const name of ["a", "b"]) await run(folder, [...SMALL, "-o", `t/${name}.trace`]);
+  const input = ".format csv\nSELECT run,\n 1 AS one FROM exit\nGROUP BY run ORDER BY run;\n";
+  const piped = await run(folder, ["query", "-i", "t/*.trace"], { input });
+  assert.deepEqual([piped.code, piped.stdout], [0, "run,one\na,1\nb,1\n"]);
+  const failed = await run(folder, ["query", "-i", "t"], { input: "FROM nothing;\nSELECT 1;\n" });
+  assert.equal(failed.code, 2);
+  assert.match(failed.stderr, /nothing does not exist/);
+  const limited = await run(folder, [
+    ...["query", "t/a.trace", "--between", "write-16", "--param", "what=txdata", "--format", "csv"],
+    "SELECT count(*) AS n FROM exit WHERE register = $what",
+  ]);
+  assert.equal(limited.stdout, "n\n64\n");
+  const schema = await run(folder, ["query", "--explain-schema", "--format", "json"]);
+  assert.ok(JSON.parse(schema.stdout).views.length > 20);
+});
+
+cliTest("answers come as table, CSV, JSON and Arrow; a view's name is a query", async (folder) => {
+  await run(folder, [...SMALL, "-o", "a.trace"]);
+  const sql = "SELECT 1 AS one, 'x' AS letter";
+  const ask = (format: string) => run(folder, ["query", "a.trace", sql, "--format", format]);
+  assert.equal((await ask("csv")).stdout, "one,letter\n1,x\n");
+  assert.deepEqual(JSON.parse((await ask("json")).stdout), [{ one: 1, letter: "x" }]);
+  assert.match((await ask("table")).stdout, /one +letter\n.*\n +1 +x/);
+  assert.equal((await ask("arrow")).code, 0);
+  assert.match((await run(folder, ["query", "a.trace", "exits_by_reason"])).stdout, /stage2_fault/);
+  Deno.writeTextFileSync(join(folder, "q.sql"), sql);
+  const fromFile = await run(folder, ["query", "a.trace", "--file", "q.sql", "--format", "csv"]);
+  assert.equal(fromFile.stdout, "one,letter\n1,x\n");
+});
+
+cliTest("bad SQL points at the place, without a stack", async (folder) => {
+  await run(folder, [...SMALL, "-o", "a.trace"]);
+  const { code, stderr } = await run(folder, ["query", "a.trace", "SELECT nothing FROM exit"]);
+  assert.equal(code, 2);
+  assert.match(stderr, /^exitscope: .*nothing[\s\S]*LINE 1: SELECT nothing[\s\S]*\^\n/);
+  assert.doesNotMatch(stderr, /\n\s+at /);
+});
