@@ -48,13 +48,17 @@ export function standardLines(): Lines {
     : new PipeLines();
 }
 
+type Typed = string | null | typeof INTERRUPT;
+
 class TerminalLines implements Lines {
   readonly #file = historyFile((name) => Deno.env.get(name));
   readonly #reader: Interface;
   /** What the statement holds in the lines before. */
   #before = "";
   #history: string[];
-  #waiting: ((line: string | null | typeof INTERRUPT) => void) | null = null;
+  #waiting: ((line: Typed) => void) | null = null;
+  /** Lines that came while nobody waited: several are pasted at once. */
+  #ahead: Typed[] = [];
 
   constructor() {
     this.#history = readHistory(this.#file);
@@ -77,8 +81,10 @@ class TerminalLines implements Lines {
     });
   }
 
-  next(prompt: string): Promise<string | null | typeof INTERRUPT> {
+  next(prompt: string): Promise<Typed> {
     if (!prompt.trimStart().startsWith("...")) this.#before = "";
+    const ahead = this.#ahead.shift();
+    if (ahead !== undefined) return Promise.resolve(this.#taken(ahead));
     return new Promise((resolve) => {
       this.#waiting = resolve;
       this.#reader.setPrompt(prompt);
@@ -86,14 +92,19 @@ class TerminalLines implements Lines {
     });
   }
 
-  #settle(line: string | null | typeof INTERRUPT): void {
+  #settle(line: Typed): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting === null) this.#ahead.push(line);
+    else waiting(this.#taken(line));
+  }
+
+  #taken(line: Typed): Typed {
     if (typeof line === "string") {
       this.#before += `${line} `;
       if (line.trim() !== "") this.#history = [line, ...this.#history.filter((l) => l !== line)];
     }
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    waiting?.(line);
+    return line;
   }
 
   close(): void {

@@ -64,6 +64,26 @@ function assertRestored(seen: string): void {
   assert.equal(settings[0], settings[1]);
 }
 
+terminal.test("cli: query's prompt on a terminal completes names and keeps its history", () =>
+  inFolder(async (folder) => {
+    await run(folder, ["record", "--serial", "sifive", "--append", "bytes=64", "-o", "t.trace"]);
+    const script = `XDG_STATE_HOME=${
+      shellWord(folder)
+    } ${COMMAND} query -i t.trace; echo "code $?"`;
+    const seen = await shell(folder, ["script", "-qec", script, "/dev/null"], [
+      { after: "exitscope> ", act: "exits_by_ha\t" },
+      { after: "exits_by_handler", act: "\r" },
+      { after: "kernel", act: "SELECT 6 *\r7 AS answer;\r" },
+      { after: "42", act: "\x04" },
+    ]);
+    assert.match(seen, /answer\n─+\n +42\n/, "a statement pasted as two lines");
+    assert.match(seen, /code 0\n$/);
+    assert.equal(
+      Deno.readTextFileSync(join(folder, "exitscope", "query_history")),
+      "exits_by_handler\nSELECT 6 *\n7 AS answer;\n",
+    );
+  }));
+
 terminal.test("cli: on a terminal keys reach the guest, Ctrl-A X quits and restores it", () =>
   inFolder(async (folder) => {
     const seen = await onTerminal(folder, [
