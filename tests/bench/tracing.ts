@@ -22,7 +22,10 @@ const serial = (name: string, side: MachineSpec["serial"], append: string): Job 
   spec: benchSpec("serial", { serial: side, append }),
 });
 
-/** Each takes about a second: longer, and the disk is measured. The first is the worst: an exit every 31 instructions, 3 rows each. */
+/**
+ * Each takes about a second: longer, and the disk is measured. The first is the worst: an exit every
+ * 31 instructions, 2 rows each.
+ */
 export const JOBS: readonly Job[] = [
   serial("serial, sifive", "sifive", "bytes=1250000 chunk=16,4096"),
   serial("serial, virtio", "virtio", "bytes=1500000 chunk=16,4096"),
