@@ -1,10 +1,11 @@
 /**
- * The options of every command, as data; `main.ts` makes the command line of them.
+ * The options of every command, as data; `command_line.ts` makes the command line of them.
  * @module
  */
 import { object } from "@optique/core/constructs";
 import type { Message } from "@optique/core/message";
 import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import type { InferValue, Parser } from "@optique/core/parser";
 import { argument, constant, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
 import { PAIR_NAMES } from "./pair_names.ts";
@@ -30,7 +31,7 @@ const cpu = withDefault(
   "compiled",
 );
 
-export const recordOptions = object({
+const recordOptions = object({
   command: constant("record"),
   output: optional(option("-o", "--output", values.file("NAME.trace"), {
     description: say`Directory to write the trace to. Default: traces/GUEST-SERIAL.trace, with a
@@ -177,7 +178,7 @@ const engineOption = withDefault(
   "auto",
 );
 
-export const queryOptions = object({
+const queryOptions = object({
   command: constant("query"),
   words: multiple(
     argument(values.file("TRACE|SQL"), {
@@ -216,7 +217,7 @@ export const queryOptions = object({
   engine: engineOption,
 });
 
-export const compareOptions = object({
+const compareOptions = object({
   command: constant("compare"),
   traces: multiple(argument(values.file("TRACE"), doc(say`Directory that record wrote.`)), {
     min: 1,
@@ -236,7 +237,7 @@ export const compareOptions = object({
   engine: engineOption,
 });
 
-export const reportOptions = object({
+const reportOptions = object({
   command: constant("report"),
   traces: multiple(argument(values.file("TRACE"), doc(say`Directories that record wrote.`))),
   output: withDefault(
@@ -264,7 +265,7 @@ export const reportOptions = object({
   ),
 });
 
-export const budgetOptions = object({
+const budgetOptions = object({
   command: constant("budget"),
   traces: multiple(argument(values.file("TRACE"), doc(say`Traces to hold to the budget.`)), {
     min: 1,
@@ -283,12 +284,12 @@ export const budgetOptions = object({
   between,
 });
 
-export const inspectOptions = object({
+const inspectOptions = object({
   command: constant("inspect"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
 });
 
-export const importOptions = object({
+const importOptions = object({
   command: constant("import"),
   files: multiple(
     argument(values.file("FILE"), {
@@ -309,7 +310,7 @@ export const importOptions = object({
   force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
 });
 
-export const exportOptions = object({
+const exportOptions = object({
   command: constant("export"),
   traces: multiple(argument(values.file("TRACE"), doc(say`Trace directories.`)), {
     min: 1,
@@ -331,7 +332,7 @@ export const exportOptions = object({
   engine: engineOption,
 });
 
-export const replayOptions = object({
+const replayOptions = object({
   command: constant("replay"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
   verify: option("--verify", {
@@ -342,3 +343,24 @@ export const replayOptions = object({
   cpu,
   force: option("-f", "--force", doc(say`Replace a --log-file that exists.`)),
 });
+
+/** The options of each command. */
+export const OPTIONS = {
+  record: recordOptions,
+  query: queryOptions,
+  compare: compareOptions,
+  report: reportOptions,
+  budget: budgetOptions,
+  inspect: inspectOptions,
+  import: importOptions,
+  export: exportOptions,
+  replay: replayOptions,
+};
+
+/** What a command line asks for. */
+export type Parsed = InferValue<typeof OPTIONS[keyof typeof OPTIONS]>;
+
+/** OPTIONS by any word that may be a command's name. */
+export const COMMANDS: ReadonlyMap<string, Parser<"sync", Parsed>> = new Map(
+  Object.entries(OPTIONS),
+);
