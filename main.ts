@@ -21,7 +21,7 @@ const commandLine = () => import("./replay/cli/command_line.ts");
 async function parse(args: readonly string[]): Promise<Parsed> {
   const [name, ...words] = args;
   const options = COMMANDS.get(name);
-  const parsed = options && parseSync(options, words);
+  const parsed = options && parseSync(options(), words);
   if (parsed?.success) return parsed.value;
   return (await commandLine()).parse(args);
 }

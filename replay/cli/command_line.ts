@@ -17,7 +17,7 @@ import { lines, say } from "./say.ts";
 import { nearest } from "./suggest.ts";
 
 export const parser = or(
-  command("record", OPTIONS.record, {
+  command("record", OPTIONS.record(), {
     brief: say`Run a guest and record every exit; without options, the demonstration.`,
     description: say`Runs a guest and records every VM exit, device access, virtqueue event, DMA,
       interrupt and request. Without options that say which guest,
@@ -33,19 +33,19 @@ export const parser = or(
       "The line on standard error says which.",
     ),
   }),
-  command("query", OPTIONS.query, {
+  command("query", OPTIONS.query(), {
     brief: say`Ask traces a question in SQL; without SQL, a tour of tables and views.`,
     description: say`Loads the traces into DuckDB, with the view library, and prints the answer of
       one SQL statement. Without SQL: what there is to ask, and on a terminal a prompt. Several
       traces are told apart by the column run.`,
     footer: lines('Example: query traces/a.trace "SELECT reason, count(*) FROM exit GROUP BY 1"'),
   }),
-  command("compare", OPTIONS.compare, {
+  command("compare", OPTIONS.compare(), {
     brief: say`Say what differs between traces and which registers make the difference.`,
     description: say`Sets traces side by side: machine, work done, exits by reason and by
       register, exits per KiB, interrupts, virtual time.`,
   }),
-  command("report", OPTIONS.report, {
+  command("report", OPTIONS.report(), {
     brief: say`Write a self-contained report: plots, numbers, the SQL behind them.`,
     description: say`Writes one file about the traces: the answer in a sentence, plots (in HTML),
       tables, set-up and digests, the SQL behind each figure, published numbers beside ours. The HTML
@@ -54,16 +54,16 @@ export const parser = or(
       "Example: report traces/serial-sifive.trace traces/serial-virtio.trace -o serial.html",
     ),
   }),
-  command("budget", OPTIONS.budget, {
+  command("budget", OPTIONS.budget(), {
     brief: say`Hold traces to a budget; exit code 1 and the offender where one is exceeded.`,
     description: say`Asks the traces each rule of a file: a named metric or a SQL query, and what it
       may be at most or at least.`,
     footer: lines("Example: budget traces/*.trace --file fixtures/budgets/serial.json"),
   }),
-  command("inspect", OPTIONS.inspect, {
+  command("inspect", OPTIONS.inspect(), {
     brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
   }),
-  command("import", OPTIONS.import, {
+  command("import", OPTIONS.import(), {
     brief: say`Turn a real host's trace (perf, trace-cmd, QEMU) into one to query and compare.`,
     description: say`Reads what tracing on a host wrote and makes a trace of it. Lines that are not
       understood are counted and shown, never guessed.`,
@@ -74,11 +74,11 @@ export const parser = or(
       "Exit code: 1 when no line was understood.",
     ),
   }),
-  command("export", OPTIONS.export, {
+  command("export", OPTIONS.export(), {
     brief: say`Write traces as Perfetto, Parquet, CSV or Arrow files.`,
     footer: lines("Example: export traces/a.trace --to perfetto -o a.perfetto-trace"),
   }),
-  command("replay", OPTIONS.replay, {
+  command("replay", OPTIONS.replay(), {
     brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
   }),
   {
@@ -92,7 +92,7 @@ export const parser = or(
 /** The option that a mistyped one, quoted in `error`, comes nearest to. */
 function meant(error: string): string {
   const unknown = /^Unexpected option .*`(--[^`=]+)/.exec(error)?.[1];
-  const usage = COMMANDS.get(Deno.args[0])?.usage ?? [];
+  const usage = COMMANDS.get(Deno.args[0])?.().usage ?? [];
   const found = unknown ? nearest(unknown, [...extractOptionNames(usage), "--help"]) : null;
   return found === null ? "" : `. Did you mean \`${found}\`?`;
 }
@@ -134,7 +134,7 @@ export function parse(args: readonly string[]): Parsed {
 
 /** What `record` would be asked for by these words, for commands that record. */
 export function recordArguments(words: readonly string[]) {
-  const parsed = parseSync(OPTIONS.record, words);
+  const parsed = parseSync(OPTIONS.record(), words);
   if (!parsed.success) throw new Error(`record ${words.join(" ")}: ${formatMessage(parsed.error)}`);
   return parsed.value;
 }
