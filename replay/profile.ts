@@ -109,6 +109,11 @@ export class Profile implements Meter {
     };
   }
 
+  /** Host time that went to a kind of work so far. */
+  msOf(work: HostWork): number {
+    return this.#ms[work];
+  }
+
   /** The tables, once the run has ended and its names are known. */
   report(totalMs: number): string {
     return `${this.#timeTable(totalMs)}\n${this.#codeTables()}`;
@@ -124,7 +129,7 @@ export class Profile implements Meter {
     const run = this.#ms.run - walks;
     const share = this.#fit.compiledShare(interpreted, compiled);
     const count = (n: number, what: string) => `${n.toLocaleString("en-US")} ${what}`;
-    const { regions = 0, modules = 0, entered = 0 } = compilation ?? {};
+    const { regions = 0, modules = 0, moduleBytes = 0, entered = 0 } = compilation ?? {};
     const rows: [string, number, string][] = [
       ["interpreter *", run * (1 - share), count(interpreted, "instructions")],
       [
@@ -133,7 +138,12 @@ export class Profile implements Meter {
         `${count(compiled, "instructions")}, entered ${count(entered, "times")}`,
       ],
       ["TLB misses **", walks, `${count(machine.cpu.walks, "page walks")}, ${this.#walks.each}`],
-      ["compiling", compile, `${count(regions, "regions")} in ${count(modules, "modules")}`],
+      [
+        "compiling",
+        compile,
+        `${count(regions, "regions")} in ${count(modules, "modules")}, ` +
+        count(Math.ceil(moduleBytes / 1024), "KiB"),
+      ],
       ["devices and exits", devices, count(this.#exits, "exits")],
       ["trace", trace, "rows handed over; they are made with exits, and written by another thread"],
       ["waiting", wait, "for input"],
