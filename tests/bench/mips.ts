@@ -2,6 +2,8 @@
  * Instructions per second of the guests that measure speed, beside QEMU's translator on the same ELF, and
  * the time of a Linux kernel to its panic where EXITSCOPE_KERNEL names one (an Image without a root file
  * system). A guest does a little work and then much; the difference leaves start-up and warming out.
+ * RVVM, where it names a binary of that emulator, is one more peer; it starts OpenSBI's fw_jump, of Debian's
+ * package opensbi or named by RVVM_FIRMWARE.
  * What compiling takes is measured apart, on much work in processes of their own.
  * @module
  */
@@ -43,28 +45,48 @@ interface Peer {
   run(p: Program, work: number): Promise<number>;
 }
 
-async function qemuMs(args: readonly string[], done: string): Promise<number> {
-  const console = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
+/** ms until the program ends; it must have printed `done`. */
+async function msOf(program: string, args: readonly string[], done: string): Promise<number> {
   const start = performance.now();
-  const { stdout } = await new Deno.Command(QEMU, {
-    args: ["-machine", "virt", "-bios", "default", "-no-reboot", ...console, ...args],
+  const { stdout } = await new Deno.Command(program, {
+    args: [...args],
     stdin: "null",
     stderr: "null",
   }).output();
   const ms = performance.now() - start;
-  if (!new TextDecoder().decode(stdout).includes(done)) throw new Error(`${QEMU} failed`);
+  if (!new TextDecoder().decode(stdout).includes(done)) throw new Error(`${program} failed`);
   return ms;
 }
+
+function qemuMs(args: readonly string[], done: string): Promise<number> {
+  const console = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
+  const machine = ["-machine", "virt", "-bios", "default", "-no-reboot"];
+  return msOf(QEMU, [...machine, ...console, ...args], done);
+}
+
+const elfOf = (p: Program) => besideBench(`../../fixtures/guests/${p.guest}.elf`);
 
 const qemu = (name: string, ...extra: string[]): Peer => ({
   name,
   run(p, work) {
-    const elf = besideBench(`../../fixtures/guests/${p.guest}.elf`);
-    return qemuMs(["-m", "128M", "-kernel", elf, "-append", appendOf(p, work), ...extra], "digest");
+    const append = appendOf(p, work);
+    return qemuMs(["-m", "128M", "-kernel", elfOf(p), "-append", append, ...extra], "digest");
   },
 });
 const TCG = qemu("QEMU, TCG");
 const ICOUNT = qemu("QEMU, icount", "-icount", "shift=0");
+
+/** Built and named by whoever wants to compare. */
+function rvvm(program: string): Peer {
+  const firmware = Deno.env.get("RVVM_FIRMWARE") ??
+    "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin";
+  const machine = [firmware, "-m", "128M", "-nogui", "-nonet"];
+  return {
+    name: "RVVM",
+    run: (p, work) =>
+      msOf(program, [...machine, "-k", elfOf(p), "-cmdline", appendOf(p, work)], "digest"),
+  };
+}
 
 /** Keeps the last result of each amount of work. */
 class Exitscope implements Peer {
@@ -117,7 +139,7 @@ const COMPILING_HEAD = [
   ...["modules", "KiB of modules", "MiB of memory"],
 ];
 
-/** Median MIPS of each peer with its range, and ours as ratios to QEMU's. */
+/** Median MIPS of each peer with its range, and ours as ratios to theirs. */
 async function row(p: Program, peers: readonly Peer[], us: Exitscope): Promise<string[]> {
   const times = peers.map((): number[] => []);
   await us.run(p, p.little);
@@ -137,10 +159,12 @@ async function row(p: Program, peers: readonly Peer[], us: Exitscope): Promise<s
 export async function mips(): Promise<string> {
   const us = new Exitscope("compiled", "compiled");
   const hasQemu = await installed();
+  const other = Deno.env.get("RVVM");
   const peers = [
     us,
     new Exitscope("interpreter", "interpreter"),
     ...(hasQemu ? [TCG, ICOUNT] : []),
+    ...(other ? [rvvm(other)] : []),
   ];
   const rows: string[][] = [];
   const compiling: string[][] = [];
