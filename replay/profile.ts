@@ -94,6 +94,9 @@ export class Profile implements Meter {
       get bytes() {
         return sink.bytes;
       },
+      get rows() {
+        return sink.rows;
+      },
     };
   }
 

@@ -31,6 +31,10 @@ export class DirectLog implements LogSink {
   get bytes(): number {
     return this.#reader.bytes;
   }
+
+  get rows(): number {
+    return this.#reader.rows;
+  }
 }
 
 export class DirectTrace extends Trace {

@@ -145,4 +145,6 @@ export interface LogSink {
   drain(): void;
   /** Bytes written to tables; exact after `drain`. */
   readonly bytes: number;
+  /** Rows in batches of event tables; exact after `drain`. */
+  readonly rows: number;
 }

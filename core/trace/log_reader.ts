@@ -22,7 +22,7 @@ import {
   TEMPLATE,
   type Template,
 } from "./log.ts";
-import { TABLE_NAMES, type TableName } from "./schema.ts";
+import { EVENT_TABLES, TABLE_NAMES, type TableName } from "./schema.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
 
 interface Stream {
@@ -44,11 +44,14 @@ interface Kind {
 type Shape = Omit<Kind, "constants"> & { readonly buffers: readonly TableBuffer[] };
 
 const NO_KIND: Kind = { lanes: 0, lengths: [], takers: [], constants: [] };
+const IS_EVENT: ReadonlySet<TableName> = new Set(EVENT_TABLES);
 const COMMON_AT = layoutOf("exit").at;
 
 export class LogReader {
   /** Bytes handed to the sink. */
   bytes = 0;
+  /** Rows of event tables in them. */
+  rows = 0;
   /** True once the log has ended. */
   closed = false;
   readonly #sink: TraceSink;
@@ -156,6 +159,7 @@ export class LogReader {
     if (rows === 0) return;
     this.#write(table, encoder.batch(buffer.columns, rows));
     this.#rows[table] += rows;
+    if (IS_EVENT.has(table)) this.rows += rows;
     buffer.reset();
   }
 

@@ -74,6 +74,11 @@ export class LogWriter {
     return this.#sink.bytes;
   }
 
+  /** Rows of event tables in them. */
+  get written(): number {
+    return this.#sink.rows;
+  }
+
   /** Rows of `layout` that are kept: what a record of it adds to `pending`. */
   rows(layout: Layout): number {
     return layout.tables.filter((t) => this.#kept.has(t)).length;

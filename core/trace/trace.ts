@@ -222,6 +222,11 @@ export class Trace implements RowContext {
     return this.log === null ? 0 : this.log.bytes;
   }
 
+  /** Rows of event tables that tables hold, likewise; those counted where nothing is recorded. */
+  get rows(): number {
+    return this.log === null ? this.seq : this.log.written;
+  }
+
   /** Hands all waiting rows to the sink as one consistent step. Not during an exit: its row is yet to come. */
   flush(): void {
     if (this.exitSeq >= 0) throw new Error(`trace flushed during exit ${this.exitSeq}`);
