@@ -159,6 +159,7 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
       batchRows,
       limitBytes: o.traceLimitBytes,
       watch: o.log?.watch,
+      columns: "machine",
     });
     const recording = new Recording(o, host, trace, sink);
     return await recording.run();

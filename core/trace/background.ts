@@ -11,7 +11,7 @@ import { createTrace } from "./create_trace.ts";
 import { TraceError } from "./error.ts";
 import { CHUNK_LANES, logMemory, type LogSink } from "./log.ts";
 import type { Recording } from "./manifest.ts";
-import type { TableName } from "./schema.ts";
+import type { Columns, TableName } from "./schema.ts";
 
 /**
  * Pieces of the log: what the machine may be ahead of the writer, which is what it writes in the time
@@ -57,6 +57,7 @@ export interface Start {
   readonly path: string;
   readonly recording: Recording;
   readonly kept: ReadonlySet<TableName>;
+  readonly columns: Columns;
 }
 
 export function share(): Shared {
@@ -79,7 +80,7 @@ export class BackgroundDirectory implements LogSink {
   readonly #pieces: readonly Uint32Array[];
   readonly #path: string;
   readonly #recording: Recording;
-  #kept: ReadonlySet<TableName> | null = null;
+  #opened: Pick<Start, "kept" | "columns"> | null = null;
   #started = false;
   #given = 0;
   /** Pieces that the writer is done with, the last of them on top: its memory is still in caches. */
@@ -104,8 +105,8 @@ export class BackgroundDirectory implements LogSink {
     return this.#shared.memory;
   }
 
-  open(kept: ReadonlySet<TableName>): Uint32Array {
-    this.#kept = kept;
+  open(kept: ReadonlySet<TableName>, columns: Columns): Uint32Array {
+    this.#opened = { kept, columns };
     return this.#pieces[0];
   }
 
@@ -114,7 +115,7 @@ export class BackgroundDirectory implements LogSink {
    * somebody waits for it, or when pieces do.
    */
   start(): void {
-    if (this.#started || this.#kept === null) return;
+    if (this.#started || this.#opened === null) return;
     this.#started = true;
     const url = new URL("./background_worker.ts", import.meta.url);
     const writer = new Worker(url.href, { type: "module", name: "trace" });
@@ -122,7 +123,7 @@ export class BackgroundDirectory implements LogSink {
       shared: this.#shared,
       path: this.#path,
       recording: this.#recording,
-      kept: this.#kept,
+      ...this.#opened,
     };
     writer.postMessage(start);
   }
@@ -166,7 +167,7 @@ export class BackgroundDirectory implements LogSink {
 
   /** Lets go of the files without ending the trace: what is committed stays readable. */
   abandon(): void {
-    if (this.#kept === null) return;
+    if (this.#opened === null) return;
     this.start();
     const { control } = this.#shared;
     const state = Atomics.load(control, AT.state);

@@ -11,11 +11,11 @@ import { CHUNK_LANES } from "./log.ts";
 import { LogReader } from "./log_reader.ts";
 
 self.onmessage = (event: MessageEvent<Start>) => {
-  const { shared, path, recording, kept } = event.data;
+  const { shared, path, recording, kept, columns } = event.data;
   let directory: TraceDirectory | null = null;
   try {
     directory = new TraceDirectory(path, recording, { created: true });
-    const reader = new LogReader(directory, kept);
+    const reader = new LogReader(directory, kept, columns);
     Atomics.store(shared.control, AT.state, STATE.running);
     if (!take(shared, reader)) directory.abandon();
     post(shared.control, AT.state, STATE.done);

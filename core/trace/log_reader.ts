@@ -22,7 +22,7 @@ import {
   TEMPLATE,
   type Template,
 } from "./log.ts";
-import { EVENT_TABLES, TABLE_NAMES, type TableName } from "./schema.ts";
+import { type Columns, EVENT_TABLES, TABLE_NAMES, type TableName } from "./schema.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
 
 interface Stream {
@@ -65,12 +65,12 @@ export class LogReader {
   #state: CommitState | null = null;
 
   /** Rows of tables that are not `kept` go no further. */
-  constructor(sink: TraceSink, kept: ReadonlySet<TableName>) {
+  constructor(sink: TraceSink, kept: ReadonlySet<TableName>, columns: Columns) {
     this.#sink = sink;
     this.#kept = kept;
     for (const table of TABLE_NAMES) {
-      const encoder = new StreamEncoder(table);
-      this.#streams.set(table, { encoder, buffer: new TableBuffer(table) });
+      const encoder = new StreamEncoder(table, columns);
+      this.#streams.set(table, { encoder, buffer: new TableBuffer(table, columns) });
       this.#write(table, encoder.open());
     }
     RECORD_NAMES.forEach((name, kind) => this.#kinds[kind] = this.#kind(name, null));

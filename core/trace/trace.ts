@@ -10,6 +10,7 @@ import {
   type Code,
   type CodeKind,
   CODES,
+  type Columns,
   EVENT_TABLES,
   type EventTable,
   REFERENCE_TABLES,
@@ -55,6 +56,8 @@ export interface TraceOptions {
   batchRows?: number;
   /** `limitReached` when about so many bytes have been written or wait to be. */
   limitBytes?: number;
+  /** Columns on disk, all by default. */
+  columns?: Columns;
   /** Shown every row as it is given, whether its table is recorded or not. */
   watch?: Watch;
 }
@@ -114,7 +117,7 @@ export class Trace implements RowContext {
       "input",
       ...REFERENCE_TABLES,
     ]);
-    this.log = sink === null ? null : new LogWriter(sink, this.#recorded, this);
+    this.log = sink === null ? null : new LogWriter(sink, this.#recorded, this, o.columns ?? "all");
     this.exit = this.#appender("exit");
     this.access = this.#appender("access");
     this.vring = this.#appender("vring");
