@@ -33,12 +33,20 @@ interface Output {
   readonly err: string;
 }
 
-async function run(tool: string, args: readonly string[], cwd?: string): Promise<Output> {
+/** What the tools see of the environment beside this process's own. */
+export type ToolEnv = Readonly<Record<string, string>>;
+
+async function run(
+  tool: string,
+  args: readonly string[],
+  env: ToolEnv,
+  cwd?: string,
+): Promise<Output> {
   try {
     const { success, stdout, stderr } = await new Deno.Command(tool, {
       args: [...args],
       cwd,
-      env: { LC_ALL: "C" },
+      env: { ...env, LC_ALL: "C" },
       stdin: "null",
     }).output();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -101,16 +109,12 @@ function complaint({ err }: Output): string {
 
 /** A private apt that knows the packages of one release and architecture. */
 export class Apt {
-  private constructor(readonly root: string) {}
+  private constructor(readonly root: string, private readonly env: ToolEnv) {}
 
   /** Reads the archive's index into `root`. Throws InputError, without a fix, when it cannot. */
-  static async open(root: string, w: Wanted): Promise<Apt> {
-    const targets = await run("apt-get", [
-      "indextargets",
-      "--format",
-      TARGET,
-      "Created-By: Packages",
-    ]);
+  static async open(root: string, w: Wanted, env: ToolEnv): Promise<Apt> {
+    const asked = ["indextargets", "--format", TARGET, "Created-By: Packages"];
+    const targets = await run("apt-get", asked, env);
     const archives = debianArchives(targets.out);
     if (archives.length === 0) {
       throw new InputError("apt is not configured with an archive of Debian", "");
@@ -120,7 +124,7 @@ export class Apt {
     }
     Deno.writeTextFileSync(join(root, "status"), "");
     Deno.writeTextFileSync(join(root, "apt.conf"), configuration(root, w));
-    const apt = new Apt(root);
+    const apt = new Apt(root, env);
     let why = "";
     for (const uri of archives) {
       const signed = exists(KEYRING)
@@ -135,7 +139,7 @@ export class Apt {
   }
 
   #run(tool: string, args: readonly string[], cwd?: string): Promise<Output> {
-    return run(tool, ["-c", join(this.root, "apt.conf"), ...args], cwd);
+    return run(tool, ["-c", join(this.root, "apt.conf"), ...args], this.env, cwd);
   }
 
   /** Fields of the index's entry for a package. */
@@ -167,10 +171,10 @@ export class Apt {
 }
 
 /** Unpacks every package of `folder` into `into`. */
-export async function unpack(folder: string, into: string): Promise<void> {
+export async function unpack(folder: string, into: string, env: ToolEnv): Promise<void> {
   for (const entry of Deno.readDirSync(folder)) {
     if (!entry.name.endsWith(".deb")) continue;
-    const done = await run("dpkg-deb", ["--extract", join(folder, entry.name), into]);
+    const done = await run("dpkg-deb", ["--extract", join(folder, entry.name), into], env);
     if (!done.ok) {
       throw new InputError(`dpkg-deb cannot unpack ${entry.name}: ${done.err.trim()}`, "");
     }
