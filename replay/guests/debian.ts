@@ -138,13 +138,21 @@ function keep(root: string, path: string): void {
   }
 }
 
-/** Fetches the guest into the cache. Throws InputError that says what to put where instead. */
+/**
+ * Fetches the guest into the cache; where another process does so already, waits for that one's. Throws
+ * InputError that says what to put where instead.
+ */
 export async function fetchDebian(
   view: FetchView,
   folder = linuxFolder(),
   env: ToolEnv = {},
 ): Promise<Debian> {
   Deno.mkdirSync(folder, { recursive: true });
+  using lock = Deno.openSync(`${folder}.lock`, { create: true, write: true });
+  const before = cachedDebian(folder);
+  await lock.lock(true);
+  const now = cachedDebian(folder);
+  if (before === null && now !== null) return now;
   removeAbandoned(folder);
   const staging = Deno.makeTempDirSync({ dir: folder, prefix: FETCHING });
   try {
