@@ -6,6 +6,7 @@
  * is configured with stays in force: proxies, credentials, trusted keys.
  * @module
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../files.ts";
 import type { Package } from "./linux.ts";
@@ -66,15 +67,6 @@ export function debianArchives(targets: string): string[] {
   return [...new Set(found.map(([uri]) => uri))];
 }
 
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Configuration of a private apt below `root`; read after the machine's own. */
 function configuration(root: string, w: Wanted): string {
   return `Dir::State "${root}/state";
@@ -127,7 +119,7 @@ export class Apt {
     const apt = new Apt(root, env);
     let why = "";
     for (const uri of archives) {
-      const signed = exists(KEYRING)
+      const signed = existsSync(KEYRING)
         ? `[target=Packages signed-by=${KEYRING}]`
         : "[target=Packages]";
       Deno.writeTextFileSync(join(root, "sources.list"), `deb ${signed} ${uri} ${w.suite} main\n`);
