@@ -4,8 +4,6 @@
  * @module
  */
 import { or } from "@optique/core/constructs";
-import { formatMessage } from "@optique/core/message";
-import { parseSync } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { extractOptionNames, type Usage } from "@optique/core/usage";
 import { run } from "@optique/run";
@@ -155,13 +153,6 @@ function parse(args: readonly string[]) {
   });
 }
 
-/** What \`record\` would be asked for by these words, for commands that record. */
-function recordArguments(words: readonly string[]) {
-  const parsed = parseSync(recordOptions, words);
-  if (!parsed.success) throw new Error(`record ${words.join(" ")}: ${formatMessage(parsed.error)}`);
-  return parsed.value;
-}
-
 /** `deno task` runs in the project's folder; names on the command line mean the caller's. */
 function enterCallersFolder(): void {
   const folder = Deno.env.get("EXITSCOPE_CWD");
@@ -175,7 +166,7 @@ async function execute(parsed: Parsed): Promise<number> {
     case "replay":
       return await (await import("./replay/cli/replay.ts")).runReplay(parsed);
     case "report":
-      return await (await import("./replay/cli/report.ts")).runReport(parsed, recordArguments);
+      return await (await import("./replay/cli/report.ts")).runReport(parsed, parseRecord);
     default:
       return await (await import("./replay/cli/analyse.ts")).runAnalysis(parsed);
   }
@@ -185,9 +176,9 @@ const asksForSweep = (args: readonly string[]): boolean =>
   args[0] === "record" && args.some((arg) => /^--sweep(=|$)/.test(arg)) &&
   !args.some((arg) => arg === "--help" || arg === "-h");
 
-/** A command line of a sweep's, which can be nothing but a recording. */
-function parseRecord(args: readonly string[]): RecordArguments {
-  const parsed = parse(args);
+/** What `record` is asked for by these words, for commands that record. */
+function parseRecord(words: readonly string[]): RecordArguments {
+  const parsed = parse(["record", ...words]);
   if (parsed.command !== "record") throw new Error("record was parsed as something else");
   return parsed;
 }
@@ -196,7 +187,10 @@ async function main(): Promise<number> {
   try {
     enterCallersFolder();
     if (asksForSweep(Deno.args)) {
-      return await (await import("./replay/cli/sweep.ts")).runSweep(Deno.args, parseRecord);
+      return await (await import("./replay/cli/sweep.ts")).runSweep(
+        Deno.args,
+        (args) => parseRecord(args.slice(1)),
+      );
     }
     return await execute(parse(Deno.args));
   } catch (error) {

@@ -15,7 +15,7 @@ import type { Stopped } from "../core/vmm/machine.ts";
 import type { Before } from "./last_events.ts";
 import { type Answer, Answers } from "./answers.ts";
 import type { EventLog } from "./event_log.ts";
-import { type Files, listedFiles } from "./files.ts";
+import { deviceFault, type Files, listedFiles } from "./files.ts";
 import { HostImages } from "./images.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
 import { PanicWatch } from "./panics.ts";
@@ -165,7 +165,7 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
     return await recording.run();
   } catch (e) {
     sink?.abandon();
-    throw e;
+    throw deviceFault(o.spec, e);
   }
 }
 
