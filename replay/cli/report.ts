@@ -87,7 +87,10 @@ async function recordSide(
   const host: RecordHost = Object.assign(terminal, {
     disks: (found: ReadonlyMap<string, Medium>) => disks = [...found.values()],
   });
-  const result = await withTerminal(terminal, () => recordInto(path, a, machineFor(a), host));
+  const result = await withTerminal(
+    terminal,
+    async () => await recordInto(path, a, await machineFor(a), host),
+  );
   const recorded: Recorded = { path, result, output: Buffer.concat(parts), disks };
   return { recorded, code: terminal.signalled ?? failure(recorded) };
 }
