@@ -166,6 +166,7 @@ export const recordOptions = object({
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
+const SEVERAL = say`Traces, or patterns or folders of traces.`;
 const between = optional(option("--between", values.between, {
   description: say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
 }));
@@ -218,7 +219,7 @@ export const queryOptions = object({
 
 export const compareOptions = object({
   command: constant("compare"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`Directory that record wrote.`)), {
+  traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
     errors: { tooFew: say`Name two traces to compare, or more` },
   }),
@@ -238,7 +239,9 @@ export const compareOptions = object({
 
 export const reportOptions = object({
   command: constant("report"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`Directories that record wrote.`))),
+  traces: multiple(
+    argument(values.file("TRACE"), doc(SEVERAL)),
+  ),
   output: withDefault(
     option("-o", "--output", values.file("FILE"), {
       description: say`File to write; its ending says the format: .html, .md, .json or .csv.`,
@@ -254,9 +257,12 @@ export const reportOptions = object({
     description: say`What the report is called.`,
   })),
   suite: optional(option("--suite", choice(SUITE_NAMES, { metavar: "SUITE" }), {
-    description:
-      say`Record every pair of the suite, into the folder traces, and report on them all.`,
+    description: say`Record every pair of the suite, into the folder traces, and report on them
+      all. standard: the bundled guests. linux: the disks of it under Debian's kernel, which
+      apt fetches once (113 MB). all: both.`,
   })),
+  between,
+  engine: engineOption,
   force: option(
     "-f",
     "--force",
@@ -266,7 +272,7 @@ export const reportOptions = object({
 
 export const budgetOptions = object({
   command: constant("budget"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`Traces to hold to the budget.`)), {
+  traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
     errors: { tooFew: say`Name a trace to hold to the budget` },
   }),
@@ -281,6 +287,7 @@ export const budgetOptions = object({
     "table",
   ),
   between,
+  engine: engineOption,
 });
 
 export const inspectOptions = object({
@@ -311,7 +318,7 @@ export const importOptions = object({
 
 export const exportOptions = object({
   command: constant("export"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`Trace directories.`)), {
+  traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
     errors: { tooFew: say`Name a trace to export` },
   }),
