@@ -319,10 +319,10 @@ FROM (
   )
   ON exits, instructions, operands, descriptors, "DMA" INTO NAME part VALUE each
 )
-JOIN (SELECT run, label, min(begin_seq) AS begin_seq FROM region GROUP BY ALL) USING (run, label)
-GROUP BY label, run, device, part, requests, begin_seq
+JOIN (SELECT label, min(begin_seq) AS first FROM region GROUP BY label) USING (label)
+GROUP BY label, run, device, part, requests, first
 HAVING sum(each) > 0
-ORDER BY begin_seq, label, run, device, list_position(['${PARTS.join("', '")}'], part)`,
+ORDER BY first, label, run, device, list_position(['${PARTS.join("', '")}'], part)`,
   columns: [
     { field: "label", head: "region" },
     { field: "run", head: "run" },
@@ -333,16 +333,14 @@ ORDER BY begin_seq, label, run, device, list_position(['${PARTS.join("', '")}'],
   ],
   absent: "no device completed requests in a region that the guest marked",
   finding(rows, { runs }) {
-    return some(
-      distinct(rows, "label").map((label) => {
-        const said = runs.flatMap((run) => {
-          const own = of(of(rows, "label", label), "run", run);
-          if (own.length === 0) return [];
-          return [`${rate(outside(own))} exits and ${rate(inside(own))} steps inside on ${run}`];
-        });
-        return `a request of ${label} takes ${said.join(", ")}`;
-      }),
-    );
+    const said = distinct(rows, "label").map((label) => {
+      const sides = runs.flatMap((run) => {
+        const own = of(of(rows, "label", label), "run", run);
+        return own.length === 0 ? [] : [`${rate(outside(own))} and ${rate(inside(own))} on ${run}`];
+      });
+      return `${label} takes ${sides.join(", ")}`;
+    });
+    return `Exits and steps inside, per request: ${some(said)}`;
   },
   legend: (rows) => {
     const present = new Set(distinct(rows, "part"));
@@ -350,7 +348,9 @@ ORDER BY begin_seq, label, run, device, list_position(['${PARTS.join("', '")}'],
       .map((name) => ({ name, colour: kindColour(PARTS.indexOf(name)) }));
   },
   spec(rows, room, context) {
-    const named = rows.map((row): Row => ({ ...row, bar: `${row.run}: ${row.device}` }));
+    const named = distinct(rows, "label")
+      .flatMap((label) => context.runs.flatMap((run) => of(of(rows, "label", label), "run", run)))
+      .map((row): Row => ({ ...row, bar: `${row.run}: ${row.device}` }));
     const parts = laid(named, (row) => `${row.label} ${row.bar}`, "each").map((row) => ({
       panel: row.label!,
       bar: row.bar!,
@@ -358,9 +358,8 @@ ORDER BY begin_seq, label, run, device, list_position(['${PARTS.join("', '")}'],
       from: row.from!,
       to: row.to!,
     }));
-    const totals = [...Map.groupBy(named, (row) => `${row.label} ${row.bar}`).values()].map((
-      own,
-    ) => ({
+    const bars = Map.groupBy(named, (row) => `${row.label} ${row.bar}`);
+    const totals = [...bars.values()].map((own) => ({
       panel: own[0].label!,
       bar: own[0].bar!,
       total: total(own, "each"),

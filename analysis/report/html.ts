@@ -205,10 +205,12 @@ function figureHtml(chapter: Chapter, filled: FilledFigure, drawn: readonly stri
   const shown = { ...grid, rows: grid.rows.slice(0, TABLE_ROWS) };
   const more = grid.rows.length - shown.rows.length;
   return `<figure id="${id}">
+<div class="plate">
 <figcaption><h3>${e(figure.title)}</h3>
 <p class="finding">${prose(finding)}</p></figcaption>
 ${legendHtml(figure.legend(rows, { runs: chapter.runs }))}
 ${drawn.join("\n")}
+</div>
 <p class="reading">${prose(figure.reading)}</p>
 <details class="numbers"><summary>The numbers</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="${e(figure.title)}: numbers">${
