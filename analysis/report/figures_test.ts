@@ -115,7 +115,7 @@ const CASES: Readonly<Record<string, Case>> = {
       ["w", "para", "disk", "descriptors", 2, 1.5],
       ["w", "para", "disk", "DMA", 2, 0.5],
     ],
-    finding: "a request of w takes 0.50 exits and 2.00 steps inside on para.",
+    finding: "Exits and steps inside, per request: w takes 0.50 and 2.00 on para.",
     shows: ["w", "para: disk", "0.50 + 2.00"],
     marks: 3,
   },
