@@ -61,7 +61,7 @@ export interface ExportArguments {
 
 async function query(a: QueryArguments): Promise<number> {
   const { runExplainSchema, runQuery } = await import("../../analysis/query.ts");
-  if (a.explainSchema) return runExplainSchema(a.format);
+  if (a.explainSchema) return await runExplainSchema(a.format);
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
   const { traces, sql } = splitWords(a.words, existsSync);
   const file = a.file ?? null;
