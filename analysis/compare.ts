@@ -13,8 +13,8 @@ import {
   type Grid,
   indent,
   type Output,
+  renderBlocks,
   renderMarkdown,
-  renderTable,
   standardOutput,
 } from "./output.ts";
 import type { Between } from "./between.ts";
@@ -88,7 +88,7 @@ function render(
   return legend.map((line) => `${line}\n`).join("") + (legend.length > 0 ? "\n" : "") +
     parts.map(({ title, grid, notes = [] }) => {
       const below = notes.map((note) => `  ${wrap(note, room - 2).join("\n  ")}\n`).join("");
-      const table = grid === null ? "" : indent(renderTable(grid, room - 2));
+      const table = grid === null ? "" : indent(renderBlocks(grid, room - 2));
       return `${title}\n${table}${below}\n`;
     }).join("") +
     wrap(sentence, room).join("\n") + "\n";
