@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import type { Comparison, RunFigures } from "./comparison.ts";
 import { sumExits } from "./comparison.ts";
 import { AnalysisError } from "./errors.ts";
-import { kindName } from "./explain.ts";
+import { hasExits, kindName } from "./explain.ts";
 import { rate, ratio, time } from "./format.ts";
 import { fits, type Grid, indent, renderBlocks, renderMarkdown, renderTable } from "./output.ts";
 import { sweepPoint } from "./sweep_names.ts";
@@ -104,16 +104,16 @@ export function figures(groups: readonly Group[]): Figure[] {
     runs.flatMap((run) => run.costs.filter((c) => c.ns > 0)),
     (c) => c.profile,
   );
-  const perKib = (exits: number, run: RunFigures) =>
-    run.bytes > 0 ? exits * 1024 / run.bytes : null;
+  const perKib = (run: RunFigures) =>
+    hasExits(run) && run.bytes > 0 ? sumExits(run.kinds) * 1024 / run.bytes : null;
   const all = [
-    figure("exits per KiB", (run) => perKib(sumExits(run.kinds), run), rate),
+    figure("exits per KiB", perKib, rate),
     figure(
       "exits per request",
-      (run) => run.requests > 0 ? sumExits(run.kinds) / run.requests : null,
+      (run) => hasExits(run) && run.requests > 0 ? sumExits(run.kinds) / run.requests : null,
       rate,
     ),
-    figure("exits at work", (run) => sumExits(run.kinds), whole),
+    figure("exits at work", (run) => hasExits(run) ? sumExits(run.kinds) : null, whole),
     figure("virtual time at work", (run) => run.workNs, time),
     figure("instructions", (run) => run.icount, inMillions),
     ...latencies.flatMap((name) =>
@@ -133,7 +133,12 @@ export function figures(groups: readonly Group[]): Figure[] {
       )
     ),
     ...registers(runs).map((name) =>
-      figure(name, (run) => sumExits(run.kinds.filter((kind) => kindName(kind) === name)), whole)
+      figure(
+        name,
+        (run) =>
+          hasExits(run) ? sumExits(run.kinds.filter((kind) => kindName(kind) === name)) : null,
+        whole,
+      )
     ),
   ];
   return all.filter(({ spreads }) => spreads.some((s) => s !== null));
