@@ -4,7 +4,7 @@
  * @module
  */
 import { type Engine, type EngineChoice, openEngine } from "./engine.ts";
-import { AnalysisError } from "./errors.ts";
+import { AnalysisError, refusal } from "./errors.ts";
 import { openTraces } from "./open.ts";
 import {
   gridOf,
@@ -129,7 +129,7 @@ function readFile(path: string): string {
     return Deno.readTextFileSync(path);
   } catch (error) {
     throw new AnalysisError(
-      `Cannot read the query from ${path}: ${(error as Error).message}.`,
+      `Cannot read the query from ${path}: ${refusal(error)}.`,
       "Check the path after --file.",
     );
   }

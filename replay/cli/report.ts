@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Between } from "../../analysis/between.ts";
 import type { Engine, EngineChoice } from "../../analysis/engine.ts";
 import type { Asked } from "../../analysis/report/collect.ts";
@@ -75,6 +76,12 @@ function check(a: ReportArguments): void {
     throw new UserError(
       "--suite reports on whole runs, and --between on a part of them",
       "Leave out --between, or report on the suite's traces by their names.",
+    );
+  }
+  if (!existsSync(dirname(a.output))) {
+    throw new UserError(
+      `${a.output}: its folder does not exist`,
+      "Make the folder, or choose another.",
     );
   }
   if (existsSync(a.output) && !a.force) {
