@@ -33,8 +33,8 @@ async function execute(parsed: Parsed): Promise<number> {
     case "replay":
       return await (await import("./replay/cli/replay.ts")).runReplay(parsed);
     case "report": {
-      const { recordArguments } = await commandLine();
-      return await (await import("./replay/cli/report.ts")).runReport(parsed, recordArguments);
+      const { parseRecord } = await commandLine();
+      return await (await import("./replay/cli/report.ts")).runReport(parsed, parseRecord);
     }
     default:
       return await (await import("./replay/cli/analyse.ts")).runAnalysis(parsed);
@@ -50,7 +50,8 @@ async function main(): Promise<number> {
     enterCallersFolder();
     if (asksForSweep(Deno.args)) {
       const { parseRecord } = await commandLine();
-      return await (await import("./replay/cli/sweep.ts")).runSweep(Deno.args, parseRecord);
+      const { runSweep } = await import("./replay/cli/sweep.ts");
+      return await runSweep(Deno.args, (args) => parseRecord(args.slice(1)));
     }
     return await execute(await parse(Deno.args));
   } catch (error) {

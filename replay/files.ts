@@ -106,15 +106,36 @@ export function readRecorded(spec: MachineSpec): Files {
   return files;
 }
 
+const urlOf = (path: string) => new URL(path, `file://${Deno.cwd()}/`).href;
+
+/**
+ * What broke a run, where it arose in the user's own device file: as an error that says so. Anything else
+ * as it is.
+ */
+export function deviceFault(spec: MachineSpec, error: unknown): unknown {
+  if (!(error instanceof Error) || "fix" in error) return error;
+  for (const { use, file } of spec.devices) {
+    if (file === null) continue;
+    const frames = (error.stack ?? "").split(`${urlOf(use)}:`);
+    if (frames.length === 1) continue;
+    const fault = new InputError(
+      `the device file ${use} failed in line ${parseInt(frames[1])}: ${error.message}`,
+      "mend it there; EXITSCOPE_DEBUG=1 shows how it came there",
+    );
+    fault.stack = error.stack;
+    return fault;
+  }
+  return error;
+}
+
 /** Device types from users' own files, by path: each file's default export is one. */
 export async function loadDeviceTypes(spec: MachineSpec): Promise<Map<string, DeviceType>> {
   const types = new Map<string, DeviceType>();
   for (const { use, file } of spec.devices) {
     if (file === null) continue;
-    const url = new URL(use, `file://${Deno.cwd()}/`).href;
     let module: { default?: unknown };
     try {
-      module = await import(url);
+      module = await import(urlOf(use));
       (module.default as Partial<DeviceType> | undefined)?.check?.();
     } catch (e) {
       throw new InputError(

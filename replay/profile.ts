@@ -100,11 +100,14 @@ export class Profile implements Meter {
     };
     return {
       memory: sink.memory,
-      open: (tables) => timed(() => sink.open(tables)),
+      open: (tables, columns) => timed(() => sink.open(tables, columns)),
       next: (lanes, later) => timed(() => sink.next(lanes, later)),
       drain: () => timed(() => sink.drain()),
       get bytes() {
         return sink.bytes;
+      },
+      get rows() {
+        return sink.rows;
       },
     };
   }

@@ -29,7 +29,7 @@ Deno.test("profile: the guest's functions have their names, whichever way it is 
   withFolder(async (folder) => {
     const reports: string[] = [];
     for (const cpu of ["interpreter", "compiled"] as const) {
-      const { result } = await recordInto(folder, serialSpec({ append: "bytes=65536" }), {
+      const { result } = await recordInto(folder, serialSpec({ append: "bytes=16384" }), {
         ...{ cpu, profile: new Profile() },
       });
       reports.push(guestPart(result.profile));

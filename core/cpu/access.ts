@@ -15,7 +15,7 @@ import {
   setSlot,
 } from "./emit.ts";
 import { allocCode, invalidate } from "./code_pages.ts";
-import { META_STORE, tlbEntry } from "./memory_ops.ts";
+import { dropCopies, META_STORE, tlbEntry } from "./memory_ops.ts";
 import { BANK, HART, type Layout, PAGE, TLB } from "./layout.ts";
 import { WALK, WALKS_PER_TOLD } from "./meter.ts";
 import { CAUSE, MSTATUS } from "./mstatus.ts";
@@ -55,11 +55,11 @@ export class AccessPaths {
   constructor(m: Module, private readonly routines: RoutineSet, host: Notices) {
     this.#tellWalk = host.walk && walkTeller(m, this.#layout, host.walk);
     this.mulhu = mulhu(m);
-    this.flushAll = flushAll(m);
-    this.flushPage = flushPage(m, this.flushAll);
+    this.flushAll = flushAll(m, this.#layout);
+    this.flushPage = flushPage(m, this.#layout, this.flushAll);
     this.invalidate = invalidate(m, this.#layout, host.changed);
     routines.helpers = this;
-    this.rebank = rebank(m);
+    this.rebank = rebank(m, this.#layout);
     this.allocCode = allocCode(m, this.#layout, host.evicted);
     this.#noteSuperpage = noteSuperpage(m);
     this.fetchPage = this.#fetchPage(m, "fetchPage", TRANSLATE[Access.Fetch]);
@@ -97,6 +97,7 @@ export class AccessPaths {
       f.emit(i64.store(entry, i64.or(pageOf(va), i64.const(flags)), array));
       f.emit(i32.store(entry, payload, array + TLB.payload));
       f.emit(f.call(this.#noteSuperpage, H, va));
+      if (array !== TLB.fetch) dropCopies(f, this.#layout);
     });
   }
 
@@ -347,9 +348,10 @@ export function highProduct(f: Func, a: Code, b: Code): Code {
   return i64.add(i64.add(i64.mul(high(a), high(b)), high(mid)), high(mid2));
 }
 
-function flushAll(m: Module): Func {
+function flushAll(m: Module, l: Layout): Func {
   const f = m.export(m.func("flushAll", ["i32"], []));
   f.emit(memoryFill(i32.add(H, i32.const(HART.tlb)), i32.const(0xff), i32.const(TLB_BYTES)));
+  dropCopies(f, l);
   f.emit(setSlot("superMask", i64.const(0)));
   f.emit(setSlot("superAddr", i64.const(NO_SUPERPAGE)));
   return f;
@@ -359,7 +361,7 @@ function flushAll(m: Module): Func {
 const NO_SUPERPAGE = 1;
 
 /** A larger page is cached as 4 KiB pieces, so an address inside one forgets everything. */
-function flushPage(m: Module, all: Func): Func {
+function flushPage(m: Module, l: Layout, all: Func): Func {
   const f = m.func("flushPage", ["i32", "i64"], []);
   const va = f.get(1);
   const mask = i64.load(H, SLOT.superMask);
@@ -377,6 +379,7 @@ function flushPage(m: Module, all: Func): Func {
       f.emit(i64.store(entry, i64.const(-1), array));
     }
   }
+  dropCopies(f, l);
   return f;
 }
 
@@ -404,7 +407,7 @@ function noteSuperpage(m: Module): Func {
 }
 
 /** Chooses the TLB banks from privilege, satp, MPRV and SUM. */
-function rebank(m: Module): Func {
+function rebank(m: Module, l: Layout): Func {
   const f = m.export(m.func("rebank", ["i32"], []));
   const mstatus = f.bind("i32", getSlot32("mstatus"));
   const flag = (n: number) => i32.and(i32.shrU(mstatus, i32.const(n)), i32.const(1));
@@ -430,6 +433,8 @@ function rebank(m: Module): Func {
   f.if(flag(MSTATUS.MPRV), () => {
     f.set(priv, i32.and(i32.shrU(mstatus, i32.const(MSTATUS.MPP)), i32.const(3)));
   });
+  const before = f.bind("i32", getSlot32("dataBank"));
   choose("dataBank", i32.add(i32.const(BANK.supervisor), flag(MSTATUS.SUM)));
+  f.if(i32.ne(getSlot32("dataBank"), before), () => dropCopies(f, l));
   return f;
 }

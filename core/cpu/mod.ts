@@ -21,6 +21,8 @@ export { disassemble } from "./disassemble.ts";
 export { described, extensionsOf } from "./extensions.ts";
 export { csrName } from "./csr.ts";
 export { ACCESS_BYTES, Hart, type Privilege, WORD } from "./hart.ts";
+export { META_BOXED, META_SIGNED, META_STORE } from "./memory_ops.ts";
+export { FS_MASK as MSTATUS_FS } from "./mstatus.ts";
 export { SLOT, Stop } from "./state.ts";
 export type { Statistics } from "./compiler/compiler.ts";
 export type { ModuleStore } from "./generated.ts";

@@ -35,6 +35,8 @@ export interface Row {
   mask: number;
   match: number;
   operands: Map<string, Operand>;
+  /** Those that exclude values. */
+  restricted: readonly Operand[];
 }
 
 const WIDTHS: Record<string, number> = {
@@ -125,7 +127,7 @@ export function parseRow(text: string, name: string): Row {
   if (total !== length * 8) {
     throw new Error(`${name}: row "${text}" covers ${total} bits, expected ${length * 8}`);
   }
-  const row: Row = { length, mask: 0, match: 0, operands: new Map() };
+  const row: Row = { length, mask: 0, match: 0, operands: new Map(), restricted: [] };
   let at = total;
   for (const { width, bits, operand, runs, excluded } of parts) {
     if (bits !== null) {
@@ -139,21 +141,24 @@ export function parseRow(text: string, name: string): Row {
       addPart(row, operand, { word: at, value, width }, excluded);
     }
   }
+  row.restricted = [...row.operands.values()].filter((o) => o.excluded.length > 0);
   return row;
 }
 
 export function extract(o: Operand, word: number): number {
+  const { parts } = o;
   let v = 0;
-  for (const p of o.parts) v |= ((word >>> p.word) & (2 ** p.width - 1)) << p.value;
+  for (let i = 0; i < parts.length; i++) {
+    const p = parts[i];
+    v |= ((word >>> p.word) & ((1 << p.width) - 1)) << p.value;
+  }
   if (o.signed) v = v << (32 - o.bits) >> (32 - o.bits);
   return v + o.base;
 }
 
 export const rowMatches = (row: Row, word: number): boolean => {
   if ((word & row.mask) !== row.match) return false;
-  for (const o of row.operands.values()) {
-    if (o.excluded.length > 0 && o.excluded.includes(extract(o, word))) return false;
-  }
+  for (const o of row.restricted) if (o.excluded.includes(extract(o, word))) return false;
   return true;
 };
 

@@ -4,8 +4,6 @@
  * @module
  */
 import { or } from "@optique/core/constructs";
-import { formatMessage } from "@optique/core/message";
-import { parseSync } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { extractOptionNames } from "@optique/core/usage";
 import { run } from "@optique/run";
@@ -132,16 +130,9 @@ export function parse(args: readonly string[]): Parsed {
   });
 }
 
-/** What `record` would be asked for by these words, for commands that record. */
-export function recordArguments(words: readonly string[]) {
-  const parsed = parseSync(OPTIONS.record(), words);
-  if (!parsed.success) throw new Error(`record ${words.join(" ")}: ${formatMessage(parsed.error)}`);
-  return parsed.value;
-}
-
-/** A command line of a sweep's, which can be nothing but a recording. */
-export function parseRecord(args: readonly string[]): RecordArguments {
-  const parsed = parse(args);
+/** What `record` is asked for by these words, for commands that record. */
+export function parseRecord(words: readonly string[]): RecordArguments {
+  const parsed = parse(["record", ...words]);
   if (parsed.command !== "record") throw new Error("record was parsed as something else");
   return parsed;
 }

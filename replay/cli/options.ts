@@ -182,6 +182,7 @@ const recordOptions = () => ({
   ...machineOptions(),
   ...runOptions(),
 });
+const SEVERAL = say`Traces, or patterns or folders of traces.`;
 
 const between = () =>
   optional(option("--between", values.between, {
@@ -239,7 +240,7 @@ const queryOptions = () => ({
 
 const compareOptions = () => ({
   command: constant("compare"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`Directory that record wrote.`)), {
+  traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
     errors: { tooFew: say`Name two traces to compare, or more` },
   }),
@@ -259,7 +260,9 @@ const compareOptions = () => ({
 
 const reportOptions = () => ({
   command: constant("report"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`Directories that record wrote.`))),
+  traces: multiple(
+    argument(values.file("TRACE"), doc(SEVERAL)),
+  ),
   output: withDefault(
     option("-o", "--output", values.file("FILE"), {
       description: say`File to write; its ending says the format: .html, .md, .json or .csv.`,
@@ -275,9 +278,12 @@ const reportOptions = () => ({
     description: say`What the report is called.`,
   })),
   suite: optional(option("--suite", choice(SUITE_NAMES, { metavar: "SUITE" }), {
-    description:
-      say`Record every pair of the suite, into the folder traces, and report on them all.`,
+    description: say`Record every pair of the suite, into the folder traces, and report on them
+      all. standard: the bundled guests. linux: the disks of it under Debian's kernel, which
+      apt fetches once (113 MB). all: both.`,
   })),
+  between: between(),
+  engine: engineOption(),
   force: option(
     "-f",
     "--force",
@@ -287,7 +293,7 @@ const reportOptions = () => ({
 
 const budgetOptions = () => ({
   command: constant("budget"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`Traces to hold to the budget.`)), {
+  traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
     errors: { tooFew: say`Name a trace to hold to the budget` },
   }),
@@ -302,6 +308,7 @@ const budgetOptions = () => ({
     "table",
   ),
   between: between(),
+  engine: engineOption(),
 });
 
 const inspectOptions = () => ({
@@ -332,7 +339,7 @@ const importOptions = () => ({
 
 const exportOptions = () => ({
   command: constant("export"),
-  traces: multiple(argument(values.file("TRACE"), doc(say`Trace directories.`)), {
+  traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
     errors: { tooFew: say`Name a trace to export` },
   }),
