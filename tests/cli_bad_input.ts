@@ -6,6 +6,10 @@ import { fileURLToPath } from "node:url";
 
 export const BUDGET = fileURLToPath(new URL("../fixtures/budgets/serial.json", import.meta.url));
 export const ELF = fileURLToPath(new URL("../fixtures/guests/serial.elf", import.meta.url));
+const INCREMENT_GUEST = fileURLToPath(
+  new URL("../fixtures/devices/increment_guest.elf", import.meta.url),
+);
+const MINE = ["--device", "./mine.ts,addr=0x4010000", "--timeout", "60"];
 /** The bundled guest on little work: a recording in a moment. */
 export const SMALL = ["record", "--serial", "sifive", "--append", "bytes=64 chunk=16"];
 
@@ -17,6 +21,16 @@ export interface Bad {
   readonly says: RegExp;
   readonly code?: number;
 }
+
+/** A device file that does this when its guest writes to it or reads. */
+const faultyDevice = (does: string) =>
+  `import { bytes, device } from "exitscope/device";
+const declared = { doc: "Mine.", source: "mine", size: 0x1000, state: { rx: bytes(4) } };
+export default device("mine", declared, (s) => {
+  const act = () => { ${does}; };
+  return { regs: [{ at: 0, name: "A", set: act }, { at: 8, name: "B", get: () => 0, onRead: act }] };
+});
+`;
 
 const truncatedElf = () => Deno.readFileSync(ELF).slice(0, 100);
 const elfAt = (paddr: bigint) => {
@@ -117,6 +131,18 @@ export const BAD_RECORDINGS: readonly Bad[] = [
     says: /mine\.ts.*default export/,
   },
   {
+    name: "a device file whose code fails",
+    files: { "mine.ts": faultyDevice('throw new Error("no such table")') },
+    args: ["--kernel", INCREMENT_GUEST, ...MINE],
+    says: /device file \.\/mine\.ts failed in line 4: no such table\. Mend it there/,
+  },
+  {
+    name: "a device that outgrows what it declares",
+    files: { "mine.ts": faultyDevice("s.rx.push(1)") },
+    args: ["--kernel", INCREMENT_GUEST, ...MINE],
+    says: /mine0: state field rx holds 5 entries, declared are 4\. Check before `push`/,
+  },
+  {
     name: "a file without names",
     files: { "a.map": "nothing\n" },
     args: ["--kernel", "bundled:serial", "--symbols", "a.map"],
@@ -183,7 +209,23 @@ export const BAD_USAGE: readonly Bad[] = [
   {
     name: "a budget that is not there",
     args: ["budget", "a.trace", "--file", "b.json"],
-    says: /b\.json.*--file/,
+    says: /b\.json: it does not exist\. Check the path after --file/,
+  },
+  { name: "a folder for a budget", args: ["budget", "a", "--file", "."], says: /it is a folder/ },
+  {
+    name: "an engine that is none",
+    args: ["budget", "a", "-F", "b", "--engine", "x"],
+    says: /native/,
+  },
+  {
+    name: "a pattern to export",
+    args: ["export", "n*", "--to", "csv", "-o", "x"],
+    says: /No trace m/,
+  },
+  {
+    name: "a query that is not there",
+    args: ["query", "a", "-F", "q.sql"],
+    says: /q\.sql: it does not/,
   },
   { name: "a sweep that is none", args: ["record", "--sweep", "seed"], says: /NAME=1\.\.10/ },
   { name: "a sweep of nothing", args: ["record", "--sweep", "nope=1"], says: /--nope/ },
@@ -214,5 +256,8 @@ export const READERS: readonly string[][] = [
   ["query", "t.trace", "SELECT 1"],
   ["compare", "t.trace", "t.trace"],
   ["inspect", "t.trace"],
+  ["report", "t.trace", "-o", "r.md"],
+  ["budget", "t.trace", "-F", BUDGET],
+  ["export", "t.trace", "--to", "csv", "-o", "out"],
   ["replay", "t.trace", "--verify"],
 ];

@@ -17,6 +17,7 @@ import {
 import { allocCode, invalidate } from "./code_pages.ts";
 import { dropCopies, META_STORE, tlbEntry } from "./memory_ops.ts";
 import { BANK, HART, type Layout, PAGE, TLB } from "./layout.ts";
+import { WALK, WALKS_PER_TOLD } from "./meter.ts";
 import { CAUSE, MSTATUS } from "./mstatus.ts";
 import { Access, SLOT, STATUS_STOP, STATUS_TRAP, Stop } from "./state.ts";
 import type { Routine } from "./ops.ts";
@@ -28,10 +29,11 @@ const pageOf = (va: Code): Code => i64.and(va, i64.const(-PAGE));
 const BYTES = [1, 2, 4, 8] as const;
 const TLB_BYTES = BANK.count * TLB.bankBytes;
 
-/** Host functions that are told what becomes of compiled code. */
+/** Host functions that are told what becomes of compiled code, and of walks where that is measured. */
 interface Notices {
   changed: Import;
   evicted: Import;
+  walk: Import | null;
 }
 
 export class AccessPaths {
@@ -48,8 +50,10 @@ export class AccessPaths {
   readonly amoAddr: Func;
   readonly reserveAddr: Func;
   readonly #noteSuperpage: Func;
+  readonly #tellWalk: ((f: Func, walk: () => Code) => Code) | null;
 
   constructor(m: Module, private readonly routines: RoutineSet, host: Notices) {
+    this.#tellWalk = host.walk && walkTeller(m, this.#layout, host.walk);
     this.mulhu = mulhu(m);
     this.flushAll = flushAll(m, this.#layout);
     this.flushPage = flushPage(m, this.#layout, this.flushAll);
@@ -78,7 +82,8 @@ export class AccessPaths {
     bail: () => void,
   ): Code {
     const routine = this.routines.func(typeof to === "number" ? TRANSLATE[to] : to);
-    const pa = f.bind("i64", f.call(routine, H, va, i64.extendU(bytes)));
+    const walk = () => f.bind("i64", f.call(routine, H, va, i64.extendU(bytes)));
+    const pa = this.#tellWalk?.(f, walk) ?? walk();
     f.if(getSlot32("status"), bail);
     return pa;
   }
@@ -306,6 +311,26 @@ function raise(f: Func, cause: number, tval: Code): void {
   f.emit(setSlot("excCause", i64.const(cause)));
   f.emit(setSlot("excTval", tval));
   f.emit(setSlot("status", i64.const(STATUS_TRAP)));
+}
+
+/** Around a walk: counts it, and tells of one in WALKS_PER_TOLD. */
+function walkTeller(m: Module, l: Layout, tell: Import): (f: Func, walk: () => Code) => Code {
+  const count = m.func("countWalk", [], ["i32"]);
+  const walks = count.bind("i64", i64.load(i32.const(0), l.walks));
+  count.emit(i64.store(i32.const(0), i64.add(walks, i64.const(1)), l.walks));
+  const rest = i64.and(walks, i64.const(WALKS_PER_TOLD - 1));
+  const told = count.bind("i32", i64.eqz(rest));
+  count.if(told, () => count.emit(count.call(tell, i32.const(WALK.begins))));
+  count.emit(told);
+  return (f, walk) => {
+    const told = f.bind("i32", f.call(count));
+    const pa = walk();
+    f.if(told, () => {
+      f.emit(f.call(tell, i32.const(WALK.ended)));
+      f.emit(f.call(tell, i32.const(WALK.told)));
+    });
+    return pa;
+  };
 }
 
 function mulhu(m: Module): Func {

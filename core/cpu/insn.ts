@@ -126,29 +126,30 @@ const ones = (v: number) => {
   return n;
 };
 
-/** Buckets by opcode and funct3; within one, the row with more fixed bits wins. */
+/**
+ * Buckets by opcode and funct3; within one, the row with more fixed bits wins. A bucket is filled when
+ * the first word that belongs there is met.
+ */
 export class Decoder {
-  readonly #wide: Insn[][] = Array.from({ length: 256 }, () => []);
-  readonly #narrow: Insn[][] = Array.from({ length: 32 }, () => []);
+  readonly #wide: Insn[][] = [];
+  readonly #narrow: Insn[][] = [];
 
-  constructor(insns: readonly Insn[]) {
-    const specific = [...insns].sort((a, b) => weight(b) - weight(a));
-    for (const i of specific) {
-      const wide = i.row.length === 4;
-      const buckets = wide ? this.#wide : this.#narrow;
-      buckets.forEach((bucket, key) => {
-        const bits = wide ? wideBits(key) : narrowBits(key);
-        const care = i.row.mask & (wide ? 0x707f : 0xe003);
-        if ((bits & care) === (i.row.match & care)) bucket.push(i);
-      });
-    }
+  constructor(private readonly insns: readonly Insn[]) {}
+
+  #bucket(word: number): Insn[] {
+    const wide = (word & 3) === 3;
+    const care = wide ? 0x707f : 0xe003;
+    return this.insns
+      .filter(({ row }) => row.length === (wide ? 4 : 2))
+      .filter(({ row }) => ((word ^ row.match) & row.mask & care) === 0)
+      .sort((a, b) => weight(b) - weight(a));
   }
 
   /** undefined: no such instruction. `word` has 16 bits when its two lowest are not both set. */
   find(word: number): Insn | undefined {
     const bucket = (word & 3) === 3
-      ? this.#wide[(word >>> 2 & 31) | (word >>> 12 & 7) << 5]
-      : this.#narrow[(word & 3) | (word >>> 13 & 7) << 2];
+      ? this.#wide[(word >>> 2 & 31) | (word >>> 12 & 7) << 5] ??= this.#bucket(word)
+      : this.#narrow[(word & 3) | (word >>> 13 & 7) << 2] ??= this.#bucket(word);
     for (const i of bucket) if (rowMatches(i.row, word)) return i;
     return undefined;
   }
@@ -157,5 +158,3 @@ export class Decoder {
 const weight = (i: Insn) =>
   ones(i.row.mask) * 8 +
   [...i.row.operands.values()].reduce((n, o) => n + Math.min(o.excluded.length, 1), 0);
-const wideBits = (key: number) => (key & 31) << 2 | (key >> 5) << 12 | 3;
-const narrowBits = (key: number) => (key & 3) | (key >> 2) << 13;

@@ -52,6 +52,8 @@ export interface InterpreterImports {
   changed(codePage: number, at: number, bytes: number): void;
   /** A decoded page with compiled regions gives way. */
   evicted(codePage: number): void;
+  /** Of a module that is metered: see Meter. */
+  walk?(step: number): void;
 }
 
 /** `run` came back to have the code at slot pc compiled: beside the values of Stop. */
@@ -81,7 +83,8 @@ export function buildInterpreter(l: Layout): Interpreter {
   const changed = m.import("changed", ["i32", "i32", "i32"], []);
   const evicted = m.import("evicted", ["i32"], []);
   const routines = new RoutineSet(m, l);
-  const access = new AccessPaths(m, routines, { changed, evicted });
+  const walk = l.metered ? m.import("walk", ["i32"], []) : null;
+  const access = new AccessPaths(m, routines, { changed, evicted, walk });
   for (const r of [csrRead, csrModify, csrWrite, mipNow, time]) routines.func(r);
   raiseFromOutside(m, routines, access);
   recheck(m, routines, access);

@@ -95,6 +95,9 @@ export interface Layout {
   /** i64 each: instructions executed by compiled regions, and how often the interpreter entered one. */
   compiledInsns: number;
   entered: number;
+  /** The module counts translations that no TLB held, here (i64), and has some of them timed. */
+  metered: boolean;
+  walks: number;
   codePagesUsed: number;
   /** See copiesOf. */
   copies: number;
@@ -132,6 +135,7 @@ export function layout(o: {
   ramBase: number;
   ramBytes: number;
   codePages?: number;
+  metered?: boolean;
 }): Layout {
   const ramPages = o.ramBytes / PAGE;
   if (!Number.isInteger(ramPages) || ramPages < 1) {
@@ -154,6 +158,7 @@ export function layout(o: {
     ...{ harts: o.harts, ramBase: o.ramBase, ramBytes: o.ramBytes, hartsAt, stage2, codeMap },
     hartBytes: HART.bytes,
     ...{ codePool, codePages, ram, wasmPages, exits, nextCodePage: 1024, codePagesUsed: 1028 },
-    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048, copies: 1088 },
+    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048, walks: 1056, copies: 1088 },
+    metered: o.metered ?? false,
   };
 }
