@@ -190,7 +190,8 @@ export async function boot(): Promise<string> {
     ...benchSpec("bench", { append, memoryBytes: 512 * 2 ** 20 }),
     kernel: readInput(kernel, "EXITSCOPE_KERNEL").ref,
   };
-  const ours = (cpu: CpuMode) => async () => (await timed(spec, null, { cpu, end: "reboot" })).ms;
+  const ours = (cpu: CpuMode) => async () =>
+    (await timed(spec, null, { cpu, end: "reboot", panic: null })).ms;
   const theirs = (...extra: string[]) => () =>
     qemuMs(["-m", "512M", "-kernel", kernel, "-append", append, ...extra], "Kernel panic");
   const peers: [string, () => Promise<number>][] = [

@@ -233,12 +233,13 @@ export class RegionOps extends MemoryOps {
     const known = this.#truths.get(sure) === true;
     const asked = !quick.rounds ? sure : known ? inexact : i32.and(sure, inexact);
     if (known && !quick.rounds) return f.get(final);
-    f.if(
-      i32.eqz(asked),
-      () => f.set(final, super.float(op, format, mode, ...operands)),
-      undefined,
-      false,
-    );
+    const routine = () => f.set(final, super.float(op, format, mode, ...operands));
+    const otherwise = () => {
+      const second = quick.second?.(this, operands);
+      if (second) f.if(second.sure, () => f.set(final, second.result), routine);
+      else routine();
+    };
+    f.if(i32.eqz(asked), otherwise, undefined, false);
     return f.get(final);
   }
 
