@@ -5,7 +5,7 @@
  */
 import type { Between } from "./between.ts";
 import { readBudget, type Rule } from "./budget_file.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, EngineChoice } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
 import { openTraces, type Session } from "./open.ts";
 import { type Output, renderTable, standardOutput } from "./output.ts";
@@ -20,6 +20,8 @@ export interface BudgetOptions {
   readonly between?: Between | null;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   readonly engine?: Promise<Engine>;
+  /** Which to start when none was; by default by size. */
+  readonly choice?: EngineChoice;
 }
 
 /** One rule on one run. */
@@ -40,8 +42,8 @@ export async function runBudget(
   output: Output = standardOutput(),
 ): Promise<number> {
   const rules = readBudget(options.file);
-  const { engine, between, format = "table" } = options;
-  const session = await openTraces(options.traces, output, { engine, between });
+  const { engine, choice, between, format = "table" } = options;
+  const session = await openTraces(options.traces, output, { engine, choice, between });
   try {
     const verdicts: Verdict[] = [];
     for (const rule of rules) verdicts.push(...await judge(session, rule));

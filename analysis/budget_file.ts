@@ -14,7 +14,7 @@
  * holds for (`*` for any characters). A run without a value breaks the rule.
  * @module
  */
-import { AnalysisError } from "./errors.ts";
+import { AnalysisError, refusal } from "./errors.ts";
 import { METRICS, metricSql, type Where } from "./metrics.ts";
 
 export interface Rule {
@@ -38,7 +38,7 @@ export function readBudget(path: string): Rule[] {
     text = Deno.readTextFileSync(path);
   } catch (error) {
     throw new AnalysisError(
-      `Cannot read the budget ${path}: ${(error as Error).message}.`,
+      `Cannot read the budget ${path}: ${refusal(error)}.`,
       "Check the path after --file.",
     );
   }

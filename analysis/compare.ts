@@ -6,15 +6,15 @@
 import { collect, type Comparison, type RunFigures, sumExits } from "./comparison.ts";
 import type { Engine, EngineChoice } from "./engine.ts";
 import { AnalysisError } from "./errors.ts";
-import { contributions, exitRate, explain, extremes, kindName } from "./explain.ts";
+import { contributions, exitRate, explain, extremes, hasExits, kindName } from "./explain.ts";
 import { count, rate, ratio, size, time } from "./format.ts";
 import { openTraces } from "./open.ts";
 import {
   type Grid,
   indent,
   type Output,
+  renderBlocks,
   renderMarkdown,
-  renderTable,
   standardOutput,
 } from "./output.ts";
 import type { Between } from "./between.ts";
@@ -88,7 +88,7 @@ function render(
   return legend.map((line) => `${line}\n`).join("") + (legend.length > 0 ? "\n" : "") +
     parts.map(({ title, grid, notes = [] }) => {
       const below = notes.map((note) => `  ${wrap(note, room - 2).join("\n  ")}\n`).join("");
-      const table = grid === null ? "" : indent(renderTable(grid, room - 2));
+      const table = grid === null ? "" : indent(renderBlocks(grid, room - 2));
       return `${title}\n${table}${below}\n`;
     }).join("") +
     wrap(sentence, room).join("\n") + "\n";
@@ -180,22 +180,23 @@ interface FigureRow {
 function work(runs: Runs): Section {
   const of = (value: (run: RunFigures) => number | null) => runs.map(value);
   const known = runs.some((run) => run.bytes > 0);
-  const perKib = (run: RunFigures) => run.bytes > 0 ? exitRate(run) : null;
+  const perKib = (run: RunFigures) => run.bytes > 0 ? toldOf(run, exitRate(run)) : null;
+  const atWork = (run: RunFigures) => toldOf(run, sumExits(run.kinds));
   const perRequest = (run: RunFigures) =>
-    run.requests > 0 ? sumExits(run.kinds) / run.requests : null;
+    run.requests > 0 ? toldOf(run, sumExits(run.kinds) / run.requests) : null;
   const rows: FigureRow[] = [
     ...(known
       ? [
         { name: "payload moved", values: of((run) => run.bytes), show: size, plain: true },
         { name: "exits per KiB", values: of(perKib), show: rate },
-        { name: "exits at work", values: of((run) => sumExits(run.kinds)), show: count },
+        { name: "exits at work", values: of(atWork), show: count },
         { name: "virtual time at work", values: of((run) => run.workNs), show: time },
       ]
       : []),
     ...(runs.some((run) => run.requests > 0)
       ? [{ name: "exits per request", values: of(perRequest), show: rate }]
       : []),
-    { name: "exits, whole run", values: of((run) => run.exits), show: count },
+    { name: "exits, whole run", values: of((run) => toldOf(run, run.exits)), show: count },
     {
       name: "interrupts handled",
       values: of((run) => run.interrupts?.reduce((sum, d) => sum + d.handled, 0) ?? null),
@@ -218,7 +219,9 @@ function regions(runs: Runs): Section | null {
     return [
       {
         name: `${label}: exits per KiB`,
-        values: found.map((region) => region && region.exits * 1024 / region.bytes),
+        values: found.map((region, i) =>
+          region && toldOf(runs[i]!, region.exits * 1024 / region.bytes)
+        ),
         show: rate,
       },
       { name: `${label}: virtual time`, values: found.map((r) => r && r.ns), show: time },
@@ -233,10 +236,14 @@ function grouped(runs: Runs, nameOf: (kind: RunFigures["kinds"][number]) => stri
   const names = [...new Set(groups.flatMap((group) => [...group.keys()]))];
   return names.map((name) => ({
     name,
-    values: groups.map((group) => sumExits(group.get(name) ?? [])),
+    values: groups.map((group, i) => toldOf(runs[i]!, sumExits(group.get(name) ?? []))),
     show: count,
-  })).sort((a, b) => Math.max(...b.values) - Math.max(...a.values) || (a.name < b.name ? -1 : 1));
+  })).sort((a, b) => highest(b.values) - highest(a.values) || (a.name < b.name ? -1 : 1));
 }
+
+/** A figure on exits; null, which is not 0, where none were recorded. */
+const toldOf = <T>(run: RunFigures, value: T): T | null => hasExits(run) ? value : null;
+const highest = (values: readonly (number | null)[]) => Math.max(...values.map((v) => v ?? 0));
 
 const scope = (runs: Runs) => runs.some((run) => run.basis === "marks") ? ", at work" : "";
 
@@ -261,7 +268,9 @@ function registers(runs: Runs): Section | null {
   const rest = all.slice(REGISTERS);
   const rows = all.slice(0, REGISTERS);
   if (rest.length > 0) {
-    const values = runs.map((_, i) => rest.reduce((sum, row) => sum + row.values[i]!, 0));
+    const values = runs.map((run, i) =>
+      toldOf(run, rest.reduce((sum, row) => sum + (row.values[i] ?? 0), 0))
+    );
     rows.push({ name: `${rest.length} more`, values, show: count, plain: true });
   }
   return { title: `Exits by device register${scope(runs)}`, grid: registerTable(runs, rows) };
@@ -286,7 +295,9 @@ function registerTable(runs: Runs, rows: readonly FigureRow[]): Grid {
 const NOTABLE_SHARE = 0.01;
 
 /** What the difference between the run with most exits and that with fewest is made of, in order. */
-function causes(runs: Runs): Section | null {
+function causes(all: Runs): Section | null {
+  const runs = all.filter(hasExits);
+  if (runs.length < 2) return null;
   const [most, least] = extremes(runs);
   const difference = exitRate(most) - exitRate(least);
   if (difference <= 0) return null;

@@ -200,4 +200,8 @@ Deno.test("explain: equal runs are called equal, unknown work is not made up", (
     explain(compared({ ...one, kinds: [] }, { ...one, kinds: [] })),
     "None of these runs took an exit.",
   );
+  assert.equal(
+    explain(compared(one, { ...one, run: "b", kinds: [], missing: ["exit"] })),
+    "b was recorded without the table exit: how many exits it took is not known.",
+  );
 });

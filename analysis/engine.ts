@@ -113,7 +113,7 @@ class WasmEngine implements Engine {
     this.#waiting.delete(reply.id);
     if (reply.error === null) waiting?.resolve(reply.value);
     else if (reply.opening) waiting?.reject(new AnalysisError(reply.error, REINSTALL));
-    else waiting?.reject(sqlError(reply.error));
+    else waiting?.reject(sqlError(reply.error, "wasm"));
   }
 
   #failAll(reason: AnalysisError): void {

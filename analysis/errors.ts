@@ -19,13 +19,18 @@ export class SqlError extends AnalysisError {}
  * DuckDB's message without repetitions: the first paragraph says what is wrong, the `LINE n:`
  * paragraph with its caret says where.
  */
-export function sqlError(text: string): AnalysisError {
+export function sqlError(text: string, engine: "wasm" | "native"): AnalysisError {
   const message = tidy(text);
   if (/^Out of Memory/i.test(message)) {
-    return new AnalysisError(
-      "The query needs more memory than the engine has (about 3 GiB).",
-      "Aggregate or filter earlier, or load fewer traces at once.",
-    );
+    return engine === "wasm"
+      ? new AnalysisError(
+        "The query needs more memory than the WebAssembly engine has (about 3 GiB).",
+        "Give --engine native, which goes on to the disk, or filter earlier.",
+      )
+      : new AnalysisError(
+        "The query needs more memory than this machine can give DuckDB.",
+        "Aggregate or filter earlier, or load fewer traces at once.",
+      );
   }
   return new SqlError(message, fixFor(message));
 }
@@ -47,4 +52,12 @@ function fixFor(message: string): string {
     return 'Check the words before the caret: the column "offset" needs its quotes.';
   }
   return "Correct the SQL; DuckDB's dialect is described at https://duckdb.org/docs/sql.";
+}
+
+/** Why the host refused a path, in words: the system's own name its calls. */
+export function refusal(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "it does not exist";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
+  if (error instanceof Deno.errors.PermissionDenied) return "it may not be read";
+  return (error as Error).message;
 }

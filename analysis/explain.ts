@@ -17,6 +17,9 @@ const NOTABLE = 0.1;
 /** Bytes per access that still count as one byte. */
 const ONE_BYTE = [0.8, 1.25] as const;
 
+/** False where exits were not recorded, so that a count of none says nothing. */
+export const hasExits = (run: RunFigures): boolean => !run.missing.includes("exit");
+
 /** How many exits a run takes for a unit of work: per KiB, or in all when no work is known. */
 export function exitRate(run: RunFigures): number {
   const exits = sumExits(run.kinds);
@@ -33,6 +36,12 @@ export function extremes(runs: readonly RunFigures[]): [RunFigures, RunFigures] 
 
 /** The sentence on the runs with the most and the fewest exits for their work. */
 export function explain({ runs }: Comparison): string {
+  const silent = runs.filter((run) => !hasExits(run)).map(({ run }) => run);
+  if (silent.length > 0) {
+    return `${silent.join(" and ")} ${
+      silent.length > 1 ? "were" : "was"
+    } recorded without the table exit: how many exits it took is not known.`;
+  }
   const known = runs.every((run) => run.bytes > 0);
   const [most, least] = extremes(runs);
   if (exitRate(most) === 0) return "None of these runs took an exit.";

@@ -83,10 +83,7 @@ const NARROWEST = 8;
 
 /** The grid as lines of at most `width` characters: long cells are cut, or each row is laid on its side. */
 export function renderTable(grid: Grid, width: number): string {
-  const natural = grid.head.map((head, c) =>
-    grid.rows.reduce((most, row) => Math.max(most, row[c]!.length), head.length)
-  );
-  const widths = fit(natural, grid.right, width);
+  const widths = fit(naturalWidths(grid), grid.right, width);
   if (widths === null) return renderRecords(grid, width);
   const table = new Table({
     head: grid.head.map((cell, c) => cut(cell, widths[c]!)),
@@ -115,6 +112,43 @@ function fit(natural: number[], right: readonly boolean[], width: number): numbe
 
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+
+/** True when nothing of it need be cut. */
+export const fits = (grid: Grid, width: number): boolean =>
+  naturalWidths(grid).reduce((sum, w) => sum + w + GAP, -GAP) <= width;
+
+const naturalWidths = ({ head, rows }: Grid): number[] =>
+  head.map((name, c) => rows.reduce((most, row) => Math.max(most, row[c]!.length), name.length));
+
+/** Room for the first column of a table in blocks. */
+const BLOCK_NAME = 40;
+
+/**
+ * The grid as {@link renderTable}, or, where it is too wide, as blocks of columns below each other, each
+ * with the first column beside it.
+ */
+export function renderBlocks(grid: Grid, width: number): string {
+  const [first = 0, ...others] = naturalWidths(grid);
+  const name = Math.min(first, BLOCK_NAME);
+  if (fits(grid, width) || name + GAP + Math.max(0, ...others) > width) {
+    return renderTable(grid, width);
+  }
+  const blocks: number[][] = [];
+  let room = 0;
+  for (const [i, natural] of others.entries()) {
+    if (room < GAP + natural) {
+      blocks.push([]);
+      room = width - name;
+    }
+    blocks.at(-1)!.push(i + 1);
+    room -= GAP + natural;
+  }
+  return blocks.map((columns) => {
+    const pick = <T>(all: readonly T[]): T[] => [0, ...columns].map((c) => all[c]!);
+    const rows = grid.rows.map(pick);
+    return renderTable({ head: pick(grid.head), right: pick(grid.right), rows }, width);
+  }).join("\n");
+}
 
 /** Rows laid on their sides fill a screen soon. */
 const RECORDS = 50;

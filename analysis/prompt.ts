@@ -11,6 +11,7 @@ import type { Session } from "./open.ts";
 import type { Output } from "./output.ts";
 import { answer, type QueryFormat } from "./query.ts";
 import { describeEntry } from "./schema_doc.ts";
+import { loadedTypes } from "./view_types.ts";
 import { parseBetween } from "./between.ts";
 import { isBlank, oneStatement, setParam, split } from "./statement.ts";
 import { tour } from "./tour.ts";
@@ -172,8 +173,10 @@ class Prompt {
     this.write(await tour(this.#o.session, this.#o.output.width));
   }
 
-  schema(name: string): void {
-    const text = describeEntry(name, Math.min(100, this.#o.output.width));
+  async schema(name: string): Promise<void> {
+    const { session, output } = this.#o;
+    const types = await loadedTypes(session.engine);
+    const text = describeEntry(name, Math.min(100, output.width), types);
     if (text === null) {
       throw new AnalysisError(
         name === "" ? "No name is given." : `There is no table, view or macro ${name}.`,

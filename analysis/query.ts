@@ -3,8 +3,8 @@
  * tour of what there is to ask, and on a terminal a prompt.
  * @module
  */
-import type { Engine, EngineChoice } from "./engine.ts";
-import { AnalysisError } from "./errors.ts";
+import { type Engine, type EngineChoice, openEngine } from "./engine.ts";
+import { AnalysisError, refusal } from "./errors.ts";
 import { openTraces } from "./open.ts";
 import {
   gridOf,
@@ -20,6 +20,7 @@ import { renderSchema } from "./schema_doc.ts";
 import type { Between } from "./between.ts";
 import { oneStatement, type Params, setParam, withParams } from "./statement.ts";
 import { tour } from "./tour.ts";
+import { libraryTypes } from "./view_types.ts";
 
 export type QueryFormat = "table" | "csv" | "json" | "markdown" | "arrow";
 
@@ -90,18 +91,23 @@ export async function answer(
 }
 
 /** Prints the documented schema; no trace is needed. Returns the exit code, 0. */
-export function runExplainSchema(
+export async function runExplainSchema(
   format: QueryFormat,
   output: Output = standardOutput(),
-): number {
+): Promise<number> {
   if (format !== "table" && format !== "markdown" && format !== "json") {
     throw new AnalysisError(
       `The schema is not printed as ${format}.`,
       "Give --format table, markdown or json.",
     );
   }
-  output.write(renderSchema(format, output.width));
-  return 0;
+  const engine = await openEngine();
+  try {
+    output.write(renderSchema(format, output.width, await libraryTypes(engine)));
+    return 0;
+  } finally {
+    engine.close();
+  }
 }
 
 function statement(options: QueryOptions): string | null {
@@ -123,7 +129,7 @@ function readFile(path: string): string {
     return Deno.readTextFileSync(path);
   } catch (error) {
     throw new AnalysisError(
-      `Cannot read the query from ${path}: ${(error as Error).message}.`,
+      `Cannot read the query from ${path}: ${refusal(error)}.`,
       "Check the path after --file.",
     );
   }

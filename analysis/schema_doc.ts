@@ -6,11 +6,12 @@
 import { type Column, EVENT_TABLES, TABLE_NAMES, TABLES } from "../core/trace/schema.ts";
 import { type LibraryEntry, type Macro, macros, views } from "./library.ts";
 import { renderMarkdown } from "./output.ts";
+import type { ColumnTypes } from "./view_types.ts";
 import { wrap } from "./wrap.ts";
 
 interface ColumnDoc {
   readonly name: string;
-  /** SQL type; for codes the type of their names. Left out for views. */
+  /** For codes the type of their names. Views' are left out where nobody asked the engine. */
   readonly type?: string;
   readonly nullable?: boolean;
   /** Names that a code stands for, where all traces share them. */
@@ -38,7 +39,7 @@ const TYPES: Partial<Record<Column["type"], string>> = {
 };
 
 /** Everything there is to ask. */
-export function schemaDoc(): SchemaDoc {
+export function schemaDoc(types?: ColumnTypes): SchemaDoc {
   const columns = (table: keyof typeof TABLES): ColumnDoc[] => {
     const declared: Readonly<Record<string, Column>> = TABLES[table].columns;
     return [
@@ -54,14 +55,22 @@ export function schemaDoc(): SchemaDoc {
   };
   return {
     tables: TABLE_NAMES.map((name) => ({ name, doc: TABLES[name].doc, columns: columns(name) })),
-    views: views().map(({ sql: _, ...view }) => view).sort((a, b) => a.name < b.name ? -1 : 1),
+    views: views().map(({ sql: _, ...view }) => ({
+      ...view,
+      columns: view.columns.map(({ name, doc }) =>
+        typed(name, doc, types?.get(`${view.name}.${name}`))
+      ),
+    })).sort((a, b) => a.name < b.name ? -1 : 1),
     macros: macros().map(({ sql: _, ...macro }) => macro),
   };
 }
 
+const typed = (name: string, doc: string, type: string | undefined): ColumnDoc =>
+  type === undefined ? { name, doc } : { name, type, doc };
+
 /** One table or view for the prompt; null when there is none of that name. */
-export function describeEntry(name: string, width: number): string | null {
-  const doc = schemaDoc();
+export function describeEntry(name: string, width: number, types?: ColumnTypes): string | null {
+  const doc = schemaDoc(types);
   const table = doc.tables.find((t) => t.name === name);
   if (table !== undefined) return entryText(table.name, [table.doc], table.columns, width);
   const view = doc.views.find((v) => v.name === name);
@@ -101,8 +110,12 @@ function remark({ type, nullable }: ColumnDoc): string {
 }
 
 /** The schema in the form asked for; text keeps to `width`. */
-export function renderSchema(format: "table" | "markdown" | "json", width: number): string {
-  const doc = schemaDoc();
+export function renderSchema(
+  format: "table" | "markdown" | "json",
+  width: number,
+  types: ColumnTypes,
+): string {
+  const doc = schemaDoc(types);
   if (format === "json") return JSON.stringify(doc, null, 2) + "\n";
   return format === "markdown" ? markdown(doc) : text(doc, Math.min(width, 100));
 }
@@ -131,6 +144,7 @@ Everything that \`deno task query\` answers from: tables as the recorder writes 
 - \`query --between LABEL\` limits every table, view and macro to what lies between the marks
   \`LABEL begin\` and \`LABEL end\`; \`--between FROM..TO\` to what lies between two other marks. Inside
   one query, \`between_marks('TABLE', 'LABEL')\` does it for one table.
+- Types: \`u64\` is an unsigned integer of 64 bits, \`i64\` a signed one, \`f64\` a floating-point number.
 - Spans overlap: regions nest, requests share a device. Views that join over spans have a column
   \`overlapped\` (or a count \`overlapping\`): where it is true, sums count some time or exits twice.
 - \`offset\` is a word of SQL: write \`"offset"\`.

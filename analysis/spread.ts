@@ -7,10 +7,11 @@ import { dirname } from "node:path";
 import type { Comparison, RunFigures } from "./comparison.ts";
 import { sumExits } from "./comparison.ts";
 import { AnalysisError } from "./errors.ts";
-import { kindName } from "./explain.ts";
+import { hasExits, kindName } from "./explain.ts";
 import { rate, ratio, time } from "./format.ts";
-import { type Grid, indent, renderMarkdown, renderTable } from "./output.ts";
+import { fits, type Grid, indent, renderBlocks, renderMarkdown, renderTable } from "./output.ts";
 import { sweepPoint } from "./sweep_names.ts";
+import { wrap } from "./wrap.ts";
 
 export interface Group {
   readonly label: string;
@@ -103,16 +104,16 @@ export function figures(groups: readonly Group[]): Figure[] {
     runs.flatMap((run) => run.costs.filter((c) => c.ns > 0)),
     (c) => c.profile,
   );
-  const perKib = (exits: number, run: RunFigures) =>
-    run.bytes > 0 ? exits * 1024 / run.bytes : null;
+  const perKib = (run: RunFigures) =>
+    hasExits(run) && run.bytes > 0 ? sumExits(run.kinds) * 1024 / run.bytes : null;
   const all = [
-    figure("exits per KiB", (run) => perKib(sumExits(run.kinds), run), rate),
+    figure("exits per KiB", perKib, rate),
     figure(
       "exits per request",
-      (run) => run.requests > 0 ? sumExits(run.kinds) / run.requests : null,
+      (run) => hasExits(run) && run.requests > 0 ? sumExits(run.kinds) / run.requests : null,
       rate,
     ),
-    figure("exits at work", (run) => sumExits(run.kinds), whole),
+    figure("exits at work", (run) => hasExits(run) ? sumExits(run.kinds) : null, whole),
     figure("virtual time at work", (run) => run.workNs, time),
     figure("instructions", (run) => run.icount, inMillions),
     ...latencies.flatMap((name) =>
@@ -132,7 +133,12 @@ export function figures(groups: readonly Group[]): Figure[] {
       )
     ),
     ...registers(runs).map((name) =>
-      figure(name, (run) => sumExits(run.kinds.filter((kind) => kindName(kind) === name)), whole)
+      figure(
+        name,
+        (run) =>
+          hasExits(run) ? sumExits(run.kinds.filter((kind) => kindName(kind) === name)) : null,
+        whole,
+      )
     ),
   ];
   return all.filter(({ spreads }) => spreads.some((s) => s !== null));
@@ -169,29 +175,84 @@ export function spread(values: readonly (number | null | undefined)[]): Spread |
 
 /** "7.00 (6.90–7.20)"; a range of nothing is left out. */
 export function showSpread(s: Spread | null, show: (value: number) => string): string {
-  if (s === null) return "—";
-  const [median, min, max] = [show(s.median), show(s.min), show(s.max)];
-  return min === max ? median : `${median} (${min}–${max})`;
+  if (s === null) return NONE;
+  const range = showRange(s, show);
+  return range === "" ? show(s.median) : `${show(s.median)} (${range})`;
 }
 
-export function spreadGrid(groups: readonly Group[], all: readonly Figure[]): Grid {
-  const [first, ...others] = groups;
-  const times = others.length === 1
+const NONE = "—";
+
+/** "15.5–61.6 µs", "536 µs–4.38 ms": a unit that both share is said once; empty for a range of nothing. */
+function showRange({ min, max }: Spread, show: (value: number) => string): string {
+  const [least, most] = [show(min), show(max)];
+  if (least === most) return "";
+  const unit = / \D+$/.exec(most)?.[0] ?? "";
+  return `${least.endsWith(unit) ? least.slice(0, least.length - unit.length) : least}–${most}`;
+}
+
+/** "seed=" where every label begins with it: said once, in the corner. */
+function sharedName(groups: readonly Group[]): string {
+  const name = /^\w[\w-]*=/.exec(groups[0]!.label)?.[0] ?? "";
+  return groups.every(({ label }) => label.startsWith(name)) ? name : "";
+}
+
+interface Cells {
+  readonly corner: string;
+  show(spread: Spread | null, figure: Figure): string;
+}
+
+/** A row per figure, a column per group, and ratios of the medians where they are asked for. */
+function grid(
+  groups: readonly Group[],
+  all: readonly Figure[],
+  cells: Cells,
+  ratios: boolean,
+): Grid {
+  const name = sharedName(groups);
+  const labels = groups.map(({ label }) => label.slice(name.length));
+  const [first, ...others] = labels;
+  const times = !ratios
+    ? []
+    : others.length === 1
     ? ["ratio"]
-    : others.map((group) => `${first!.label} ÷ ${group.label}`);
+    : others.map((label) => `${first} ÷ ${label}`);
   return {
-    head: ["median (range)", ...groups.map((g) => g.label), ...times],
+    head: [name === "" ? cells.corner : `${cells.corner}, ${name}`, ...labels, ...times],
     right: [false, ...groups.map(() => true), ...times.map(() => true)],
-    rows: all.map(({ name, spreads, show }) => [
-      name,
-      ...spreads.map((s) => showSpread(s, show)),
-      ...spreads.slice(1).map((s) =>
-        s !== null && spreads[0] && s.median > 0 && spreads[0].median > 0
-          ? ratio(spreads[0].median, s.median)
-          : ""
-      ),
+    rows: all.map((figure) => [
+      figure.name,
+      ...figure.spreads.map((s) => cells.show(s, figure)),
+      ...(ratios ? figure.spreads.slice(1) : []).map((s) => ratioTo(figure.spreads[0]!, s)),
     ]),
   };
+}
+
+const ratioTo = (first: Spread | null, s: Spread | null): string =>
+  s !== null && first !== null && s.median > 0 && first.median > 0
+    ? ratio(first.median, s.median)
+    : "";
+
+const BOTH: Cells = { corner: "median (range)", show: (s, { show }) => showSpread(s, show) };
+const MEDIANS: Cells = {
+  corner: "median",
+  show: (s, { show }) => s === null ? NONE : show(s.median),
+};
+const RANGES: Cells = {
+  corner: "range",
+  show: (s, { show }) => s === null ? NONE : showRange(s, show) || show(s.median),
+};
+
+export const spreadGrid = (groups: readonly Group[], all: readonly Figure[]): Grid =>
+  grid(groups, all, BOTH, true);
+
+/** One table, or, where it is too wide, the medians and below them the ranges. */
+function spreadTables(groups: readonly Group[], all: readonly Figure[], width: number): string {
+  const whole = spreadGrid(groups, all);
+  if (fits(whole, width)) return renderTable(whole, width);
+  const spreading = all.filter(({ spreads }) => spreads.some((s) => s !== null && s.min !== s.max));
+  const ranges = grid(groups, spreading, RANGES, false);
+  return [grid(groups, all, MEDIANS, true), ...spreading.length === 0 ? [] : [ranges]]
+    .map((part) => renderBlocks(part, width)).join("\n");
 }
 
 /** The comparison of groups in the form asked for. */
@@ -214,13 +275,14 @@ export function renderSpread(
       2,
     ) + "\n";
   }
-  const grid = spreadGrid(groups, all);
   const sizes = groups.map(({ label, runs }) => {
     const names = [...new Set(runs.flatMap((run) => [...(sweepPoint(run.run)?.keys() ?? [])]))];
     return `${label}: ${runs.length} runs${names.length > 0 ? `, swept: ${names.join(", ")}` : ""}`;
   });
   const lines = [...sizes, ...remarks];
   return format === "markdown"
-    ? `${lines.map((line) => `- ${line}\n`).join("")}\n${renderMarkdown(grid)}`
-    : `${lines.map((line) => `${line}\n`).join("")}\n${indent(renderTable(grid, width - 2))}`;
+    ? `${lines.map((line) => `- ${line}\n`).join("")}\n${renderMarkdown(spreadGrid(groups, all))}`
+    : `${lines.map((line) => `${wrap(line, width).join("\n  ")}\n`).join("")}\n${
+      indent(spreadTables(groups, all, width - 2))
+    }`;
 }

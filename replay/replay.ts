@@ -65,6 +65,7 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
     tables: reader.manifest.event_tables as EventTable[],
     batchRows: o.batchRows ?? reader.manifest.batch_rows,
     watch: o.log?.watch,
+    columns: "machine",
   });
   const out = (device: string, bytes: Uint8Array) => {
     o.log?.flush();

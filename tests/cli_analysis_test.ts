@@ -62,3 +62,17 @@ cliTest("bad SQL points at the place, without a stack", async (folder) => {
   assert.match(stderr, /^exitscope: .*nothing[\s\S]*LINE 1: SELECT nothing[\s\S]*\^\n/);
   assert.doesNotMatch(stderr, /\n\s+at /);
 });
+
+cliTest("a trace without its exits has none to compare, which is not 0", async (folder) => {
+  await run(folder, [...SMALL, "-o", "a.trace"]);
+  await run(folder, [...SMALL, "--trace-tables", "irq,mark", "-o", "b.trace"]);
+  const { code, stdout, stderr } = await run(folder, ["compare", "a.trace", "b.trace"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /exits, whole run +[\d,]+ +—\n/);
+  assert.match(stdout, /uart0\.txdata write +64 .*—\n/);
+  assert.match(
+    stdout,
+    /b was recorded without the table exit: how many exits it took is not known/,
+  );
+  assert.doesNotMatch(stdout, /What explains/);
+});

@@ -209,7 +209,23 @@ export const BAD_USAGE: readonly Bad[] = [
   {
     name: "a budget that is not there",
     args: ["budget", "a.trace", "--file", "b.json"],
-    says: /b\.json.*--file/,
+    says: /b\.json: it does not exist\. Check the path after --file/,
+  },
+  { name: "a folder for a budget", args: ["budget", "a", "--file", "."], says: /it is a folder/ },
+  {
+    name: "an engine that is none",
+    args: ["budget", "a", "-F", "b", "--engine", "x"],
+    says: /native/,
+  },
+  {
+    name: "a pattern to export",
+    args: ["export", "n*", "--to", "csv", "-o", "x"],
+    says: /No trace m/,
+  },
+  {
+    name: "a query that is not there",
+    args: ["query", "a", "-F", "q.sql"],
+    says: /q\.sql: it does not/,
   },
   { name: "a sweep that is none", args: ["record", "--sweep", "seed"], says: /NAME=1\.\.10/ },
   { name: "a sweep of nothing", args: ["record", "--sweep", "nope=1"], says: /--nope/ },
@@ -240,5 +256,8 @@ export const READERS: readonly string[][] = [
   ["query", "t.trace", "SELECT 1"],
   ["compare", "t.trace", "t.trace"],
   ["inspect", "t.trace"],
+  ["report", "t.trace", "-o", "r.md"],
+  ["budget", "t.trace", "-F", BUDGET],
+  ["export", "t.trace", "--to", "csv", "-o", "out"],
   ["replay", "t.trace", "--verify"],
 ];

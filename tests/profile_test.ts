@@ -44,7 +44,7 @@ Deno.test("profile: the kinds of work make up the whole time", () =>
     const { result } = await recordInto(folder, serialSpec(), { profile: new Profile() });
     const [time] = result.profile!.split("Hottest");
     const shares = [...time.matchAll(/^\S.{16} +-?[0-9.]+ +(-?[0-9.]+) {2}/gm)].map((m) => +m[1]);
-    assert.equal(shares.length, 8, time);
+    assert.equal(shares.length, 9, time);
     for (const share of shares) assert.ok(share >= 0 && share <= 100, time);
     assert.ok(Math.abs(shares.reduce((a, b) => a + b, 0) - 100) < 0.5, time);
   }));

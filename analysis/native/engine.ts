@@ -22,8 +22,12 @@ const SETTINGS = [
   "SET autoinstall_known_extensions = false",
 ];
 
-/** Of the host's memory, what DuckDB may take; the rest is for what it does not count, and for others. */
+/**
+ * Of the host's memory, and of what of it is free, DuckDB may take these parts, and goes on to the disk
+ * beyond: the rest is for what it does not count, and for others.
+ */
 const MEMORY_SHARE = 0.6;
+const FREE_SHARE = 0.75;
 
 /** `bytes` is about how much will be loaded. Rejects with AnalysisError when the package cannot be had. */
 export async function openNativeEngine(bytes = 0): Promise<Engine> {
@@ -55,7 +59,8 @@ class NativeEngine implements Engine {
     this.#instance = await DuckDBInstance.create(path);
     this.#connection = await this.connect();
     const spill = `SET temp_directory = '${this.#folder.replaceAll("'", "''")}'`;
-    const mib = Math.floor(Deno.systemMemoryInfo().total * MEMORY_SHARE / 2 ** 20);
+    const { total, available } = Deno.systemMemoryInfo();
+    const mib = Math.floor(Math.min(total * MEMORY_SHARE, available * FREE_SHARE) / 2 ** 20);
     await this.#connection.run([...SETTINGS, spill, `SET memory_limit = '${mib}MiB'`].join(";"));
   }
 
@@ -142,7 +147,7 @@ class NativeEngine implements Engine {
     }
     this.#waiting++;
     const answer = this.#last.then(act).catch((error) => {
-      throw error instanceof AnalysisError ? error : sqlError((error as Error).message);
+      throw error instanceof AnalysisError ? error : sqlError((error as Error).message, "native");
     }).finally(() => this.#waiting--);
     this.#last = answer.catch(() => {});
     return answer;

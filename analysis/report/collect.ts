@@ -5,7 +5,7 @@
  */
 import { collect, type Comparison, flatten, sumExits } from "../comparison.ts";
 import type { Engine } from "../engine.ts";
-import { exitRate, explain, kindName } from "../explain.ts";
+import { exitRate, explain, hasExits, kindName } from "../explain.ts";
 import { count, rate, time } from "../format.ts";
 import type { Session } from "../open.ts";
 import { jsonInteger, records, type Value } from "../rows.ts";
@@ -63,6 +63,7 @@ export async function fillFigure(
 /** A sentence on a single run. */
 export function describeOne({ runs }: Comparison): string {
   const [run] = runs;
+  if (!hasExits(run)) return `${run.run} was recorded without the table exit.`;
   const exits = sumExits(run.kinds);
   if (exits === 0) return `${run.run} took no exit at work.`;
   const groups = Map.groupBy(run.kinds, kindName);

@@ -293,6 +293,83 @@ ORDER BY run, device, step`,
   },
 };
 
+/** What is counted of a request, in the order of the bars: the first is outside the device. */
+const PARTS = ["exits", "instructions", "operands", "descriptors", "DMA"];
+
+const inside = (rows: readonly Row[]): number =>
+  total(rows.filter((row) => row.part !== "exits"), "each");
+const outside = (rows: readonly Row[]): number => total(of(rows, "part", "exits"), "each");
+
+const internals: Figure = {
+  id: "internals",
+  title: "Exits, and the work inside the device",
+  reading:
+    "A panel per region, a bar per run: what a request takes in the mean. exits: for the device's own " +
+    "registers; the rest costs the guest no exit: instructions of the device's own processor and the " +
+    "operands it fetches for them, descriptors read from a virtqueue, accesses to memory for payload and " +
+    "framing (DMA). At a bar's end: exits + the rest. The parts are counts of unlike things: a long bar of " +
+    "descriptors may cost a host less than one exit.",
+  sql: `SELECT label, run, device, part, requests, sum(each * asked) / requests AS each
+FROM (
+  UNPIVOT (
+    SELECT run, label, device, requests AS asked, exits, instructions, table_fetches AS operands,
+      descriptors, dma AS "DMA",
+      sum(requests) OVER (PARTITION BY run, label, device)::BIGINT AS requests
+    FROM internals_by_region
+  )
+  ON exits, instructions, operands, descriptors, "DMA" INTO NAME part VALUE each
+)
+JOIN (SELECT label, min(begin_seq) AS first FROM region GROUP BY label) USING (label)
+GROUP BY label, run, device, part, requests, first
+HAVING sum(each) > 0
+ORDER BY first, label, run, device, list_position(['${PARTS.join("', '")}'], part)`,
+  columns: [
+    { field: "label", head: "region" },
+    { field: "run", head: "run" },
+    { field: "device", head: "device" },
+    { field: "requests", head: "requests", show: count },
+    { field: "part", head: "what" },
+    { field: "each", head: "per request", show: rate },
+  ],
+  absent: "no device completed requests in a region that the guest marked",
+  finding(rows, { runs }) {
+    const said = distinct(rows, "label").map((label) => {
+      const sides = runs.flatMap((run) => {
+        const own = of(of(rows, "label", label), "run", run);
+        return own.length === 0 ? [] : [`${rate(outside(own))} and ${rate(inside(own))} on ${run}`];
+      });
+      return `${label} takes ${sides.join(", ")}`;
+    });
+    return `Exits and steps inside, per request: ${some(said)}`;
+  },
+  legend: (rows) => {
+    const present = new Set(distinct(rows, "part"));
+    return PARTS.filter((part) => present.has(part))
+      .map((name) => ({ name, colour: kindColour(PARTS.indexOf(name)) }));
+  },
+  spec(rows, room, context) {
+    const named = distinct(rows, "label")
+      .flatMap((label) => context.runs.flatMap((run) => of(of(rows, "label", label), "run", run)))
+      .map((row): Row => ({ ...row, bar: `${row.run}: ${row.device}` }));
+    const parts = laid(named, (row) => `${row.label} ${row.bar}`, "each").map((row) => ({
+      panel: row.label!,
+      bar: row.bar!,
+      part: row.part!,
+      from: row.from!,
+      to: row.to!,
+    }));
+    const bars = Map.groupBy(named, (row) => `${row.label} ${row.bar}`);
+    const totals = [...bars.values()].map((own) => ({
+      panel: own[0].label!,
+      bar: own[0].bar!,
+      total: total(own, "each"),
+      text: `${rate(outside(own))} + ${rate(inside(own))}`,
+    }));
+    const legend = this.legend(rows, context);
+    return charts.stacks({ rows: parts, totals, legend, panel: "panel" }, room);
+  },
+};
+
 const sumOf = (rows: readonly Row[], profile: string, run: string): number =>
   total(of(of(rows, "profile", profile), "run", run), "total_ns");
 
@@ -359,5 +436,6 @@ export const DEVICE_FIGURES: readonly Figure[] = [
   occupancy,
   batches,
   interrupts,
+  internals,
   cost,
 ];

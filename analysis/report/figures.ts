@@ -40,7 +40,7 @@ ORDER BY run, exits DESC, cause`,
     const unit = unitOf(rows);
     return some(runs.map((run) => {
       const own = of(rows, "run", run);
-      if (own.length === 0) return `${run} takes no exit`;
+      if (own.length === 0) return `${run} has no exit on record`;
       const sum = total(own, unit.field);
       const most = `${share(number(own[0], unit.field), sum)} of them for ${text(own[0], "cause")}`;
       return `${run} takes ${rate(sum)} ${unit.name}, ${most}`;

@@ -109,6 +109,16 @@ const CASES: Readonly<Record<string, Case>> = {
     shows: ["uart0 raised", "uart0 acknowledged", "1"],
     marks: 2,
   },
+  internals: {
+    rows: [
+      ["w", "para", "disk", "exits", 2, 0.5],
+      ["w", "para", "disk", "descriptors", 2, 1.5],
+      ["w", "para", "disk", "DMA", 2, 0.5],
+    ],
+    finding: "Exits and steps inside, per request: w takes 0.50 and 2.00 on para.",
+    shows: ["w", "para: disk", "0.50 + 2.00"],
+    marks: 3,
+  },
   cost: {
     rows: [
       ["p", "full", "external_interrupt", "kernel", 1, 1000, 1000, false, "made up"],

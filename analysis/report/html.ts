@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { sumExits } from "../comparison.ts";
-import { exitRate } from "../explain.ts";
+import { exitRate, hasExits } from "../explain.ts";
 import { count, rate, ratio, size, time } from "../format.ts";
 import type { Grid } from "../output.ts";
 import { dots, runColour } from "./charts.ts";
@@ -166,12 +166,16 @@ function cardsHtml({ comparison: { runs }, runs: names }: Chapter): string {
   const { per } = unitOfWork(runs);
   const cards = runs.map((run) => {
     const lines: [string, string][] = [
-      ["exits at work", count(sumExits(run.kinds))],
+      ["exits at work", hasExits(run) ? count(sumExits(run.kinds)) : "not recorded"],
       ["payload", run.bytes > 0 ? size(run.bytes) : "not known"],
       ["virtual time at work", time(run.workNs)],
       ["interrupts handled", handled(run.interrupts)],
     ];
-    const big = per === null ? count(sumExits(run.kinds)) : rate(exitRate(run));
+    const big = !hasExits(run)
+      ? "—"
+      : per === null
+      ? count(sumExits(run.kinds))
+      : rate(exitRate(run));
     return `<div class="card ${runColour({ runs: names }, run.run)}">
 <h3>${e(run.run)}</h3>
 <p class="big">${big}</p>
@@ -192,6 +196,7 @@ function handled(interrupts: Runs[number]["interrupts"]): string {
 
 /** ", 6.7 × fewer" for the run with the fewest. */
 function timesOf(run: Runs[number], runs: Runs): string {
+  if (!runs.every(hasExits)) return "";
   const rates = runs.map(exitRate);
   const [least, most] = [Math.min(...rates), Math.max(...rates)];
   if (runs.length < 2 || exitRate(run) !== least || least === 0 || least === most) return "";
@@ -205,10 +210,12 @@ function figureHtml(chapter: Chapter, filled: FilledFigure, drawn: readonly stri
   const shown = { ...grid, rows: grid.rows.slice(0, TABLE_ROWS) };
   const more = grid.rows.length - shown.rows.length;
   return `<figure id="${id}">
+<div class="plate">
 <figcaption><h3>${e(figure.title)}</h3>
 <p class="finding">${prose(finding)}</p></figcaption>
 ${legendHtml(figure.legend(rows, { runs: chapter.runs }))}
 ${drawn.join("\n")}
+</div>
 <p class="reading">${prose(figure.reading)}</p>
 <details class="numbers"><summary>The numbers</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="${e(figure.title)}: numbers">${

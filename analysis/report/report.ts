@@ -3,7 +3,8 @@
  * Markdown, JSON or CSV from the same data.
  * @module
  */
-import type { Engine } from "../engine.ts";
+import type { Between } from "../between.ts";
+import type { Engine, EngineChoice } from "../engine.ts";
 import { openTraces } from "../open.ts";
 import type { Output } from "../output.ts";
 import { type Asked, collectChapter } from "./collect.ts";
@@ -19,16 +20,25 @@ export interface ReportOptions {
   readonly command: string;
   readonly chapters: readonly Asked[];
   readonly format: ReportFormat;
+  /** Only what lies between two marks. */
+  readonly between?: Between | null;
   /** Started by the caller, and the caller's to close. */
-  readonly engine: Promise<Engine>;
+  readonly engine?: Promise<Engine>;
+  /** Which to start, for each chapter, when none was. */
+  readonly choice?: EngineChoice;
 }
 
 /** The file's text. Throws AnalysisError or TraceError for what cannot be reported on. */
 export async function makeReport(options: ReportOptions, output: Output): Promise<string> {
   const chapters: Chapter[] = [];
   for (const asked of options.chapters) {
-    const session = await openTraces(asked.paths, output, { engine: options.engine });
-    chapters.push(await collectChapter(session, asked));
+    const { engine, choice, between } = options;
+    const session = await openTraces(asked.paths, output, { engine, choice, between });
+    try {
+      chapters.push(await collectChapter(session, asked));
+    } finally {
+      session.close();
+    }
   }
   const { title, version, command } = options;
   return await renderReport({ title, version, command, chapters }, options.format);

@@ -47,9 +47,13 @@ const PARA = {
     { seq: 11, time_ns: 2000, event: "kick", ...queue, exit_seq: 10 },
     { seq: 12, time_ns: 2000, event: "pop", ...queue, exit_seq: 10, request: 1 },
     { seq: 13, time_ns: 2000, event: "pop", ...queue, exit_seq: 10, request: 2 },
+    { seq: 14, time_ns: 2000, event: "descriptor", ...queue, exit_seq: 10, request: 1 },
+    { seq: 15, time_ns: 2000, event: "descriptor", ...queue, exit_seq: 10, request: 2 },
+    { seq: 16, time_ns: 2000, event: "descriptor", ...queue, exit_seq: 10, request: 2 },
     { seq: 21, time_ns: 4000, event: "push", ...queue, request: 1 },
     { seq: 31, time_ns: 6000, event: "push", ...queue, request: 2 },
   ],
+  dma: [{ seq: 17, time_ns: 3000, device: "disk", bytes: 512, write: false, request: 1 }],
   request: [
     request(22, 1, 4000),
     request(32, 2, 6000),

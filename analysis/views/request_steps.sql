@@ -36,7 +36,7 @@ CREATE OR REPLACE VIEW request_steps (
   notice_ns,        -- From the interrupt to the driver's claim.
   handle_ns,        -- From the claim to the driver's completion of the interrupt.
   total_ns,         -- From the kick (else submission) to the last step known.
-  overlapped          -- True when its device had another request in hand meanwhile.
+  overlapped        -- True when its device had another request in hand meanwhile.
 ) AS
 WITH started AS (
   SELECT q.run, q.id, e.seq, e.time_ns
@@ -80,10 +80,10 @@ SELECT
   run, id, device, kind, bytes, status, kick_seq, irq_seq, inject_seq, acknowledge_seq, complete_seq,
   submit_ns, kick_ns, pop_ns, dma_ns, dma_end_ns, push_ns, complete_ns, raise_ns, inject_ns,
   acknowledge_ns, finish_ns, latency_ns,
-  coalesce(pop_ns, dma_ns) - coalesce(kick_ns, submit_ns),
+  coalesce(pop_ns, dma_ns) - coalesce(kick_ns, submit_ns::BIGINT),
   complete_ns::BIGINT - coalesce(pop_ns, dma_ns, submit_ns::BIGINT), announce_ns,
   acknowledge_ns - raise_ns, finish_ns - acknowledge_ns,
-  greatest(coalesce(finish_ns, acknowledge_ns, raise_ns, complete_ns), complete_ns)
-    - coalesce(kick_ns, submit_ns),
+  greatest(coalesce(finish_ns, acknowledge_ns, raise_ns, 0), complete_ns::BIGINT)
+    - coalesce(kick_ns, submit_ns::BIGINT),
   overlapped
 FROM joined;

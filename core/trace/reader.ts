@@ -62,9 +62,11 @@ export class TraceReader {
     const file = this.openTable(table);
     if (file === null) return;
     try {
-      const spans = [...file.messages()].filter((m) => !m.isSchema);
-      for (const span of spans.reverse()) {
-        const stream = concatenate(schemaMessage(table), file.read(span.at, span.bytes));
+      const messages = [...file.messages()];
+      const first = messages.find((m) => m.isSchema);
+      const schema = first ? file.read(first.at, first.bytes) : schemaMessage(table);
+      for (const span of messages.filter((m) => !m.isSchema).reverse()) {
+        const stream = concatenate(schema, file.read(span.at, span.bytes));
         for (const batch of this.#decode(table, stream).reverse()) {
           yield* [...batchRows(table, batch)].reverse();
         }

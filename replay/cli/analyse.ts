@@ -33,6 +33,7 @@ export interface BudgetArguments {
   readonly file: string;
   readonly format: "table" | "junit" | "github";
   readonly between?: Between;
+  readonly engine: EngineChoice;
 }
 
 export interface InspectArguments {
@@ -60,7 +61,7 @@ export interface ExportArguments {
 
 async function query(a: QueryArguments): Promise<number> {
   const { runExplainSchema, runQuery } = await import("../../analysis/query.ts");
-  if (a.explainSchema) return runExplainSchema(a.format);
+  if (a.explainSchema) return await runExplainSchema(a.format);
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
   const { traces, sql } = splitWords(a.words, existsSync);
   const file = a.file ?? null;
@@ -88,7 +89,8 @@ async function compare(a: CompareArguments): Promise<number> {
 async function budget(a: BudgetArguments): Promise<number> {
   const { runBudget } = await import("../../analysis/budget.ts");
   const { tracePaths } = await import("../../analysis/trace_paths.ts");
-  return await runBudget({ ...a, traces: tracePaths(a.traces) });
+  const { file, format, between, engine: choice } = a;
+  return await runBudget({ traces: tracePaths(a.traces), file, format, between, choice });
 }
 
 async function inspect(a: InspectArguments): Promise<number> {
@@ -103,7 +105,9 @@ async function importFiles({ files, output, format, force }: ImportArguments): P
 
 async function exportTraces(a: ExportArguments): Promise<number> {
   const { runExport } = await import("../../analysis/export/export.ts");
-  const { traces, to, output, tables, host, engine: choice } = a;
+  const { tracePaths } = await import("../../analysis/trace_paths.ts");
+  const { to, output, tables, host, engine: choice } = a;
+  const traces = tracePaths(a.traces);
   return await runExport({ traces, to, output, tables, partitionHost: host, choice });
 }
 

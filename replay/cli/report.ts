@@ -4,6 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Between } from "../../analysis/between.ts";
+import type { Engine, EngineChoice } from "../../analysis/engine.ts";
 import type { Asked } from "../../analysis/report/collect.ts";
 import { shellWord } from "../../analysis/report/escape.ts";
 import type { ReportFormat } from "../../analysis/report/report.ts";
@@ -13,8 +16,9 @@ import type { RecordHost } from "../record.ts";
 import { arrival } from "./arrival.ts";
 import { failure, quietTerminal, type Recorded } from "./demonstration.ts";
 import { EXIT, UserError } from "./errors.ts";
-import { machineFor, type RecordArguments } from "./machine_spec.ts";
+import type { RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
+import { recipeFor } from "./recipe.ts";
 import { recordInto, TRACES } from "./recording.ts";
 import type { SuiteName } from "./suite_names.ts";
 import { type Question, SUITES } from "./suites.ts";
@@ -27,6 +31,8 @@ export interface ReportArguments {
   readonly format?: ReportFormat;
   readonly title?: string;
   readonly suite?: SuiteName;
+  readonly between?: Between;
+  readonly engine: EngineChoice;
   readonly force: boolean;
 }
 
@@ -66,6 +72,18 @@ function check(a: ReportArguments): void {
       "Leave out the traces, or leave out --suite.",
     );
   }
+  if (a.suite !== undefined && a.between !== undefined) {
+    throw new UserError(
+      "--suite reports on whole runs, and --between on a part of them",
+      "Leave out --between, or report on the suite's traces by their names.",
+    );
+  }
+  if (!existsSync(dirname(a.output))) {
+    throw new UserError(
+      `${a.output}: its folder does not exist`,
+      "Make the folder, or choose another.",
+    );
+  }
   if (existsSync(a.output) && !a.force) {
     throw new UserError(
       `${a.output} exists already`,
@@ -87,7 +105,11 @@ async function recordSide(
   const host: RecordHost = Object.assign(terminal, {
     disks: (found: ReadonlyMap<string, Medium>) => disks = [...found.values()],
   });
-  const result = await withTerminal(terminal, () => recordInto(path, a, machineFor(a), host));
+  const recipe = await recipeFor(a);
+  const result = await withTerminal(
+    terminal,
+    async () => await recordInto(path, a, recipe, host),
+  );
   const recorded: Recorded = { path, result, output: Buffer.concat(parts), disks };
   return { recorded, code: terminal.signalled ?? failure(recorded) };
 }
@@ -139,6 +161,7 @@ const SUITE_TITLE = "What device designs cost in VM exits";
 function commandOf(a: ReportArguments): string {
   const words = [
     ...(a.suite === undefined ? a.traces : ["--suite", a.suite]),
+    ...(a.between === undefined ? [] : ["--between", a.between.text]),
     ...(a.title === undefined ? [] : ["--title", a.title]),
     ...(a.format === undefined ? [] : ["--format", a.format]),
     "-o",
@@ -147,42 +170,63 @@ function commandOf(a: ReportArguments): string {
   return `deno task report ${words.map(shellWord).join(" ")}`;
 }
 
+/** Records the suite, if one is asked for, and makes the report; or the exit code of what failed. */
+async function written(
+  a: ReportArguments,
+  format: ReportFormat,
+  parse: ParseRecord,
+  early: Promise<Engine> | undefined,
+): Promise<string | number> {
+  const chapters = a.suite === undefined
+    ? [await chapterOf(a)]
+    : await recordSuite(a.suite, a.force, parse);
+  if (typeof chapters === "number") return chapters;
+  const { makeReport } = await import("../../analysis/report/report.ts");
+  const { standardOutput } = await import("../../analysis/output.ts");
+  return await makeReport({
+    title: a.title ?? (a.suite === undefined ? chapters[0].question : SUITE_TITLE),
+    version: VERSION,
+    command: commandOf(a),
+    chapters,
+    format,
+    engine: early,
+    choice: a.engine,
+    between: a.between,
+  }, standardOutput());
+}
+
 /** Writes the report and returns the exit code. */
 export async function runReport(a: ReportArguments, parse: ParseRecord): Promise<number> {
   const format = formatOf(a);
   check(a);
   const { openEngine } = await import("../../analysis/engine.ts");
-  // DuckDB starts in its worker while guests run.
-  const engine = openEngine();
+  // DuckDB starts in its worker while guests run; which one, is known: a suite's traces are small.
+  const early = a.suite === undefined ? undefined : openEngine(a.engine);
+  early?.catch(() => {});
   try {
-    const chapters = a.suite === undefined
-      ? [chapterOf(a.traces)]
-      : await recordSuite(a.suite, a.force, parse);
-    if (typeof chapters === "number") return chapters;
-    const { makeReport } = await import("../../analysis/report/report.ts");
-    const { standardOutput } = await import("../../analysis/output.ts");
-    const title = a.title ?? (a.suite === undefined ? chapters[0].question : SUITE_TITLE);
-    const text = await makeReport(
-      { title, version: VERSION, command: commandOf(a), chapters, format, engine },
-      standardOutput(),
-    );
+    const text = await written(a, format, parse, early);
+    if (typeof text === "number") return text;
     const bytes = new TextEncoder().encode(text);
     writeNew(a.output, bytes, a.force);
     console.error(`exitscope: wrote ${a.output} (${(bytes.length / 1e3).toFixed(0)} kB)`);
     return EXIT.ok;
   } finally {
-    await engine.then((e) => e.close(), () => {});
+    await early?.then((e) => e.close(), () => {});
   }
 }
 
 const NAMES_IN_TITLE = 3;
 
-function chapterOf(traces: readonly string[]): Asked {
-  const names = traces.map((path) =>
-    path.replace(/[/\\]+$/, "").replace(/^.*[/\\]/, "").replace(/\.trace$/, "")
-  );
+async function chapterOf(a: ReportArguments): Promise<Asked> {
+  const { tracePaths } = await import("../../analysis/trace_paths.ts");
+  const { runNames } = await import("../../analysis/open.ts");
+  const paths = tracePaths(a.traces);
+  const names = runNames(paths);
   const more = names.length - NAMES_IN_TITLE;
   const listed = names.slice(0, NAMES_IN_TITLE).join(" against ");
   const question = more > 0 ? `${listed} and ${more} more` : listed;
-  return { id: "traces", question, remark: null, paths: traces, commands: [] };
+  const remark = a.between === undefined
+    ? null
+    : `Only what lies between the marks “${a.between.from}” and “${a.between.to}” is counted.`;
+  return { id: "traces", question, remark, paths, commands: [] };
 }

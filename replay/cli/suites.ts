@@ -3,7 +3,7 @@
  * answer it, in the words of `record`'s command line.
  * @module
  */
-import { type Pair, type PairCheck, PAIRS, type Side } from "./pairs.ts";
+import { LINUX_PAIRS, onLinux, type Pair, type PairCheck, PAIRS, type Side } from "./pairs.ts";
 import type { SuiteName } from "./suite_names.ts";
 
 export interface SuiteSide {
@@ -26,10 +26,10 @@ export interface Question {
 const option = (name: string, value: string | undefined) =>
   value === undefined ? [] : [`--${name}`, value];
 
-function wordsOf(pair: Pair, side: Side): string[] {
+function wordsOf(pair: Pair, side: Side, guest: readonly string[]): string[] {
   const append = [pair.append, side.append].filter((words) => words !== undefined).join(" ");
   return [
-    ...option("kernel", pair.kernel),
+    ...guest,
     ...option("serial", side.serial),
     ...option("drive", side.drive),
     ...option("device", side.device),
@@ -38,12 +38,28 @@ function wordsOf(pair: Pair, side: Side): string[] {
   ];
 }
 
-const questions: readonly Question[] = PAIRS.map((pair) => ({
-  id: pair.name,
+const questionOf = (pair: Pair, guest: readonly string[]) => ({
   question: pair.question,
   remark: pair.remark ?? null,
-  sides: pair.sides.map((side) => ({ name: side.name, words: wordsOf(pair, side) })),
+  sides: pair.sides.map((side) => ({ name: side.name, words: wordsOf(pair, side, guest) })),
   check: pair.check,
+});
+
+const bundled: readonly Question[] = PAIRS.map((pair) => ({
+  id: pair.name,
+  ...questionOf(pair, option("kernel", pair.kernel)),
 }));
 
-export const SUITES: Readonly<Record<SuiteName, readonly Question[]>> = { standard: questions };
+/** Stock drivers, which nobody here wrote. */
+const linux: readonly Question[] = PAIRS.filter(({ name }) => LINUX_PAIRS.includes(name))
+  .map((pair) => ({
+    id: `linux-${pair.name}`,
+    ...questionOf(onLinux(pair), option("guest", "linux")),
+    question: `On stock Linux: ${pair.question}`,
+  }));
+
+export const SUITES: Readonly<Record<SuiteName, readonly Question[]>> = {
+  standard: bundled,
+  linux,
+  all: [...bundled, ...linux],
+};

@@ -11,11 +11,11 @@
  * @module
  */
 import type { Decoder } from "../insn.ts";
-import { CODE_PAGE, ENTRY, EXITS, type Layout, PAGE, PSEUDO, TLB } from "../layout.ts";
+import { CODE_PAGE, ENTRY, EXITS, type Layout, onlyHart, PAGE, PSEUDO, TLB } from "../layout.ts";
 import type { Meter } from "../meter.ts";
 import { SLOT } from "../state.ts";
 import { type Callee, Module } from "../wasm/module.ts";
-import { type Block, type CodeView, discover, LIMITS, pageOf, type Region } from "./discover.ts";
+import { type Block, type CodeView, discover, pageOf, type Region } from "./discover.ts";
 import { Instructions } from "./instruction.ts";
 import { RegionEmitter } from "./region.ts";
 import { routinesOf } from "./region_ops.ts";
@@ -166,9 +166,10 @@ export class Compiler {
     this.#waiting.clear();
     this.#waited = 0;
     if (this.#slots + places.length > this.policy.most) this.flush();
-    const m = new Module(this.layout.wasmPages, { table: true, lateImports: true });
+    const first = onlyHart(this.layout);
+    const m = new Module(this.layout.wasmPages, { table: true, lateImports: true, first });
     const callee = importsOf(m);
-    const first = this.#slots;
+    const before = this.#slots;
     for (const place of places) {
       const region = this.#discover(place);
       if (region === null) {
@@ -182,9 +183,9 @@ export class Compiler {
       emitter.emit();
       this.#enter(place.page, region, slot, (b) => emitter.numberOf(b));
     }
-    if (this.#slots === first) return;
+    if (this.#slots === before) return;
     if (this.#slots > this.table.length) this.table.grow(this.table.length);
-    m.fillTable(first);
+    m.fillTable(before);
     const bytes = m.bytes();
     const env = { ...this.#exports, memory: this.memory, table: this.table };
     new WebAssembly.Instance(new WebAssembly.Module(bytes), { env });
@@ -202,8 +203,9 @@ export class Compiler {
       word: (page, offset) => this.#word(page, offset),
       straddles: (page, offset) => offset === PAGE - 2 && (this.#half(page, offset) & 3) === 3,
       half: (page, offset) => this.#half(page, offset),
+      isEntry: (offset) => this.#op(page, offset) === PSEUDO.compiled,
     };
-    return discover(view, this.#instructions, at, LIMITS.insns);
+    return discover(view, this.#instructions, at, place.entry);
   }
 
   /** Makes the region's entries lead to it. */
