@@ -148,7 +148,7 @@ export async function fetchDebian(
   env: ToolEnv = {},
 ): Promise<Debian> {
   Deno.mkdirSync(folder, { recursive: true });
-  using lock = Deno.openSync(`${folder}.lock`, { create: true, write: true });
+  using lock = Deno.openSync(folder);
   const before = cachedDebian(folder);
   await lock.lock(true);
   const now = cachedDebian(folder);

@@ -142,3 +142,12 @@ Deno.test("fetch: what a killed one left is no guest, and goes when it is old", 
     await fetchDebian(quiet, folder, env);
     assert.deepEqual(below(folder).sort(), [".fetch-new", "1_6.1-1_1_6.1-1"]);
   }));
+
+Deno.test("fetch: two at once fetch once", () =>
+  withApt(tools(), async ({ folder, env }) => {
+    const steps: string[] = [];
+    const view = { ...quiet, say: (s: string) => void steps.push(s.split(" ")[0]) };
+    const [a, b] = await Promise.all([1, 2].map(() => fetchDebian(view, folder, env)));
+    assert.deepEqual(b, a);
+    assert.deepEqual(steps, ["reading", "fetching", "unpacking"]);
+  }));
