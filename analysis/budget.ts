@@ -11,6 +11,7 @@ import { openTraces, type Session } from "./open.ts";
 import { type Output, renderTable, standardOutput } from "./output.ts";
 import { records } from "./rows.ts";
 import { oneStatement } from "./statement.ts";
+import { whileWaiting } from "./waiting.ts";
 
 export interface BudgetOptions {
   readonly traces: readonly string[];
@@ -46,7 +47,9 @@ export async function runBudget(
   const session = await openTraces(options.traces, output, { engine, choice, between });
   try {
     const verdicts: Verdict[] = [];
-    for (const rule of rules) verdicts.push(...await judge(session, rule));
+    for (const rule of rules) {
+      verdicts.push(...await whileWaiting(output, rule.name, judge(session, rule)));
+    }
     const text = { table: asTable, junit: asJunit, github: asGithub }[format];
     output.write(
       text(verdicts, options, Number.isFinite(output.width) ? output.width : DEFAULT_WIDTH),

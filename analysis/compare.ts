@@ -19,6 +19,7 @@ import {
 } from "./output.ts";
 import type { Between } from "./between.ts";
 import { groupRuns, renderSpread } from "./spread.ts";
+import { whileWaiting } from "./waiting.ts";
 import { wrap } from "./wrap.ts";
 
 export interface CompareOptions {
@@ -52,7 +53,7 @@ export async function runCompare(
   const { engine, between, choice } = options;
   const session = await openTraces(options.traces, output, { engine, between, choice });
   try {
-    const comparison = await collect(session);
+    const comparison = await whileWaiting(output, "Comparing", collect(session));
     const groups = groupRuns(comparison.runs, options.traces, options.by ?? null);
     if (groups !== null) {
       const width = Number.isFinite(output.width) ? output.width : DEFAULT_WIDTH;

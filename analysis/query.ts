@@ -21,6 +21,7 @@ import type { Between } from "./between.ts";
 import { oneStatement, type Params, setParam, withParams } from "./statement.ts";
 import { tour } from "./tour.ts";
 import { libraryTypes } from "./view_types.ts";
+import { whileWaiting } from "./waiting.ts";
 
 export type QueryFormat = "table" | "csv" | "json" | "markdown" | "arrow";
 
@@ -85,7 +86,7 @@ export async function answer(
   format: QueryFormat,
   output: Output,
 ): Promise<void> {
-  const stream = await engine.arrow(withParams(sql, params));
+  const stream = await whileWaiting(output, "Asking", engine.arrow(withParams(sql, params)));
   if (format === "arrow") output.write(stream);
   else output.write(render(decode(stream), format, output));
 }

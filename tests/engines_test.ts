@@ -12,6 +12,7 @@ import { textOutput } from "../analysis/output.ts";
 import type { Result, Value } from "../analysis/rows.ts";
 import { writeSynthetic } from "../analysis/synthetic.ts";
 import { TABLE_NAMES } from "../core/trace/schema.ts";
+import { DENO_RUN } from "./cli.ts";
 import { needsThat } from "./needs.ts";
 import { recordInto, serialSpec } from "./recorder.ts";
 import { withFolder } from "./with_folder.ts";
@@ -116,3 +117,34 @@ native.test("engines: errors say the same, and a reset forgets everything", asyn
     await assert.rejects(engine.query("FROM kept"), /kept does not exist/);
   }
 });
+
+native.test("engines: an interrupted session leaves nothing in the temporary folder", () =>
+  withFolder(async (folder) => {
+    writeSynthetic(`${folder}/a.trace`, { serial: "virtio", regions: [] });
+    const temporary = `${folder}/tmp`;
+    Deno.mkdirSync(temporary);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [...DENO_RUN, "query", `${folder}/a.trace`, "--engine", "native", "-i"],
+      env: { TMPDIR: temporary },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    // Its answer says that it is at the prompt, its folder made.
+    const asked = child.stdin.getWriter();
+    await asked.write(new TextEncoder().encode("SELECT 42 AS answer;\n"));
+    const answers = child.stdout.getReader();
+    let text = "";
+    while (!text.includes("42")) {
+      const { done, value } = await answers.read();
+      assert.ok(!done, `it ended, having said: ${text}`);
+      text += new TextDecoder().decode(value);
+    }
+    const left = () => [...Deno.readDirSync(temporary)].map((entry) => entry.name);
+    assert.match(left().join(), /^exitscope-duckdb-\w+$/);
+    child.kill("SIGINT");
+    assert.equal((await child.status).code, 130);
+    assert.deepEqual(left(), []);
+    await asked.abort().catch(() => {});
+    await answers.cancel();
+  }));

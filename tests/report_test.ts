@@ -7,7 +7,8 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { SUITES } from "../replay/cli/suites.ts";
-import { assertOneError, cliTest, run } from "./cli.ts";
+import { assertOneError, cliTest, inFolder, run } from "./cli.ts";
+import { linux } from "./linux/guest.ts";
 
 const SMALL = ["record", "--append", "bytes=256 chunk=16,64"];
 
@@ -74,6 +75,52 @@ cliTest("report: the suite records every question and repeats what it did", asyn
   const digest = (path: string) =>
     JSON.parse(Deno.readTextFileSync(join(folder, path, "manifest.json"))).digest;
   assert.equal(digest("again.trace"), digest(`traces/${side.name}.trace`));
+});
+
+linux().test(
+  "report: the suite on stock Linux asks the standard one's questions of its disks",
+  () =>
+    inFolder(async (folder) => {
+      const made = await run(folder, ["report", "--suite", "linux", "-o", "s.json"]);
+      assert.equal(made.code, 0, made.stderr);
+      const { chapters } = JSON.parse(Deno.readTextFileSync(join(folder, "s.json")));
+      const ids = chapters.map((c: { id: string }) => c.id);
+      assert.deepEqual(ids, ["linux-block", "linux-scsi"]);
+      for (const { traces, figures } of chapters) {
+        for (const { path, command } of traces) {
+          assert.ok(existsSync(join(folder, path)), path);
+          assert.ok(command.startsWith("deno task record --guest linux --drive "), command);
+        }
+        // The full device's processor works inside, the paravirtual one reads descriptors.
+        const { rows } = figures.find((f: { id: string }) => f.id === "internals");
+        const parts = (lsi: boolean) =>
+          new Set(
+            rows.filter((row: { device: string }) => row.device.startsWith("lsi") === lsi)
+              .map((row: { part: string }) => row.part),
+          );
+        assert.ok(parts(true).has("instructions") && !parts(true).has("descriptors"));
+        assert.ok(parts(false).has("descriptors") && !parts(false).has("instructions"));
+      }
+    }),
+);
+
+cliTest("report: limited to what lies between two marks, of a folder of traces", async (folder) => {
+  for (const path of await recordPair(folder)) {
+    Deno.mkdirSync(join(folder, "t"), { recursive: true });
+    Deno.renameSync(join(folder, path), join(folder, "t", path));
+  }
+  const { code, stderr } = await run(folder, [
+    ...["report", "t", "--between", "write-16", "--engine", "wasm", "-o", "r.json"],
+  ]);
+  assert.equal(code, 0, stderr);
+  const { chapters: [chapter], command } = JSON.parse(
+    Deno.readTextFileSync(join(folder, "r.json")),
+  );
+  assert.equal(command, "deno task report t --between write-16 -o r.json");
+  assert.match(chapter.remark, /between the marks “write-16 begin” and “write-16 end”/);
+  const { rows } = chapter.figures.find((f: { id: string }) => f.id === "registers");
+  const txdata = rows.find((r: { register: string }) => r.register === "uart0.txdata write");
+  assert.equal(txdata.exits, 256);
 });
 
 cliTest("report: refuses in one line, before it records or loads anything", async (folder) => {

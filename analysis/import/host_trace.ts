@@ -44,6 +44,15 @@ export interface HostAccess {
   gpa: number | null;
 }
 
+/** An event of a virtqueue as hosts tell it: nothing of its descriptors. */
+export interface HostVring {
+  event: number;
+  device: number;
+  queue: number;
+  length: number | null;
+  request: number | null;
+}
+
 /** An exit under way; each thread has one, used again and again. */
 class Exit {
   seq = -1;
@@ -182,10 +191,23 @@ export class HostTrace {
     this.#write(thread, timeNs, () => this.trace.irq(row));
   }
 
-  vring(thread: HostThread, timeNs: number, row: Row<"vring">): void {
-    const exit_seq = thread.exiting ? thread.exit.seq : null;
-    const whole = { seq: this.trace.take(), ...row, exit_seq };
-    this.#write(thread, timeNs, () => this.trace.vring(whole));
+  vring(thread: HostThread, timeNs: number, e: HostVring): void {
+    const row: Row<"vring"> = {
+      seq: this.trace.take(),
+      event: e.event,
+      device: e.device,
+      queue: e.queue,
+      head: null,
+      desc_index: null,
+      gpa: null,
+      length: e.length,
+      flags: null,
+      avail_idx: null,
+      used_idx: null,
+      request: e.request,
+      exit_seq: thread.exiting ? thread.exit.seq : null,
+    };
+    this.#write(thread, timeNs, () => this.trace.vring(row));
   }
 
   request(thread: HostThread, timeNs: number, row: Row<"request">): void {

@@ -50,6 +50,7 @@ interface Request {
 }
 
 const SECTOR = 512;
+const REGION = "memory region of QEMU";
 const EVENT = {
   kick: codeOf("vring_event", "kick"),
   pop: codeOf("vring_event", "pop"),
@@ -68,6 +69,10 @@ export class QemuMachine {
   /** Ids of requests by the address of their queue element. */
   readonly #elements = new Map<number, number>();
   readonly #requests = new Map<number, Request>();
+  /** Codes by the address of a virtio device and of a memory region, and by the number of an exit. */
+  readonly #devices = new Map<number, number>();
+  readonly #regions = new Map<number, number>();
+  readonly #hwReasons = new Map<number, number>();
   #lastId = 0;
 
   constructor(readonly host: HostTrace, readonly tally: Tally) {}
@@ -86,12 +91,14 @@ export class QemuMachine {
     const thread = this.cpu(index);
     if (!this.host.at(thread, timeNs)) return BACK;
     const { devices } = this.host;
-    const name = texts[5] ? texts[5] : `region@0x${region.toString(16)}`;
+    const device = texts[5]
+      ? devices.named(texts[5], REGION)
+      : this.#called(this.#regions, "region", region, REGION);
     const exit = thread.exiting ? this.host.hwReasons.texts[thread.exit.hw] : "";
     const space = SPACE_OF_EXIT[exit] ?? SPACE.unknown;
     this.host.access(thread, timeNs, {
       space,
-      device: devices.named(name, "memory region of QEMU"),
+      device,
       register: devices.numbered(addr, 0),
       offset: addr % PAGE,
       size,
@@ -106,11 +113,19 @@ export class QemuMachine {
   runExit({ timeNs, lo }: Arguments): string | null {
     const thread = this.cpu(lo[0] | 0);
     if (!this.host.at(thread, timeNs)) return BACK;
-    const name = new TextEncoder().encode(kvmExitName(lo[1]));
-    const hw = this.host.hwReasons.code(name, 0, name.length);
-    const exit = this.host.exit(thread, timeNs, hw, -1);
+    const exit = this.host.exit(thread, timeNs, this.#hwReason(lo[1]), -1);
     exit.userExits = 1;
     return null;
+  }
+
+  #hwReason(exit: number): number {
+    let code = this.#hwReasons.get(exit);
+    if (code === undefined) {
+      const name = new TextEncoder().encode(kvmExitName(exit));
+      code = this.host.hwReasons.code(name, 0, name.length);
+      if (this.#hwReasons.size < MOST_OPEN) this.#hwReasons.set(exit, code);
+    }
+    return code;
   }
 
   /** `virtio_queue_notify`: the driver kicked, and the queue's address has a meaning from now on. */
@@ -123,7 +138,17 @@ export class QemuMachine {
   }
 
   device(vdev: number): number {
-    return this.host.devices.named(`virtio@0x${vdev.toString(16)}`, "virtio device of QEMU");
+    return this.#called(this.#devices, "virtio", vdev, "virtio device of QEMU");
+  }
+
+  /** The device that is called by its kind and address. */
+  #called(codes: Map<number, number>, kind: string, at: number, spec: string): number {
+    let code = codes.get(at);
+    if (code === undefined) {
+      code = this.host.devices.named(`${kind}@0x${at.toString(16)}`, spec);
+      if (codes.size < MOST_OPEN) codes.set(at, code);
+    }
+    return code;
   }
 
   pop(event: Arguments): string | null {
@@ -195,19 +220,8 @@ export class QemuMachine {
     if (queue === null) return "whose queue it is has not been told yet";
     const thread = this.host.thread(-1);
     if (!this.host.at(thread, timeNs)) return BACK;
-    this.host.vring(thread, timeNs, {
-      event,
-      device: queue.device,
-      queue: queue.index,
-      head: null,
-      desc_index: null,
-      gpa: null,
-      length,
-      flags: null,
-      avail_idx: null,
-      used_idx: null,
-      request,
-    });
+    const { device, index } = queue;
+    this.host.vring(thread, timeNs, { event, device, queue: index, length, request });
     return null;
   }
 }

@@ -30,12 +30,16 @@ const MICROSECOND_DIGITS = 6;
 interface Form {
   readonly event: QemuEvent;
   readonly labels: readonly Uint8Array[];
+  /** What is said of events that become no row, by the reason: made once, told often. */
+  readonly leftOut: Map<string, string>;
 }
 
 export class QemuLog {
   readonly #c = new Cursor();
   readonly #names = new Names(MOST_EVENTS);
   readonly #forms: (Form | null)[] = [];
+  /** What is said of events that are not known, by code. */
+  readonly #strangers: string[] = [];
   readonly #machine: QemuMachine;
   readonly #arguments = {
     tid: 0,
@@ -68,19 +72,28 @@ export class QemuLog {
     const code = this.#names.code(bytes, c.from, c.at);
     const form = code < 0 ? null : this.#forms[code] ??= this.#lookUp(code);
     const name = () => code < 0 ? "an event" : this.#names.texts[code];
-    if (form === null) return tally.refuse(`${name()}, an event that is not known`, sample);
+    if (form === null) return tally.refuse(this.#unknown(code), sample);
     if (!this.#read(form)) return tally.refuse(`${name()} in a form that is not known`, sample);
     const remark = form.event.apply(this.#machine, this.#arguments);
     if (remark === BACK) return tally.refuse(`${name()} ${BACK}`, sample);
     tally.understood++;
-    if (remark !== null) tally.leaveOut(`${name()}: ${remark}`, sample);
+    if (remark === null) return;
+    let what = form.leftOut.get(remark);
+    if (what === undefined) form.leftOut.set(remark, what = `${name()}: ${remark}`);
+    tally.leaveOut(what, sample);
+  }
+
+  #unknown(code: number): string {
+    if (code < 0) return "an event, one of too many names";
+    return this.#strangers[code] ??= `${this.#names.texts[code]}, an event that is not known`;
   }
 
   #lookUp(code: number): Form | null {
     const name = this.#names.texts[code];
     if (!Object.hasOwn(QEMU_EVENTS, name)) return null;
     const event = QEMU_EVENTS[name];
-    return { event, labels: event.fields.map((field) => ascii(field.name)) };
+    const labels = event.fields.map((field) => ascii(field.name));
+    return { event, labels, leftOut: new Map() };
   }
 
   /** `tid@seconds.microseconds:`, or nothing. False when it begins like that and is not. */

@@ -9,6 +9,7 @@
  * @module
  */
 import { AnalysisError } from "../errors.ts";
+import { Names } from "./cursor.ts";
 import type { HostTrace } from "./host_trace.ts";
 import { type Arguments, BACK, QEMU_EVENTS, type QemuEvent, QemuMachine } from "./qemu_events.ts";
 import type { Source } from "./source.ts";
@@ -18,13 +19,14 @@ const HEADER_BYTES = 24;
 const MAGIC = 0xf2b177cb0aa429b4n;
 const VERSION = 4n;
 const TYPE_BYTES = 8;
-const MAPPING = 0n;
-const EVENT = 1n;
+const MAPPING = 0;
+const EVENT = 1;
 const RECORD_BYTES = 24;
 const MAPPING_BYTES = 12;
 const ALL_ONES = 0xffffffffffffffffn;
 const DROPPED = ALL_ONES - 1n;
 const LONGEST_RECORD = 1 << 20;
+const MOST_TEXTS = 4096;
 const BUFFER_BYTES = 4 << 20;
 
 /** Bytes of the header that this format begins with; null when it is another. */
@@ -42,12 +44,15 @@ export function simpletraceHeader(head: Uint8Array): { little: boolean; version:
 interface Known {
   readonly name: string;
   readonly event: QemuEvent | null;
+  /** What is said of events that become no row, by the reason: made once, told often. */
+  readonly leftOut: Map<string, string>;
 }
 
 export class Simpletrace {
   readonly #bytes = new Uint8Array(BUFFER_BYTES);
   readonly #view = new DataView(this.#bytes.buffer);
-  readonly #events = new Map<bigint, Known>();
+  readonly #events = new Map<number | bigint, Known>();
+  readonly #texts = new Names(MOST_TEXTS);
   readonly #machine: QemuMachine;
   readonly #arguments = {
     tid: 0,
@@ -114,8 +119,13 @@ export class Simpletrace {
     return this.#end >= bytes;
   }
 
-  #u64(at: number): bigint {
-    return this.#view.getBigUint64(at, this.#little);
+  /** A number where it is exact: large integers cost an allocation each. */
+  #u64(at: number): number | bigint {
+    const low = this.#little ? 0 : 4;
+    const high = this.#u32(at + 4 - low);
+    return high < 2 ** 21
+      ? high * 2 ** 32 + this.#u32(at + low)
+      : this.#view.getBigUint64(at, this.#little);
   }
 
   #u32(at: number): number {
@@ -147,7 +157,7 @@ export class Simpletrace {
       this.#bytes.subarray(at + MAPPING_BYTES, at + MAPPING_BYTES + length),
     );
     const event = Object.hasOwn(QEMU_EVENTS, name) ? QEMU_EVENTS[name] : null;
-    this.#events.set(this.#u64(at), { name, event });
+    this.#events.set(this.#u64(at), { name, event, leftOut: new Map() });
     this.#at += TYPE_BYTES + MAPPING_BYTES + length;
     this.#count();
     this.tally.understood++;
@@ -173,13 +183,24 @@ export class Simpletrace {
     const remark = known.event.apply(this.#machine, this.#arguments);
     if (remark === BACK) return tally.refuse(`${known.name} ${BACK}`, sample);
     tally.understood++;
-    if (remark !== null) tally.leaveOut(`${known.name}: ${remark}`, sample);
+    if (remark === null) return;
+    let what = known.leftOut.get(remark);
+    if (what === undefined) known.leftOut.set(remark, what = `${known.name}: ${remark}`);
+    tally.leaveOut(what, sample);
+  }
+
+  #text(from: number, to: number): string {
+    const code = this.#texts.code(this.#bytes, from, to);
+    if (code >= 0) return this.#texts.texts[code];
+    return new TextDecoder().decode(this.#bytes.subarray(from, to));
   }
 
   #read(event: QemuEvent, start: number, end: number): boolean {
     const into = this.#arguments;
     const ns = this.#u64(start + 8);
-    into.timeNs = this.host.time(Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n));
+    into.timeNs = typeof ns === "number"
+      ? this.host.time(Math.floor(ns / 1e9), ns % 1e9)
+      : this.host.time(Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n));
     into.tid = this.#u32(start + 20);
     let at = start + RECORD_BYTES;
     const { fields } = event;
@@ -195,7 +216,7 @@ export class Simpletrace {
         const low = this.#little ? 0 : 4;
         into.lo[i] = this.#u32(at + low);
         into.hi[i] = this.#u32(at + 4 - low);
-      } else into.texts[i] = new TextDecoder().decode(this.#bytes.subarray(at + 4, at + bytes));
+      } else into.texts[i] = this.#text(at + 4, at + bytes);
       at += bytes;
     }
     return at === end;

@@ -82,9 +82,10 @@ export function eachLine(
   for (;;) {
     const read = source.read(buffer.subarray(kept, kept + PIECE_BYTES));
     const end = kept + read;
+    const filled = buffer.subarray(0, end);
     let from = 0;
     for (;;) {
-      const at = buffer.subarray(0, end).indexOf(NEWLINE, from);
+      const at = filled.indexOf(NEWLINE, from);
       if (at < 0) break;
       line(buffer, from, at > from && buffer[at - 1] === RETURN ? at - 1 : at);
       from = at + 1;

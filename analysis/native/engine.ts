@@ -49,8 +49,19 @@ class NativeEngine implements Engine {
   #waiting = 0;
   #databases = 0;
 
+  /** Gigabytes may lie in the folder: what ends the process takes them away. */
+  readonly #interrupted = () => this.#endBy(130);
+  readonly #terminated = () => this.#endBy(143);
+
   constructor(readonly packages: Packages, readonly onDisk: boolean) {
     this.#folder = Deno.makeTempDirSync({ prefix: "exitscope-duckdb-" });
+    Deno.addSignalListener("SIGINT", this.#interrupted);
+    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", this.#terminated);
+  }
+
+  #endBy(code: number): never {
+    Deno.removeSync(this.#folder, { recursive: true });
+    Deno.exit(code);
   }
 
   async open(): Promise<void> {
@@ -123,6 +134,8 @@ class NativeEngine implements Engine {
     }
     this.#disconnect();
     Deno.removeSync(this.#folder, { recursive: true });
+    Deno.removeSignalListener("SIGINT", this.#interrupted);
+    if (Deno.build.os !== "windows") Deno.removeSignalListener("SIGTERM", this.#terminated);
   }
 
   #disconnect(): void {

@@ -9,6 +9,7 @@ import { openTraces } from "../open.ts";
 import type { Output } from "../output.ts";
 import { type Asked, collectChapter } from "./collect.ts";
 import type { Chapter, Report } from "./model.ts";
+import { whileWaiting } from "../waiting.ts";
 import { renderReportCsv, renderReportJson, renderReportMarkdown } from "./text.ts";
 
 export type ReportFormat = "html" | "md" | "json" | "csv";
@@ -35,13 +36,15 @@ export async function makeReport(options: ReportOptions, output: Output): Promis
     const { engine, choice, between } = options;
     const session = await openTraces(asked.paths, output, { engine, choice, between });
     try {
-      chapters.push(await collectChapter(session, asked));
+      const chapter = collectChapter(session, asked);
+      chapters.push(await whileWaiting(output, `Asking ${asked.id}`, chapter));
     } finally {
       session.close();
     }
   }
   const { title, version, command } = options;
-  return await renderReport({ title, version, command, chapters }, options.format);
+  const report = renderReport({ title, version, command, chapters }, options.format);
+  return await whileWaiting(output, "Drawing", report);
 }
 
 export async function renderReport(report: Report, format: ReportFormat): Promise<string> {

@@ -15,18 +15,22 @@ CREATE OR REPLACE VIEW exit_rates (
   per_request,    -- exits per completed request; null when there is none.
   mean_ns         -- Mean host ns from exit to entry; null unless an imported trace tells.
 ) AS
-WITH counted AS (
-  SELECT run, reason, hw_reason, count(*) AS exits, avg(duration_ns) AS mean_ns
-  FROM exit GROUP BY ALL
+WITH counted AS MATERIALIZED (
+  SELECT
+    run, reason, hw_reason, count(*) AS exits, avg(duration_ns) AS mean_ns, min(time_ns) AS first_ns,
+    max(time_ns) AS last_ns
+  FROM raw.exit
+  GROUP BY run, reason, hw_reason
 ),
 span AS (
-  SELECT run, (max(time_ns) - min(time_ns)) / 1e9 AS seconds FROM exit GROUP BY run
+  SELECT run, (max(last_ns) - min(first_ns)) / 1e9 AS seconds FROM counted GROUP BY run
 ),
 served AS (
-  SELECT run, count(*) AS requests FROM request GROUP BY run
+  SELECT run, count(*) AS requests FROM raw.request GROUP BY run
 )
 SELECT
-  c.run, reason, hw_reason, exits, exits / nullif(seconds, 0), exits / requests, mean_ns
+  c.run, reason_name(c.run, c.reason) AS reason, hw_reason_name(c.run, c.hw_reason) AS hw_reason, exits,
+  exits / nullif(seconds, 0), exits / requests, mean_ns
 FROM counted c
 JOIN span ON span.run = c.run
 LEFT JOIN served ON served.run = c.run

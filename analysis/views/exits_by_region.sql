@@ -20,31 +20,30 @@ CREATE OR REPLACE VIEW exits_by_region (
 WITH stretch AS (
   -- Regions cut at multiples of 4096 events, so that exits find theirs by equality.
   SELECT
-    *, unnest(range((begin_seq >> 12)::BIGINT, (end_seq >> 12)::BIGINT + 1))::UBIGINT AS slot
+    run, begin_seq, end_seq,
+    unnest(range((begin_seq >> 12)::BIGINT, (end_seq >> 12)::BIGINT + 1))::UBIGINT AS slot
   FROM region
 ),
 counted AS (
   SELECT
-    run, label, nth, begin_seq, reason, device, register, any_value(bytes) AS bytes,
-    any_value(overlapped) AS overlapped, count(*) AS exits, count(*) FILTER (write) AS writes,
-    count(*) FILTER (NOT write) AS reads
+    run, begin_seq, reason, device, register, count(*) AS exits, count(*) FILTER (write) AS writes,
+    count(write) AS accesses
   FROM raw.exit
   JOIN stretch USING (run)
   WHERE slot = seq >> 12 AND seq > begin_seq AND seq < end_seq
-  GROUP BY run, label, nth, begin_seq, reason, device, register
+  GROUP BY run, begin_seq, reason, device, register
 ),
 directed AS (
   SELECT *, 'write' AS direction, writes AS n FROM counted
   UNION ALL
-  SELECT *, 'read', reads FROM counted
+  SELECT *, 'read', accesses - writes FROM counted
   UNION ALL
-  SELECT *, NULL, exits - writes - reads FROM counted
+  SELECT *, NULL, exits - accesses FROM counted
 ),
 named AS (
-  SELECT * REPLACE (
-    reason_name(run, reason) AS reason, device_name(run, device) AS device,
-    register_name(run, register) AS register
-  )
+  SELECT
+    run, begin_seq, reason_name(run, reason) AS reason, device_name(run, device) AS device,
+    register_name(run, register) AS register, direction, n
   FROM directed
   WHERE n > 0
 )
@@ -52,5 +51,6 @@ SELECT
   run, label, nth, bytes, reason, device, register, direction, n,
   CASE WHEN bytes > 0 THEN n * 1024 / bytes END, overlapped
 FROM named
+JOIN region USING (run, begin_seq)
 WHERE device IS DISTINCT FROM 'marker'
 ORDER BY run, begin_seq, n DESC, reason, device, register, direction;

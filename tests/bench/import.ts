@@ -3,6 +3,7 @@
  * a file of its own.
  * @module
  */
+import { cpuUsage } from "node:process";
 import { runImport } from "../../analysis/import/import.ts";
 import { textOutput } from "../../analysis/output.ts";
 import { SimpletraceFile } from "../import/simpletrace_file.ts";
@@ -80,21 +81,23 @@ export function imports(folder: string): Promise<string> {
     const path = `${folder}/host`;
     const lines = write(path);
     const { size } = Deno.statSync(path);
-    const start = performance.now();
+    const [start, before] = [performance.now(), cpuUsage()];
     runImport(
       { files: [path], output: `${folder}/host.trace`, version: "0", force: true },
       textOutput(),
     );
     const seconds = (performance.now() - start) / 1000;
+    const { user, system } = cpuUsage(before);
     Deno.removeSync(`${folder}/host.trace`, { recursive: true });
     return [
       name,
       (lines / 1e6).toFixed(1),
       (size / 1e6).toFixed(0),
       (lines / seconds / 1e6).toFixed(2),
+      (lines / (user + system)).toFixed(2),
       (size / seconds / 1e6).toFixed(0),
     ];
   });
-  const head = ["", "M lines", "MB", "M lines/s", "MB/s"];
+  const head = ["", "M lines", "MB", "M lines/s", "M lines/CPU s", "MB/s"];
   return Promise.resolve(`Reading traces of hosts\n${table(head, rows)}`);
 }

@@ -12,7 +12,7 @@ import { EVENT_TABLES } from "../../core/trace/schema.ts";
 import { table } from "./measure.ts";
 import { benchSpec, timed } from "./runs.ts";
 
-/** 6.57 rows per byte of payload on one device, 1.63 on the other: 140 and 60 million. */
+/** 6.6 rows per byte of payload on one device, 1.6 on the other: 140 and 60 million. */
 const RECORDINGS = [
   { name: "sifive", spec: benchSpec("serial", { serial: "sifive", append: work(21_400_000) }) },
   { name: "virtio", spec: benchSpec("serial", { serial: "virtio", append: work(36_800_000) }) },
@@ -22,7 +22,7 @@ function work(bytes: number): string {
   return `bytes=${bytes} chunk=16,4096`;
 }
 
-/** What DuckDB may take while it answers; by itself it would take half of what is free, and more. */
+/** What DuckDB may take while it answers: less than these views need, so that they go to the disk. */
 const LIMIT_GIB = 4;
 
 /** The most memory that this process has had, in MiB; null where the system does not tell. */
