@@ -173,6 +173,12 @@ async function timeView(engine: Engine, name: string): Promise<View> {
 }
 
 async function measure(choice: "wasm" | "native"): Promise<Figures> {
+  // What the views' tables took is given back by then.
+  const asked = await measureViews(choice);
+  return { ...asked, load: await loadingAlone(choice) };
+}
+
+async function measureViews(choice: "wasm" | "native"): Promise<Omit<Figures, "load">> {
   const engine = await openEngine(choice);
   try {
     await fill(engine);
@@ -182,20 +188,24 @@ async function measure(choice: "wasm" | "native"): Promise<Figures> {
     const rows = counts.rows[0]!.reduce((sum: number, n) => sum + Number(n), 0);
     const figures = new Map<string, View>();
     for (const { name } of views()) figures.set(name, await timeView(engine, name));
-    return { load: await loadingAlone(choice), rows, views: figures };
+    return { rows, views: figures };
   } finally {
     engine.close();
   }
 }
 
-/** In an engine of its own: WebAssembly gives no memory back. */
+/** Each time in an engine of its own: WebAssembly gives no memory back. */
 async function loadingAlone(choice: "wasm" | "native"): Promise<Loaded> {
-  const engine = await openEngine(choice);
-  try {
-    return await loading(engine);
-  } finally {
-    engine.close();
+  const turns: Loaded[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    const engine = await openEngine(choice);
+    try {
+      turns.push(await loading(engine));
+    } finally {
+      engine.close();
+    }
   }
+  return turns.reduce((least, turn) => turn.ms < least.ms ? turn : least);
 }
 
 export async function library(): Promise<string> {
