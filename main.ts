@@ -1,171 +1,29 @@
 /**
  * Exitscope's command line: argument parsing and nothing else. What a command does lives in
- * `replay/cli/` and `analysis/`, loaded when it is asked for, so that `--help` answers at once.
+ * `replay/cli/` and `analysis/`, loaded when it is asked for; so are help and complaints, so that a
+ * guest starts at once.
  * @module
  */
-import { or } from "@optique/core/constructs";
-import { formatMessage } from "@optique/core/message";
+import "./replay/cli/segmenter.ts";
 import { parseSync } from "@optique/core/parser";
-import { command } from "@optique/core/primitives";
-import { extractOptionNames, type Usage } from "@optique/core/usage";
-import { run } from "@optique/run";
 import { describe, EXIT, readerIsGone } from "./replay/cli/errors.ts";
-import { lines, say } from "./replay/cli/say.ts";
-import { nearest } from "./replay/cli/suggest.ts";
-import {
-  budgetOptions,
-  compareOptions,
-  exportOptions,
-  importOptions,
-  inspectOptions,
-  queryOptions,
-  recordOptions,
-  replayOptions,
-  reportOptions,
-} from "./replay/cli/options.ts";
-import type { RecordArguments } from "./replay/cli/machine_spec.ts";
-import { VERSION } from "./replay/version.ts";
-
-export const parser = or(
-  command("record", recordOptions, {
-    brief: say`Run a guest and record every exit; without options, the demonstration.`,
-    description: say`Runs a guest and records every VM exit, device access, virtqueue event, DMA,
-      interrupt and request. Without options that say which guest,
-      bundled guests do the same work on fully virtualized and on paravirtual devices, pair by pair, and
-      the traces are compared.`,
-    usageLine: [{ type: "optional", terms: [{ type: "literal", value: "OPTION" }] }, {
-      type: "ellipsis",
-    }],
-    footer: lines(
-      "Console: the terminal is the guest's. Ctrl-A X quits, Ctrl-A C opens the monitor, Ctrl-A H helps.",
-      "Exit code: the guest's own (0 on power-off; N when it reports failure N to the test finisher),",
-      "so 1 to 3 may also come from the guest; else 2 usage, 3 the guest failed or ran out of time.",
-      "The line on standard error says which.",
-    ),
-  }),
-  command("query", queryOptions, {
-    brief: say`Ask traces a question in SQL; without SQL, a tour of tables and views.`,
-    description: say`Loads the traces into DuckDB, with the view library, and prints the answer of
-      one SQL statement. Without SQL: what there is to ask, and on a terminal a prompt. Several
-      traces are told apart by the column run.`,
-    footer: lines('Example: query traces/a.trace "SELECT reason, count(*) FROM exit GROUP BY 1"'),
-  }),
-  command("compare", compareOptions, {
-    brief: say`Say what differs between traces and which registers make the difference.`,
-    description: say`Sets traces side by side: machine, work done, exits by reason and by
-      register, exits per KiB, interrupts, virtual time.`,
-  }),
-  command("report", reportOptions, {
-    brief: say`Write a self-contained report: plots, numbers, the SQL behind them.`,
-    description: say`Writes one file about the traces: the answer in a sentence, plots (in HTML),
-      tables, set-up and digests, the SQL behind each figure, published numbers beside ours. The HTML
-      has no scripts and asks for nothing. The first HTML report fetches the plotting library.`,
-    footer: lines(
-      "Example: report traces/serial-sifive.trace traces/serial-virtio.trace -o serial.html",
-    ),
-  }),
-  command("budget", budgetOptions, {
-    brief: say`Hold traces to a budget; exit code 1 and the offender where one is exceeded.`,
-    description: say`Asks the traces each rule of a file: a named metric or a SQL query, and what it
-      may be at most or at least.`,
-    footer: lines("Example: budget traces/*.trace --file fixtures/budgets/serial.json"),
-  }),
-  command("inspect", inspectOptions, {
-    brief: say`Show what a trace is: machine, guest, counts, digests, clean end or not.`,
-  }),
-  command("import", importOptions, {
-    brief: say`Turn a real host's trace (perf, trace-cmd, QEMU) into one to query and compare.`,
-    description: say`Reads what tracing on a host wrote and makes a trace of it. Lines that are not
-      understood are counted and shown, never guessed.`,
-    footer: lines(
-      "On the host: perf record -a -e 'kvm:*' sleep 10; perf script > host.txt",
-      "         or: trace-cmd record -e kvm sleep 10; trace-cmd report > host.txt",
-      "         or: qemu-system-… -trace 'memory_region_ops_*' -trace 'virtio_*' -D host.txt",
-      "Exit code: 1 when no line was understood.",
-    ),
-  }),
-  command("export", exportOptions, {
-    brief: say`Write traces as Perfetto, Parquet, CSV or Arrow files.`,
-    footer: lines("Example: export traces/a.trace --to perfetto -o a.perfetto-trace"),
-  }),
-  command("replay", replayOptions, {
-    brief: say`Run a recording again; with --verify, prove that it gives the same bytes.`,
-  }),
-  {
-    errors: {
-      noMatch: say`Name a command: record, query, compare, budget, report, inspect, import, export
-        or replay`,
-    },
-  },
-);
-
-const COMMANDS: Record<string, { usage: Usage }> = {
-  record: recordOptions,
-  query: queryOptions,
-  compare: compareOptions,
-  report: reportOptions,
-  budget: budgetOptions,
-  inspect: inspectOptions,
-  import: importOptions,
-  export: exportOptions,
-  replay: replayOptions,
-  completion: { usage: [] },
-};
-
-/** The option that a mistyped one, quoted in `error`, comes nearest to. */
-function meant(error: string): string {
-  const unknown = /^Unexpected option .*`(--[^`=]+)/.exec(error)?.[1];
-  const usage = COMMANDS[Deno.args[0]]?.usage ?? [];
-  const found = unknown ? nearest(unknown, [...extractOptionNames(usage), "--help"]) : null;
-  return found === null ? "" : `. Did you mean \`${found}\`?`;
-}
-
-/** Optique shows usage and hints on lines of their own; an error is one line here. */
-function printUsageError(shown: string): void {
-  if (!shown.startsWith("Error:")) return;
-  const line = shown.slice("Error:".length).trim().replace(/\s*\n\s*/g, " ").replace(/\.$/, "");
-  const words = Deno.args[0] in COMMANDS ? [Deno.args[0]] : [];
-  console.error(
-    `exitscope: ${line}${meant(line)} (see ${["exitscope", ...words, "--help"].join(" ")})`,
-  );
-}
-
-type Parsed = ReturnType<typeof parse>;
-
-function parse(args: readonly string[]) {
-  return run(parser, {
-    programName: "exitscope",
-    args,
-    help: "both",
-    version: { value: VERSION, option: true, command: true },
-    completion: "command",
-    aboveError: "none",
-    errorExitCode: EXIT.usage,
-    stderr: printUsageError,
-    showDefault: true,
-    showChoices: true,
-    termWidth: "auto",
-    maxWidth: Deno.stdout.isTerminal() ? undefined : 100,
-    usageLine: [{ type: "literal", value: "COMMAND" }, { type: "ellipsis" }],
-    brief: say`What a VM exit costs, and why, down to the register.`,
-    footer: lines(
-      "Exit codes: 0 fine, 1 the answer is no, 2 usage, 3 the guest failed or ran out of time.",
-      "EXITSCOPE_DEBUG=1 shows where an error arose.",
-    ),
-  });
-}
-
-/** What \`record\` would be asked for by these words, for commands that record. */
-function recordArguments(words: readonly string[]) {
-  const parsed = parseSync(recordOptions, words);
-  if (!parsed.success) throw new Error(`record ${words.join(" ")}: ${formatMessage(parsed.error)}`);
-  return parsed.value;
-}
+import { COMMANDS, type Parsed } from "./replay/cli/options.ts";
 
 /** `deno task` runs in the project's folder; names on the command line mean the caller's. */
 function enterCallersFolder(): void {
   const folder = Deno.env.get("EXITSCOPE_CWD");
   if (folder) Deno.chdir(folder);
+}
+
+const commandLine = () => import("./replay/cli/command_line.ts");
+
+/** A command's own options tell what is well formed; the whole command line sees to all else. */
+async function parse(args: readonly string[]): Promise<Parsed> {
+  const [name, ...words] = args;
+  const options = COMMANDS.get(name);
+  const parsed = options && parseSync(options(), words);
+  if (parsed?.success) return parsed.value;
+  return (await commandLine()).parse(args);
 }
 
 async function execute(parsed: Parsed): Promise<number> {
@@ -174,8 +32,10 @@ async function execute(parsed: Parsed): Promise<number> {
       return await (await import("./replay/cli/record.ts")).runRecord(parsed);
     case "replay":
       return await (await import("./replay/cli/replay.ts")).runReplay(parsed);
-    case "report":
-      return await (await import("./replay/cli/report.ts")).runReport(parsed, recordArguments);
+    case "report": {
+      const { parseRecord } = await commandLine();
+      return await (await import("./replay/cli/report.ts")).runReport(parsed, parseRecord);
+    }
     default:
       return await (await import("./replay/cli/analyse.ts")).runAnalysis(parsed);
   }
@@ -185,20 +45,15 @@ const asksForSweep = (args: readonly string[]): boolean =>
   args[0] === "record" && args.some((arg) => /^--sweep(=|$)/.test(arg)) &&
   !args.some((arg) => arg === "--help" || arg === "-h");
 
-/** A command line of a sweep's, which can be nothing but a recording. */
-function parseRecord(args: readonly string[]): RecordArguments {
-  const parsed = parse(args);
-  if (parsed.command !== "record") throw new Error("record was parsed as something else");
-  return parsed;
-}
-
 async function main(): Promise<number> {
   try {
     enterCallersFolder();
     if (asksForSweep(Deno.args)) {
-      return await (await import("./replay/cli/sweep.ts")).runSweep(Deno.args, parseRecord);
+      const { parseRecord } = await commandLine();
+      const { runSweep } = await import("./replay/cli/sweep.ts");
+      return await runSweep(Deno.args, (args) => parseRecord(args.slice(1)));
     }
-    return await execute(parse(Deno.args));
+    return await execute(await parse(Deno.args));
   } catch (error) {
     if (readerIsGone(error)) return EXIT.ok;
     const { text, exitCode } = describe(error, Deno.env.get("EXITSCOPE_DEBUG") === "1");

@@ -4,14 +4,13 @@
  * (XDG_CACHE_HOME).
  * @module
  */
-import { isAbsolute, join } from "node:path";
-
 export const CACHE_VARIABLE = "EXITSCOPE_CACHE";
+const ABSOLUTE = /^([a-z]:)?[/\\]/i;
 
 export function cacheFolder(env: (name: string) => string | undefined = Deno.env.get): string {
   const own = env(CACHE_VARIABLE);
   if (own) return own;
   const xdg = env("XDG_CACHE_HOME");
-  if (xdg && isAbsolute(xdg)) return join(xdg, "exitscope"); // A relative one is to be ignored.
-  return join(env("HOME") ?? env("USERPROFILE") ?? ".", ".cache", "exitscope");
+  if (xdg && ABSOLUTE.test(xdg)) return `${xdg}/exitscope`; // A relative one is to be ignored.
+  return `${env("HOME") ?? env("USERPROFILE") ?? "."}/.cache/exitscope`;
 }

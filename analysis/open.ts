@@ -23,6 +23,8 @@ export interface OpenOptions {
   between?: Between | null;
   /** An engine started earlier; it is emptied first, and stays the caller's to close. */
   engine?: Promise<Engine>;
+  /** Only these views, and no table macros. */
+  only?: readonly string[];
   /** Which to start when none was. */
   choice?: EngineChoice;
 }
@@ -58,7 +60,7 @@ export async function openTraces(
     const total = readers.reduce((sum, reader) => sum + committedBytes(reader), 0);
     const sources = readers.map((reader, i) => sourceOf(reader, names[i]!));
     const progress = announcer(total, output);
-    await load(engine, sources, { progress, between: options.between });
+    await load(engine, sources, { progress, between: options.between, only: options.only });
   } catch (error) {
     close();
     throw error;

@@ -2,10 +2,10 @@
  * The files a machine is built from: read once, pinned by digest, found again by a replay.
  * @module
  */
-import { createHash } from "node:crypto";
 import type { DeviceType } from "../core/mmio/device.ts";
 import type { FileRef, MachineSpec } from "../core/board/spec.ts";
 import { CACHED, cachedPath } from "./guests/cache.ts";
+import { sha256Hex, sha256Later } from "./sha256.ts";
 
 /** Bad input, with what to do about it: shown as one line, exit code 2. */
 export class InputError extends Error {
@@ -36,11 +36,15 @@ function locate(path: string): string | URL {
 /** Files by the path that a MachineSpec names them with. */
 export type Files = ReadonlyMap<string, Uint8Array>;
 
-/** Reads a file that a machine is to be built from. */
-export function readInput(path: string, what: string): { ref: FileRef; bytes: Uint8Array } {
-  let bytes: Uint8Array;
+/** A file that a machine is to be built from. */
+export interface Input {
+  readonly ref: FileRef;
+  readonly bytes: Uint8Array;
+}
+
+function read(path: string, what: string): Uint8Array<ArrayBuffer> {
   try {
-    bytes = Deno.readFileSync(locate(path));
+    return Deno.readFileSync(locate(path));
   } catch (e) {
     const why = e instanceof Deno.errors.NotFound ? "there is no such file" : (e as Error).message;
     const fix = path.startsWith(CACHED)
@@ -48,8 +52,23 @@ export function readInput(path: string, what: string): { ref: FileRef; bytes: Ui
       : "check the path";
     throw new InputError(`cannot read ${what} ${path}: ${why}`, fix);
   }
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { ref: { path, sha256, bytes: bytes.length }, bytes };
+}
+
+const inputOf = (path: string, bytes: Uint8Array, sha256: string): Input => ({
+  ref: { path, sha256, bytes: bytes.length },
+  bytes,
+});
+
+/** Reads it at once. */
+export function readInput(path: string, what: string): Input {
+  const bytes = read(path, what);
+  return inputOf(path, bytes, sha256Hex(bytes));
+}
+
+/** The same for who can wait: sooner done. */
+export async function readInputLater(path: string, what: string): Promise<Input> {
+  const bytes = read(path, what);
+  return inputOf(path, bytes, await sha256Later(bytes));
 }
 
 /** Every file that `spec` names, with what it is for. */
@@ -87,15 +106,36 @@ export function readRecorded(spec: MachineSpec): Files {
   return files;
 }
 
+const urlOf = (path: string) => new URL(path, `file://${Deno.cwd()}/`).href;
+
+/**
+ * What broke a run, where it arose in the user's own device file: as an error that says so. Anything else
+ * as it is.
+ */
+export function deviceFault(spec: MachineSpec, error: unknown): unknown {
+  if (!(error instanceof Error) || "fix" in error) return error;
+  for (const { use, file } of spec.devices) {
+    if (file === null) continue;
+    const frames = (error.stack ?? "").split(`${urlOf(use)}:`);
+    if (frames.length === 1) continue;
+    const fault = new InputError(
+      `the device file ${use} failed in line ${parseInt(frames[1])}: ${error.message}`,
+      "mend it there; EXITSCOPE_DEBUG=1 shows how it came there",
+    );
+    fault.stack = error.stack;
+    return fault;
+  }
+  return error;
+}
+
 /** Device types from users' own files, by path: each file's default export is one. */
 export async function loadDeviceTypes(spec: MachineSpec): Promise<Map<string, DeviceType>> {
   const types = new Map<string, DeviceType>();
   for (const { use, file } of spec.devices) {
     if (file === null) continue;
-    const url = new URL(use, `file://${Deno.cwd()}/`).href;
     let module: { default?: unknown };
     try {
-      module = await import(url);
+      module = await import(urlOf(use));
       (module.default as Partial<DeviceType> | undefined)?.check?.();
     } catch (e) {
       throw new InputError(

@@ -5,12 +5,12 @@
  * recorded is found out when the piece is read again.
  * @module
  */
-import { createHash } from "node:crypto";
 import type { DriveSpec } from "../core/board/spec.ts";
 import { GRANULE_BYTES, type Medium } from "../core/mmio/medium.ts";
 import type { TraceReader } from "../core/trace/reader.ts";
 import { InputError } from "./files.ts";
 import { INPUT } from "./run.ts";
+import { sha256 } from "./sha256.ts";
 
 /** Images up to this size are named in the manifest with a digest of the whole. */
 export const SMALL_BYTES = 16 << 20;
@@ -26,7 +26,6 @@ export interface Images {
   close(): void;
 }
 
-const digestOf = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
 const hex = (digest: Uint8Array) => digest.toHex().slice(0, 12);
 const nameOf = (d: DriveSpec) => `drive ${d.id}: ${d.path}`;
 
@@ -118,7 +117,7 @@ class ImageFile {
   load(granule: number, length: number): Uint8Array {
     const at = granule * GRANULE_BYTES;
     const bytes = this.#read(at, length);
-    const digest = digestOf(bytes);
+    const digest = sha256(bytes);
     const before = this.#digests.get(granule);
     if (before !== undefined) {
       if (!equal(before, digest)) throw this.#changed(at, "changed while the machine ran");

@@ -3,11 +3,18 @@
  *
  * Samples are taken at exact counts of executed instructions, so they are the same whenever the run is.
  * Host time is measured where work changes hands. Interpreter and compiled code alternate too fast for
- * that: their times are fitted to what each executed from sample to sample.
+ * that: their times are fitted to what each executed from sample to sample. Page walks are counted, and
+ * some are timed.
  * @module
  */
 import type { Board } from "../core/board/build.ts";
-import type { HostWork, Meter } from "../core/cpu/meter.ts";
+import {
+  type HostWork,
+  type Meter,
+  WALK,
+  WALKS_PER_TOLD,
+  type WalkStep,
+} from "../core/cpu/meter.ts";
 import type { LogSink } from "../core/trace/log.ts";
 
 /** Instructions from sample to sample; a prime, so that no loop keeps step with it. */
@@ -31,6 +38,7 @@ export class Profile implements Meter {
   #since = 0;
   readonly #samples = new Map<string, number>();
   readonly #fit = new Fit();
+  readonly #walks = new Walks();
   #board: Board | null = null;
   /** Executed instructions at which the next sample is taken. */
   nextAt = SAMPLE_INSNS;
@@ -49,6 +57,10 @@ export class Profile implements Meter {
     const work = this.#stack.at(-1);
     if (work !== undefined) this.#ms[work] += now - this.#since;
     this.#since = now;
+  }
+
+  walk(step: WalkStep): void {
+    this.#walks.step(step);
   }
 
   attach(board: Board): void {
@@ -88,13 +100,21 @@ export class Profile implements Meter {
     };
     return {
       memory: sink.memory,
-      open: (tables) => timed(() => sink.open(tables)),
+      open: (tables, columns) => timed(() => sink.open(tables, columns)),
       next: (lanes, later) => timed(() => sink.next(lanes, later)),
       drain: () => timed(() => sink.drain()),
       get bytes() {
         return sink.bytes;
       },
+      get rows() {
+        return sink.rows;
+      },
     };
+  }
+
+  /** Host time that went to a kind of work so far. */
+  msOf(work: HostWork): number {
+    return this.#ms[work];
   }
 
   /** The tables, once the run has ended and its names are known. */
@@ -107,10 +127,12 @@ export class Profile implements Meter {
     const { compilation } = machine.cpu;
     const compiled = compilation?.executed ?? 0;
     const interpreted = machine.executed - compiled;
-    const { run, compile, devices, trace, wait, sample } = this.#ms;
+    const { compile, devices, trace, wait, sample } = this.#ms;
+    const walks = Math.min(this.#walks.msOf(machine.cpu.walks), this.#ms.run);
+    const run = this.#ms.run - walks;
     const share = this.#fit.compiledShare(interpreted, compiled);
     const count = (n: number, what: string) => `${n.toLocaleString("en-US")} ${what}`;
-    const { regions = 0, modules = 0, entered = 0 } = compilation ?? {};
+    const { regions = 0, modules = 0, moduleBytes = 0, entered = 0 } = compilation ?? {};
     const rows: [string, number, string][] = [
       ["interpreter *", run * (1 - share), count(interpreted, "instructions")],
       [
@@ -118,14 +140,20 @@ export class Profile implements Meter {
         run * share,
         `${count(compiled, "instructions")}, entered ${count(entered, "times")}`,
       ],
-      ["compiling", compile, `${count(regions, "regions")} in ${count(modules, "modules")}`],
+      ["TLB misses **", walks, `${count(machine.cpu.walks, "page walks")}, ${this.#walks.each}`],
+      [
+        "compiling",
+        compile,
+        `${count(regions, "regions")} in ${count(modules, "modules")}, ` +
+        count(Math.ceil(moduleBytes / 1024), "KiB"),
+      ],
       ["devices and exits", devices, count(this.#exits, "exits")],
       ["trace", trace, "rows handed over; they are made with exits, and written by another thread"],
       ["waiting", wait, "for input"],
       ["sampling", sample, "for this profile"],
       [
         "other",
-        totalMs - run - compile - devices - trace - wait - sample,
+        totalMs - run - walks - compile - devices - trace - wait - sample,
         "start, end, the host's side",
       ],
     ];
@@ -135,7 +163,8 @@ export class Profile implements Meter {
     return [
       `Host time${"ms".padStart(19)}      %`,
       ...lines,
-      "* slow paths included; one measured time, divided by a fit over the samples",
+      "* other slow paths included; one measured time, divided by a fit over the samples",
+      `** one walk in ${WALKS_PER_TOLD} is timed; a device's page is in no TLB`,
     ].join("\n");
   }
 
@@ -163,6 +192,41 @@ export class Profile implements Meter {
     return `Hottest functions (${all.toLocaleString("en-US")} samples, one each ${every} ` +
       `instructions)\n${hottest(functions, all)}\n` +
       `Hottest code (stretches of ${BLOCK_BYTES} bytes)\n${hottest(blocks, all)}`;
+  }
+}
+
+/** A walk takes no longer; what does was interrupted. */
+const LONGEST_WALK_MS = 0.005;
+
+/** What page walks take, from those that were timed. */
+class Walks {
+  readonly #at = new Float64Array(3);
+  #ms = 0;
+  #timed = 0;
+
+  /** Stretches are compared, so each step does the same once it has looked at the clock. */
+  step(step: WalkStep): void {
+    if (step === WALK.begins) this.#add();
+    this.#at[step] = performance.now();
+  }
+  /** The walk that was told last. */
+  #add(): void {
+    const [begun, ended, told] = this.#at;
+    const [walk, telling] = [ended - begun, told - ended];
+    if (told === 0 || Math.max(walk, telling) > LONGEST_WALK_MS) return;
+    this.#ms += walk - telling;
+    this.#timed++;
+  }
+
+  get #eachMs(): number {
+    return this.#timed > 0 ? Math.max(0, this.#ms / this.#timed) : 0;
+  }
+  msOf(walks: number): number {
+    return walks * this.#eachMs;
+  }
+  /** "52 ns each". */
+  get each(): string {
+    return this.#timed === 0 ? "none timed" : `${(this.#eachMs * 1e6).toFixed(0)} ns each`;
   }
 }
 

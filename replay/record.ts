@@ -15,7 +15,7 @@ import type { Stopped } from "../core/vmm/machine.ts";
 import type { Before } from "./last_events.ts";
 import { type Answer, Answers } from "./answers.ts";
 import type { EventLog } from "./event_log.ts";
-import { type Files, listedFiles } from "./files.ts";
+import { deviceFault, type Files, listedFiles } from "./files.ts";
 import { HostImages } from "./images.ts";
 import { type MachineInfo, machineInfo } from "./info.ts";
 import { PanicWatch } from "./panics.ts";
@@ -159,12 +159,13 @@ export async function record(o: RecordOptions, host: RecordHost): Promise<Record
       batchRows,
       limitBytes: o.traceLimitBytes,
       watch: o.log?.watch,
+      columns: "machine",
     });
     const recording = new Recording(o, host, trace, sink);
     return await recording.run();
   } catch (e) {
     sink?.abandon();
-    throw e;
+    throw deviceFault(o.spec, e);
   }
 }
 
@@ -374,15 +375,6 @@ class Recording {
     return true;
   }
 
-  /** Rows on disk of the event tables; those counted where nothing is recorded. */
-  async #rows(): Promise<number> {
-    const { directory } = this.#o;
-    if (directory === null) return this.#trace.seq;
-    const { TraceReader } = await import("../core/trace/reader.ts");
-    const reader = TraceReader.open(directory);
-    return EVENT_TABLES.reduce((sum, table) => sum + reader.rowCount(table), 0);
-  }
-
   #progress(): Progress {
     const { machine, exits } = this.#board;
     return {
@@ -406,7 +398,7 @@ class Recording {
       timeNs: p.timeNs,
       hostMs: performance.now() - this.#startMs,
       exits: p.exits,
-      rows: await this.#rows(),
+      rows: this.#trace.rows,
       bytes: this.#trace.bytes,
       aftermath: await this.#aftermath(kind),
       unnamed,

@@ -14,7 +14,7 @@ import { Trace, type TraceEnd } from "../core/trace/trace.ts";
 import { type Difference, VerifySink } from "../core/trace/verify.ts";
 import type { Stopped } from "../core/vmm/machine.ts";
 import type { EventLog } from "./event_log.ts";
-import { readRecorded } from "./files.ts";
+import { deviceFault, readRecorded } from "./files.ts";
 import { RecordedImages } from "./images.ts";
 import { buildRun, endRun, giveInput, giveStop, INPUT } from "./run.ts";
 
@@ -65,6 +65,7 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
     tables: reader.manifest.event_tables as EventTable[],
     batchRows: o.batchRows ?? reader.manifest.batch_rows,
     watch: o.log?.watch,
+    columns: "machine",
   });
   const out = (device: string, bytes: Uint8Array) => {
     o.log?.flush();
@@ -79,6 +80,8 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
     if (end !== null) endRun(board, end.kind);
     trace.close(end);
     o.log?.flush();
+  } catch (e) {
+    throw deviceFault(spec, e);
   } finally {
     images.close();
   }

@@ -6,6 +6,10 @@ import { fileURLToPath } from "node:url";
 
 export const BUDGET = fileURLToPath(new URL("../fixtures/budgets/serial.json", import.meta.url));
 export const ELF = fileURLToPath(new URL("../fixtures/guests/serial.elf", import.meta.url));
+const INCREMENT_GUEST = fileURLToPath(
+  new URL("../fixtures/devices/increment_guest.elf", import.meta.url),
+);
+const MINE = ["--device", "./mine.ts,addr=0x4010000", "--timeout", "60"];
 /** The bundled guest on little work: a recording in a moment. */
 export const SMALL = ["record", "--serial", "sifive", "--append", "bytes=64 chunk=16"];
 
@@ -17,6 +21,16 @@ export interface Bad {
   readonly says: RegExp;
   readonly code?: number;
 }
+
+/** A device file that does this when its guest writes to it or reads. */
+const faultyDevice = (does: string) =>
+  `import { bytes, device } from "exitscope/device";
+const declared = { doc: "Mine.", source: "mine", size: 0x1000, state: { rx: bytes(4) } };
+export default device("mine", declared, (s) => {
+  const act = () => { ${does}; };
+  return { regs: [{ at: 0, name: "A", set: act }, { at: 8, name: "B", get: () => 0, onRead: act }] };
+});
+`;
 
 const truncatedElf = () => Deno.readFileSync(ELF).slice(0, 100);
 const elfAt = (paddr: bigint) => {
@@ -115,6 +129,18 @@ export const BAD_RECORDINGS: readonly Bad[] = [
     files: { "mine.ts": "export const x = 1;\n" },
     args: ["--device", "./mine.ts,addr=0x4010000"],
     says: /mine\.ts.*default export/,
+  },
+  {
+    name: "a device file whose code fails",
+    files: { "mine.ts": faultyDevice('throw new Error("no such table")') },
+    args: ["--kernel", INCREMENT_GUEST, ...MINE],
+    says: /device file \.\/mine\.ts failed in line 4: no such table\. Mend it there/,
+  },
+  {
+    name: "a device that outgrows what it declares",
+    files: { "mine.ts": faultyDevice("s.rx.push(1)") },
+    args: ["--kernel", INCREMENT_GUEST, ...MINE],
+    says: /mine0: state field rx holds 5 entries, declared are 4\. Check before `push`/,
   },
   {
     name: "a file without names",

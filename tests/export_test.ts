@@ -12,7 +12,7 @@ import { openTraces } from "../analysis/open.ts";
 import { runImport } from "../analysis/import/import.ts";
 import { writeSynthetic } from "../analysis/synthetic.ts";
 import { needs, needsThat } from "./needs.ts";
-import { withFolder } from "./with_folder.ts";
+import { engine, withFolder } from "./with_folder.ts";
 
 const REGION = { label: "echo", bytes: 1024, chunk: 64 };
 
@@ -35,7 +35,7 @@ async function exported(folder: string, to: ExportFormat, host?: string): Promis
 /** What a query says of both traces, row by row. */
 async function ask(folder: string, sql: string): Promise<string[][]> {
   const paths = [`${folder}/ours.trace`, `${folder}/host.trace`];
-  const session = await openTraces(paths, textOutput());
+  const session = await openTraces(paths, textOutput(), { engine });
   try {
     return (await session.engine.query(sql)).rows.map((row) => row.map(String));
   } finally {

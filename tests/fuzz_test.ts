@@ -10,8 +10,8 @@ import { fuzz, parseOptions, summary } from "./fuzz.ts";
 import { noCounts, runScript, scriptOf, shrink } from "./fuzz/case.ts";
 import { parseScript, type Script, textOf } from "./fuzz/script.ts";
 
-/** About a minute. */
-const CASES = 200;
+/** Some ten seconds. */
+const CASES = 80;
 const SCRIPTS = new URL("./fuzz/scripts/", import.meta.url);
 
 Deno.test("fuzz: a hostile guest on whole boards breaks no law", () => {

@@ -13,7 +13,7 @@ import { TraceReader } from "../core/trace/reader.ts";
 import type { Imported } from "../analysis/import/import.ts";
 import { Random, SEED, withSeed } from "../core/trace/random_trace.ts";
 import { simpletraceSample } from "./import/simpletrace_file.ts";
-import { withFolder } from "./with_folder.ts";
+import { engine, withFolder } from "./with_folder.ts";
 
 const SAMPLES = new URL("../fixtures/host_traces/", import.meta.url);
 const TEXTS = [
@@ -46,7 +46,8 @@ function importBytes(folder: string, name: string, bytes: Uint8Array): Result {
 
 /** Rows of a query on imported samples, as text. */
 async function ask(folder: string, names: readonly string[], sql: string): Promise<string[]> {
-  const session = await openTraces(names.map((name) => `${folder}/${name}.trace`), textOutput());
+  const paths = names.map((name) => `${folder}/${name}.trace`);
+  const session = await openTraces(paths, textOutput(), { engine });
   try {
     const { rows } = await session.engine.query(sql);
     return rows.map((row) => row.map((value) => value === null ? "-" : String(value)).join(" "));

@@ -1,16 +1,20 @@
 /**
  * A recording whose process is killed at a random byte of what it writes: the trace is then a consistent
- * prefix of the whole one, and replays. `KILLS=500 SEED=7 deno test -A tests/kill_test.ts` does more.
+ * prefix of the whole one, and replays, with what it had read of a disk image, too.
+ * `KILLS=500 SEED=7 deno test -A tests/kill_test.ts` does more.
  * @module
  */
 import assert from "node:assert/strict";
-import { TABLE_NAMES, type TableName } from "../core/trace/schema.ts";
+import { codeOf, TABLE_NAMES, type TableName } from "../core/trace/schema.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import { TraceError } from "../core/trace/error.ts";
+import { GRANULE_BYTES } from "../core/mmio/medium.ts";
+import { noise } from "../core/mmio/noise.ts";
 import { replay } from "../replay/replay.ts";
+import { RECORDINGS } from "./kill_child.ts";
 import { withFolder } from "./with_folder.ts";
 
-const KILLS = Number(Deno.env.get("KILLS") ?? 12);
+const KILLS = Number(Deno.env.get("KILLS") ?? 6);
 const SEED = Number(Deno.env.get("SEED") ?? 1);
 const CHILD = new URL("./kill_child.ts", import.meta.url).pathname;
 
@@ -37,9 +41,9 @@ function rows(directory: string): Record<TableName, string[]> {
 }
 
 /** Runs the child; true when it was killed. */
-async function child(directory: string, bytes: number, serial: string): Promise<boolean> {
+async function child(directory: string, bytes: number, recording: string): Promise<boolean> {
   const run = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", CHILD, directory, String(bytes), serial],
+    args: ["run", "-A", CHILD, directory, String(bytes), recording],
     stdout: "null",
     stderr: "piped",
   }).output();
@@ -48,12 +52,30 @@ async function child(directory: string, bytes: number, serial: string): Promise<
   return false;
 }
 
-for (const serial of ["sifive", "virtio"]) {
-  Deno.test(`${serial}: killed at ${KILLS} random bytes, a trace is a prefix that replays`, async () => {
+/** Of a whole recording: requests that write, and pieces that were read from the image. */
+function usesImage({ request, input }: Record<TableName, string[]>): boolean {
+  const kinds = request.map((row) => JSON.parse(row).kind);
+  return kinds.includes(codeOf("request_kind", "disk_write")) &&
+    kinds.includes(codeOf("request_kind", "disk_read")) &&
+    input.some((row) => JSON.parse(row).kind === codeOf("input_kind", "medium"));
+}
+
+const IMAGE = new Uint8Array(8 * GRANULE_BYTES);
+noise(3, 0, IMAGE);
+
+for (const name of Object.keys(RECORDINGS)) {
+  Deno.test(`${name}: killed at ${KILLS} random bytes, a trace is a prefix that replays`, async () => {
     await withFolder(async (folder) => {
+      const image = `${folder}/disk.img`;
+      const record = async (directory: string, bytes: number) => {
+        Deno.writeFileSync(image, IMAGE);
+        return await child(directory, bytes, name);
+      };
       const whole = `${folder}/whole.trace`;
-      assert.equal(await child(whole, Number.MAX_SAFE_INTEGER, serial), false);
+      assert.equal(await record(whole, Number.MAX_SAFE_INTEGER), false);
       const all = rows(whole);
+      const drives = RECORDINGS[name].spec(image).drives ?? [];
+      if (drives.length > 0) assert.ok(usesImage(all));
       const size = TABLE_NAMES.reduce((n, t) => n + Deno.statSync(`${whole}/${t}.arrow`).size, 0);
       const next = random(SEED);
       for (let i = 0; i < KILLS; i++) {
@@ -62,8 +84,10 @@ for (const serial of ["sifive", "virtio"]) {
           import.meta.url.split("/").slice(-2).join("/")
         }`;
         const cut = `${folder}/cut${i}.trace`;
-        assert.equal(await child(cut, bytes, serial), true, repeat);
+        assert.equal(await record(cut, bytes), true, repeat);
+        if (drives.some((d) => d.write)) Deno.removeSync(image); // Whatever it holds now.
         await checkPrefix(cut, all, repeat);
+        if (drives.some((d) => !d.write)) assert.deepEqual(Deno.readFileSync(image), IMAGE, repeat);
       }
     });
   });

@@ -1,10 +1,14 @@
 /**
  * Stands in for the thread that writes a trace, and kills the process once that thread has written so
- * many bytes: `kill_worker.ts?writer=URL&bytes=N`.
+ * many bytes: `kill_worker.ts?bytes=N`.
+ *
+ * The writer is imported statically: an `import()` of modules that Deno has not compiled yet waits for
+ * the main thread, which waits for the writer.
  * @module
  */
-const query = new URL(import.meta.url).searchParams;
-let left = Number(query.get("bytes"));
+import "../core/trace/background_worker.ts";
+
+let left = Number(new URL(import.meta.url).searchParams.get("bytes"));
 
 const writeSync = Deno.FsFile.prototype.writeSync;
 Deno.FsFile.prototype.writeSync = function (this: Deno.FsFile, p: Uint8Array): number {
@@ -15,5 +19,3 @@ Deno.FsFile.prototype.writeSync = function (this: Deno.FsFile, p: Uint8Array): n
   left -= p.length;
   return writeSync.call(this, p);
 };
-
-await import(query.get("writer")!);

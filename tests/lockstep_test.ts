@@ -19,8 +19,8 @@ import { runSeed } from "./lockstep/run.ts";
 import { minimize } from "./lockstep/shrink.ts";
 import { TracingOracle } from "./lockstep/tracing_oracle.ts";
 
-/** About a minute of one worker. */
-const STREAMS = 500;
+/** Some twenty seconds of one worker. */
+const STREAMS = 200;
 
 Deno.test("lockstep: interpreter and oracle agree on random streams", async () => {
   const options = parseOptions(["--streams", `${STREAMS}`], 2);

@@ -4,7 +4,6 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { openEngine } from "../analysis/engine.ts";
 import { type OperationFigures, readPair } from "../analysis/pairs.ts";
 import { textOutput } from "../analysis/output.ts";
 import { TraceReader } from "../core/trace/reader.ts";
@@ -12,10 +11,7 @@ import type { PairName } from "../replay/cli/pair_names.ts";
 import { LINUX_PAIRS, onLinux, type Pair, PAIRS } from "../replay/cli/pairs.ts";
 import { assertOneError, cliTest, run } from "./cli.ts";
 import { linux } from "./linux/guest.ts";
-import { withFolder } from "./with_folder.ts";
-
-const engine = openEngine();
-Deno.test.afterAll(async () => (await engine).close());
+import { engine, withFolder } from "./with_folder.ts";
 
 /**
  * What an operation took: how often it was done, then in all, not on the average: exits for the device's own

@@ -29,7 +29,7 @@ Deno.test("profile: the guest's functions have their names, whichever way it is 
   withFolder(async (folder) => {
     const reports: string[] = [];
     for (const cpu of ["interpreter", "compiled"] as const) {
-      const { result } = await recordInto(folder, serialSpec({ append: "bytes=65536" }), {
+      const { result } = await recordInto(folder, serialSpec({ append: "bytes=16384" }), {
         ...{ cpu, profile: new Profile() },
       });
       reports.push(guestPart(result.profile));
@@ -39,12 +39,25 @@ Deno.test("profile: the guest's functions have their names, whichever way it is 
     assert.doesNotMatch(reports[0].split("\n")[1], /no name/);
   }));
 
+Deno.test("profile: page walks are counted, and what they take is told", () =>
+  withFolder(async (folder) => {
+    for (const cpu of ["interpreter", "compiled"] as const) {
+      const { result } = await recordInto(folder, serialSpec(), { cpu, profile: new Profile() });
+      const [, ms, walks, ns] = /^TLB misses \*\* +([\d.]+) .* ([\d,]+) page walks, (\d+) ns each$/m
+        .exec(result.profile!)!;
+      const counted = Number(walks.replaceAll(",", ""));
+      // A device's page is in no TLB: each access to one takes a walk.
+      assert.ok(counted >= result.exits, `${counted} walks, ${result.exits} exits`);
+      assert.ok(Math.abs(counted * Number(ns) / 1e6 - Number(ms)) <= 0.05 + counted / 2e6);
+    }
+  }));
+
 Deno.test("profile: the kinds of work make up the whole time", () =>
   withFolder(async (folder) => {
     const { result } = await recordInto(folder, serialSpec(), { profile: new Profile() });
     const [time] = result.profile!.split("Hottest");
     const shares = [...time.matchAll(/^\S.{16} +-?[0-9.]+ +(-?[0-9.]+) {2}/gm)].map((m) => +m[1]);
-    assert.equal(shares.length, 8, time);
+    assert.equal(shares.length, 9, time);
     for (const share of shares) assert.ok(share >= 0 && share <= 100, time);
     assert.ok(Math.abs(shares.reduce((a, b) => a + b, 0) - 100) < 0.5, time);
   }));

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "@optique/core/parser";
 import { TABLES } from "../core/trace/schema.ts";
-import { parser } from "../main.ts";
+import { parser } from "../replay/cli/command_line.ts";
 import { inFolder, run } from "./cli.ts";
 import {
   blocksOf,

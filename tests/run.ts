@@ -5,6 +5,9 @@
  */
 import { NO_SKIP } from "./needs.ts";
 
+/** Files tested at once, at most: each may hold some hundred MiB. DENO_JOBS says otherwise. */
+const JOBS = 4;
+
 /** What a line of `deno test`'s report says, where it matters here. */
 export class Tally {
   passed = 0;
@@ -20,7 +23,7 @@ export class Tally {
   line(coloured: string): void {
     // deno-lint-ignore no-control-regex
     const line = coloured.replace(/\x1b\[[0-9;]*m/g, "");
-    const ignored = /^(.*) \.\.\. ignored \(.*\)$/.exec(line);
+    const ignored = /^(?:\S+ => )?(.*) \.\.\. ignored \(.*\)$/.exec(line);
     if (ignored !== null) this.#skip(ignored[1]);
     const total = /^(?:ok|FAILED) \| (\d+) passed/.exec(line);
     if (total === null) return;
@@ -73,9 +76,10 @@ async function tee(
 /** Runs `deno test` with `args`; returns the exit code. */
 export async function runTests(args: readonly string[]): Promise<number> {
   const colour = Deno.stdout.isTerminal() && !Deno.noColor;
+  const jobs = Deno.env.get("DENO_JOBS") ?? String(Math.min(navigator.hardwareConcurrency, JOBS));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "--allow-all", ...args],
-    env: colour ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
+    args: ["test", "--allow-all", "--parallel", ...args],
+    env: { DENO_JOBS: jobs, ...(colour ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }) },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

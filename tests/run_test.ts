@@ -19,7 +19,7 @@ Deno.test("test runner: the closing line has deno test's figures", () => {
 
 Deno.test("test runner: skipped tests stand under the command that enables them", () => {
   const tally = tallyOf(
-    `${skippedName("boots (QEMU)", { apt: "q" })} ... ignored (0ms)`,
+    `./tests/a_test.ts => ${skippedName("boots (QEMU)", { apt: "q" })} ... ignored (0ms)`,
     "\x1b[33mplain\x1b[0m ... \x1b[33mignored\x1b[0m (0ms)",
     `${skippedName("agrees", { apt: "q" })} ... ignored (0ms)`,
     `${skippedName("rebuilds", { nowhere: "gcc 13, not 12" })} ... ignored (0ms)`,

@@ -44,6 +44,10 @@ Deno.test("tidy: no text that means something on one machine only, no notes to o
   refuseNothing(rules.strayText(FILES));
 });
 
+Deno.test("tidy: tests leave the process alone that they share", () => {
+  refuseNothing(rules.sharedProcess(FILES));
+});
+
 Deno.test("tidy: every folder has its README", () => refuseNothing(rules.readmes(FILES)));
 
 Deno.test("tidy: every view is documented and tested", () => refuseNothing(rules.views(FILES)));
@@ -129,6 +133,12 @@ Deno.test("tidy rules: stray text is found, ordinary text is not", () => {
   assert.equal(found(`see ${slash}home${slash}ann${slash}x`), 1);
   assert.equal(found("// TO" + "DO later"), 1);
   assert.equal(found(`see docs/home/page and https://a.example${slash}work${slash}x`), 0);
+});
+
+Deno.test("tidy rules: a test that changes the environment or the current folder is found", () => {
+  const text = `Deno.${"env"}.set("A", "1");\n`;
+  assert.equal(rules.sharedProcess([file("a_test.ts", text), file("a.ts", text)]).length, 1);
+  assert.deepEqual(rules.sharedProcess([file("a_test.ts", 'Deno.env.get("A");\n')]), []);
 });
 
 Deno.test("tidy rules: a view without sentence, grain or test is refused", () => {

@@ -3,6 +3,7 @@
  * file per table, in which codes stand by their names, as in `query`.
  * @module
  */
+import { existsSync } from "node:fs";
 import * as arrow from "apache-arrow";
 import { EVENT_TABLES, REFERENCE_TABLES, type TableName } from "../../core/trace/schema.ts";
 import type { EngineChoice } from "../engine.ts";
@@ -41,7 +42,7 @@ export async function runExport(
   output: Output = standardOutput(),
 ): Promise<number> {
   const tables = tablesOf(options);
-  if (exists(options.output)) {
+  if (existsSync(options.output)) {
     throw new AnalysisError(`${options.output} exists already.`, "Choose another name.");
   }
   // Only native DuckDB writes Parquet: the other has no such extension without a network.
@@ -72,15 +73,6 @@ function tablesOf({ tables, to, partitionHost }: ExportOptions): readonly TableN
     throw new AnalysisError(`${to} is not partitioned.`, "Use --to parquet, or leave out --host.");
   }
   return (tables as readonly TableName[] | undefined) ?? TABLES;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A new file; what the host says against it is told in one line. */

@@ -13,7 +13,6 @@
  * Guests can put anything into their RAM: work is bounded, and names are printable or there are none.
  * @module
  */
-import { Buffer } from "node:buffer";
 
 /** A symbol table as it lies in RAM. */
 export interface Kallsyms {
@@ -39,7 +38,7 @@ const MAX_CANDIDATES = 64;
 const PART_ALIGN = 8;
 
 /** Each digit occurs in names, so each is a token of its own, and they follow each other. */
-const DIGITS = Buffer.from([..."0123456789"].map((digit) => `${digit}\0`).join(""), "latin1");
+const DIGITS = new TextEncoder().encode([..."0123456789"].map((d) => `${d}\0`).join(""));
 const FIRST_DIGIT = "0".charCodeAt(0);
 const LAST_DIGIT = "9".charCodeAt(0);
 /** The digits take more than this, so a word at every such step sees two of them. */
@@ -47,9 +46,8 @@ const STEP_WORDS = 4;
 
 const aligned = (at: number) => Math.ceil(at / PART_ALIGN) * PART_ALIGN;
 
-/** The table of the kernel that lies in `ram` (aligned to 8), or null when there is none that is sound. */
-export function findKallsyms(ram: Uint8Array): Kallsyms | null {
-  const bytes = Buffer.from(ram.buffer, ram.byteOffset, ram.length);
+/** The table of the kernel that lies in `bytes`, RAM (aligned to 8), or null when there is none that is sound. */
+export function findKallsyms(bytes: Uint8Array): Kallsyms | null {
   let candidates = 0;
   for (const at of digitRuns(bytes)) {
     const found = new Candidate(bytes).read(at);
@@ -60,7 +58,7 @@ export function findKallsyms(ram: Uint8Array): Kallsyms | null {
 }
 
 /** Where `DIGITS` stands. A search byte by byte would take seconds in a large RAM. */
-function* digitRuns(bytes: Buffer): Generator<number> {
+function* digitRuns(bytes: Uint8Array): Generator<number> {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
   let behind = 0;
   for (let i = 0; i < words.length; i += STEP_WORDS) {
@@ -72,7 +70,7 @@ function* digitRuns(bytes: Buffer): Generator<number> {
     const digit = pair & 0xff;
     if (pair >>> 16 !== digit + 1 || digit < FIRST_DIGIT || digit >= LAST_DIGIT) continue;
     const at = i * 4 + (odd ? 1 : 0) - (digit - FIRST_DIGIT) * 2;
-    if (at < behind || DIGITS.compare(bytes, at, at + DIGITS.length) !== 0) continue;
+    if (at < behind || DIGITS.some((digit, i) => bytes[at + i] !== digit)) continue;
     behind = at + DIGITS.length;
     yield at;
   }
@@ -93,7 +91,7 @@ interface Tokens extends Span {
 class Candidate {
   readonly #view: DataView;
 
-  constructor(readonly bytes: Buffer) {
+  constructor(readonly bytes: Uint8Array) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
@@ -119,7 +117,7 @@ class Candidate {
     for (; count > 0; count--) {
       const end = this.bytes.indexOf(0, at);
       if (end < 0 || end - at > MAX_NAME) return -1;
-      into?.push(this.bytes.toString("latin1", at, end));
+      into?.push(String.fromCharCode(...this.bytes.subarray(at, end)));
       at = end + 1;
     }
     return at;

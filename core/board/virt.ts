@@ -1,7 +1,7 @@
 /**
  * The board `virt`: what sits where. Addresses and interrupt sources are those of QEMU's riscv64 `virt`
  * machine (hw/riscv/virt.c, memory map), so that software made for it runs here; the SiFive UART keeps
- * its place on the FU540 (manual ch. 5), and the marker takes the start of the platform-bus area.
+ * its place on the FU540 (its manual, Memory Map), and the marker takes the start of the platform-bus area.
  * @module
  */
 import { DEVICES } from "../mmio/devices.ts";

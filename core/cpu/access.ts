@@ -15,8 +15,9 @@ import {
   setSlot,
 } from "./emit.ts";
 import { allocCode, invalidate } from "./code_pages.ts";
-import { META_STORE, tlbEntry } from "./memory_ops.ts";
+import { dropCopies, META_STORE, tlbEntry } from "./memory_ops.ts";
 import { BANK, HART, type Layout, PAGE, TLB } from "./layout.ts";
+import { WALK, WALKS_PER_TOLD } from "./meter.ts";
 import { CAUSE, MSTATUS } from "./mstatus.ts";
 import { Access, SLOT, STATUS_STOP, STATUS_TRAP, Stop } from "./state.ts";
 import type { Routine } from "./ops.ts";
@@ -28,10 +29,11 @@ const pageOf = (va: Code): Code => i64.and(va, i64.const(-PAGE));
 const BYTES = [1, 2, 4, 8] as const;
 const TLB_BYTES = BANK.count * TLB.bankBytes;
 
-/** Host functions that are told what becomes of compiled code. */
+/** Host functions that are told what becomes of compiled code, and of walks where that is measured. */
 interface Notices {
   changed: Import;
   evicted: Import;
+  walk: Import | null;
 }
 
 export class AccessPaths {
@@ -48,14 +50,16 @@ export class AccessPaths {
   readonly amoAddr: Func;
   readonly reserveAddr: Func;
   readonly #noteSuperpage: Func;
+  readonly #tellWalk: ((f: Func, walk: () => Code) => Code) | null;
 
   constructor(m: Module, private readonly routines: RoutineSet, host: Notices) {
+    this.#tellWalk = host.walk && walkTeller(m, this.#layout, host.walk);
     this.mulhu = mulhu(m);
-    this.flushAll = flushAll(m);
-    this.flushPage = flushPage(m, this.flushAll);
+    this.flushAll = flushAll(m, this.#layout);
+    this.flushPage = flushPage(m, this.#layout, this.flushAll);
     this.invalidate = invalidate(m, this.#layout, host.changed);
     routines.helpers = this;
-    this.rebank = rebank(m);
+    this.rebank = rebank(m, this.#layout);
     this.allocCode = allocCode(m, this.#layout, host.evicted);
     this.#noteSuperpage = noteSuperpage(m);
     this.fetchPage = this.#fetchPage(m, "fetchPage", TRANSLATE[Access.Fetch]);
@@ -78,7 +82,8 @@ export class AccessPaths {
     bail: () => void,
   ): Code {
     const routine = this.routines.func(typeof to === "number" ? TRANSLATE[to] : to);
-    const pa = f.bind("i64", f.call(routine, H, va, i64.extendU(bytes)));
+    const walk = () => f.bind("i64", f.call(routine, H, va, i64.extendU(bytes)));
+    const pa = this.#tellWalk?.(f, walk) ?? walk();
     f.if(getSlot32("status"), bail);
     return pa;
   }
@@ -92,6 +97,7 @@ export class AccessPaths {
       f.emit(i64.store(entry, i64.or(pageOf(va), i64.const(flags)), array));
       f.emit(i32.store(entry, payload, array + TLB.payload));
       f.emit(f.call(this.#noteSuperpage, H, va));
+      if (array !== TLB.fetch) dropCopies(f, this.#layout);
     });
   }
 
@@ -307,6 +313,26 @@ function raise(f: Func, cause: number, tval: Code): void {
   f.emit(setSlot("status", i64.const(STATUS_TRAP)));
 }
 
+/** Around a walk: counts it, and tells of one in WALKS_PER_TOLD. */
+function walkTeller(m: Module, l: Layout, tell: Import): (f: Func, walk: () => Code) => Code {
+  const count = m.func("countWalk", [], ["i32"]);
+  const walks = count.bind("i64", i64.load(i32.const(0), l.walks));
+  count.emit(i64.store(i32.const(0), i64.add(walks, i64.const(1)), l.walks));
+  const rest = i64.and(walks, i64.const(WALKS_PER_TOLD - 1));
+  const told = count.bind("i32", i64.eqz(rest));
+  count.if(told, () => count.emit(count.call(tell, i32.const(WALK.begins))));
+  count.emit(told);
+  return (f, walk) => {
+    const told = f.bind("i32", f.call(count));
+    const pa = walk();
+    f.if(told, () => {
+      f.emit(f.call(tell, i32.const(WALK.ended)));
+      f.emit(f.call(tell, i32.const(WALK.told)));
+    });
+    return pa;
+  };
+}
+
 function mulhu(m: Module): Func {
   const f = m.func("mulhu", ["i64", "i64"], ["i64"]);
   f.emit(highProduct(f, f.get(0), f.get(1)));
@@ -322,9 +348,10 @@ export function highProduct(f: Func, a: Code, b: Code): Code {
   return i64.add(i64.add(i64.mul(high(a), high(b)), high(mid)), high(mid2));
 }
 
-function flushAll(m: Module): Func {
+function flushAll(m: Module, l: Layout): Func {
   const f = m.export(m.func("flushAll", ["i32"], []));
   f.emit(memoryFill(i32.add(H, i32.const(HART.tlb)), i32.const(0xff), i32.const(TLB_BYTES)));
+  dropCopies(f, l);
   f.emit(setSlot("superMask", i64.const(0)));
   f.emit(setSlot("superAddr", i64.const(NO_SUPERPAGE)));
   return f;
@@ -334,7 +361,7 @@ function flushAll(m: Module): Func {
 const NO_SUPERPAGE = 1;
 
 /** A larger page is cached as 4 KiB pieces, so an address inside one forgets everything. */
-function flushPage(m: Module, all: Func): Func {
+function flushPage(m: Module, l: Layout, all: Func): Func {
   const f = m.func("flushPage", ["i32", "i64"], []);
   const va = f.get(1);
   const mask = i64.load(H, SLOT.superMask);
@@ -352,6 +379,7 @@ function flushPage(m: Module, all: Func): Func {
       f.emit(i64.store(entry, i64.const(-1), array));
     }
   }
+  dropCopies(f, l);
   return f;
 }
 
@@ -379,7 +407,7 @@ function noteSuperpage(m: Module): Func {
 }
 
 /** Chooses the TLB banks from privilege, satp, MPRV and SUM. */
-function rebank(m: Module): Func {
+function rebank(m: Module, l: Layout): Func {
   const f = m.export(m.func("rebank", ["i32"], []));
   const mstatus = f.bind("i32", getSlot32("mstatus"));
   const flag = (n: number) => i32.and(i32.shrU(mstatus, i32.const(n)), i32.const(1));
@@ -405,6 +433,8 @@ function rebank(m: Module): Func {
   f.if(flag(MSTATUS.MPRV), () => {
     f.set(priv, i32.and(i32.shrU(mstatus, i32.const(MSTATUS.MPP)), i32.const(3)));
   });
+  const before = f.bind("i32", getSlot32("dataBank"));
   choose("dataBank", i32.add(i32.const(BANK.supervisor), flag(MSTATUS.SUM)));
+  f.if(i32.ne(getSlot32("dataBank"), before), () => dropCopies(f, l));
   return f;
 }

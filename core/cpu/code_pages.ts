@@ -16,6 +16,7 @@ import {
   PSEUDO,
   TLB,
 } from "./layout.ts";
+import { dropCopies } from "./memory_ops.ts";
 import { type Code, i32, i64, memoryFill } from "./wasm/code.ts";
 import type { Func, Import, Module } from "./wasm/module.ts";
 
@@ -118,6 +119,7 @@ export function allocCode(m: Module, l: Layout, evicted: Import): Func {
       f.if(i32.eq(target, host), () => f.emit(i64.store(entry, i64.const(-1))));
     });
   });
+  dropCopies(f, l);
   f.emit(memoryFill(f.get(code), i32.const(0), slots));
   for (const end of [CODE_PAGE.end, CODE_PAGE.loneEnd2, CODE_PAGE.loneEnd4]) {
     f.emit(i32.store16(f.get(code), i32.const(PSEUDO.cross), end));

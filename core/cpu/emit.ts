@@ -27,7 +27,6 @@ export const H: Code = [0x20, 0];
 export const getSlot = (s: Slot): Code => i64.load(H, SLOT[s]);
 export const getSlot32 = (s: Slot): Code => i32.load(H, SLOT[s]);
 export const setSlot = (s: Slot, v: Code): Code => i64.store(H, v, SLOT[s]);
-export const setSlot32 = (s: Slot, v: Code): Code => i32.store(H, v, SLOT[s]);
 
 const BIND_ABOVE = 24;
 

@@ -53,9 +53,19 @@ function generate(l: Layout, key: string, store: ModuleStore | null): Generated 
 /** Null for what is not there, is no module, or is another layout's. */
 function kept(key: string, store: ModuleStore | null): Generated | null {
   const bytes = store?.load(key) ?? null;
-  if (bytes === null || !WebAssembly.validate(bytes)) return null;
-  const g = open(bytes);
+  const g = bytes && opened(bytes);
+  if (g === null) return null;
   return section(g.module, SECTION.layout) === key ? g : null;
+}
+
+/** Null for bytes that are no module. */
+function opened(bytes: Uint8Array<ArrayBuffer>): Generated | null {
+  try {
+    return open(bytes);
+  } catch (e) {
+    if (e instanceof WebAssembly.CompileError) return null;
+    throw e;
+  }
 }
 
 function open(bytes: Uint8Array<ArrayBuffer>): Generated {

@@ -11,7 +11,7 @@
  * @module
  */
 import type { Fields, Ops } from "./ops.ts";
-import { encodeRow, extract, parseRow, type Row, rowMatches } from "./row.ts";
+import { encodeRow, extract, type Operand, parseRow, type Row, rowMatches } from "./row.ts";
 
 export type Sem = <V, C>(o: Ops<V, C>, f: Fields) => void;
 export type Field = keyof Fields;
@@ -31,6 +31,8 @@ export interface Insn {
   sem: Sem;
   /** Where each field of `sem` comes from. */
   mapping: Mapping;
+  /** The same, ready to be read: an operand of the row, or a constant. */
+  sources: Readonly<Record<Field, Operand | number>>;
   /** Which of them name floating-point registers. */
   floats: ReadonlySet<Field>;
 }
@@ -64,6 +66,17 @@ function floatsIn(asm: string): Set<Field> {
   return new Set([...rest.matchAll(/\bf(d|s[123])\b/g)].map((m) => `r${m[1]}` as Field));
 }
 
+function sourcesOf(row: Row, mapping: Mapping): Insn["sources"] {
+  const of = (f: Field) => {
+    const from = mapping[f] ?? 0;
+    return typeof from === "number" ? from : row.operands.get(from)!;
+  };
+  return {
+    ...{ rd: of("rd"), rs1: of("rs1"), rs2: of("rs2"), rs3: of("rs3") },
+    ...{ rm: of("rm"), imm: of("imm"), csr: of("csr") },
+  };
+}
+
 export function insn(d: Definition): Insn {
   const name = d.asm.split(/[ {]/)[0];
   const row = parseRow(d.row, name);
@@ -74,28 +87,36 @@ export function insn(d: Definition): Insn {
         throw new Error(`${name}: row has no operand ${from}`);
       }
     }
-    return { name, row, asm: d.asm, sem: base.sem, mapping, floats: base.floats };
+    const sources = sourcesOf(row, mapping);
+    return { name, row, asm: d.asm, sem: base.sem, mapping, sources, floats: base.floats };
   }
   if (!d.sem) throw new Error(`${name}: neither sem nor as`);
   const mapping: Mapping = {};
   for (const operand of row.operands.keys()) {
     if (FIELD_OF[operand]) mapping[FIELD_OF[operand]] = operand;
   }
-  return { name, row, asm: d.asm, sem: d.sem, mapping, floats: floatsIn(d.asm) };
+  const sources = sourcesOf(row, mapping);
+  return { name, row, asm: d.asm, sem: d.sem, mapping, sources, floats: floatsIn(d.asm) };
 }
 
 /** The word of `i` with these operands, by the names in its row. */
 export const encode = (i: Insn, values: Record<string, number> = {}): number =>
   encodeRow(i.row, i.name, values);
 
+const read = (from: Operand | number, word: number): number =>
+  typeof from === "number" ? from : extract(from, word);
+
 export function operands(i: Insn, word: number): Decoded {
-  const of = (f: Field) => {
-    const from = i.mapping[f] ?? 0;
-    return typeof from === "number" ? from : extract(i.row.operands.get(from)!, word);
-  };
+  const { rd, rs1, rs2, rs3, rm, imm, csr } = i.sources;
   return {
-    ...{ insn: i, rd: of("rd"), rs1: of("rs1"), rs2: of("rs2"), rs3: of("rs3") },
-    ...{ rm: of("rm"), imm: of("imm"), csr: of("csr") },
+    insn: i,
+    rd: read(rd, word),
+    rs1: read(rs1, word),
+    rs2: read(rs2, word),
+    rs3: read(rs3, word),
+    rm: read(rm, word),
+    imm: read(imm, word),
+    csr: read(csr, word),
   };
 }
 
@@ -105,29 +126,30 @@ const ones = (v: number) => {
   return n;
 };
 
-/** Buckets by opcode and funct3; within one, the row with more fixed bits wins. */
+/**
+ * Buckets by opcode and funct3; within one, the row with more fixed bits wins. A bucket is filled when
+ * the first word that belongs there is met.
+ */
 export class Decoder {
-  readonly #wide: Insn[][] = Array.from({ length: 256 }, () => []);
-  readonly #narrow: Insn[][] = Array.from({ length: 32 }, () => []);
+  readonly #wide: Insn[][] = [];
+  readonly #narrow: Insn[][] = [];
 
-  constructor(insns: readonly Insn[]) {
-    const specific = [...insns].sort((a, b) => weight(b) - weight(a));
-    for (const i of specific) {
-      const wide = i.row.length === 4;
-      const buckets = wide ? this.#wide : this.#narrow;
-      buckets.forEach((bucket, key) => {
-        const bits = wide ? wideBits(key) : narrowBits(key);
-        const care = i.row.mask & (wide ? 0x707f : 0xe003);
-        if ((bits & care) === (i.row.match & care)) bucket.push(i);
-      });
-    }
+  constructor(private readonly insns: readonly Insn[]) {}
+
+  #bucket(word: number): Insn[] {
+    const wide = (word & 3) === 3;
+    const care = wide ? 0x707f : 0xe003;
+    return this.insns
+      .filter(({ row }) => row.length === (wide ? 4 : 2))
+      .filter(({ row }) => ((word ^ row.match) & row.mask & care) === 0)
+      .sort((a, b) => weight(b) - weight(a));
   }
 
   /** undefined: no such instruction. `word` has 16 bits when its two lowest are not both set. */
   find(word: number): Insn | undefined {
     const bucket = (word & 3) === 3
-      ? this.#wide[(word >>> 2 & 31) | (word >>> 12 & 7) << 5]
-      : this.#narrow[(word & 3) | (word >>> 13 & 7) << 2];
+      ? this.#wide[(word >>> 2 & 31) | (word >>> 12 & 7) << 5] ??= this.#bucket(word)
+      : this.#narrow[(word & 3) | (word >>> 13 & 7) << 2] ??= this.#bucket(word);
     for (const i of bucket) if (rowMatches(i.row, word)) return i;
     return undefined;
   }
@@ -136,5 +158,3 @@ export class Decoder {
 const weight = (i: Insn) =>
   ones(i.row.mask) * 8 +
   [...i.row.operands.values()].reduce((n, o) => n + Math.min(o.excluded.length, 1), 0);
-const wideBits = (key: number) => (key & 31) << 2 | (key >> 5) << 12 | 3;
-const narrowBits = (key: number) => (key & 3) | (key >> 2) << 13;

@@ -11,7 +11,7 @@ import { getSlot, getSlot32, H, RoutineSet, setSlot } from "./emit.ts";
 import { ENTRY_FIELDS, type Frame, HandlerOps, OutlineOps } from "./handler.ts";
 import type { Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
-import { CODE_PAGE, ENTRY, EXITS, type Layout, PAGE, PSEUDO, TLB } from "./layout.ts";
+import { CODE_PAGE, ENTRY, EXITS, type Layout, onlyHart, PAGE, PSEUDO, TLB } from "./layout.ts";
 import { tlbEntry } from "./memory_ops.ts";
 import { SLOT, STATUS_ILLEGAL, STATUS_STOP, Stop } from "./state.ts";
 import { mipNow, nextInterrupt, takeTrap, time } from "./trap.ts";
@@ -52,6 +52,8 @@ export interface InterpreterImports {
   changed(codePage: number, at: number, bytes: number): void;
   /** A decoded page with compiled regions gives way. */
   evicted(codePage: number): void;
+  /** Of a module that is metered: see Meter. */
+  walk?(step: number): void;
 }
 
 /** `run` came back to have the code at slot pc compiled: beside the values of Stop. */
@@ -75,13 +77,14 @@ const pcOfEntry = (f: Func, frame: Pick<Frame, "ep" | "delta">): Code =>
   i64.add(f.get(frame.delta), i64.extendU(i32.shrU(f.get(frame.ep), i32.const(3))));
 
 export function buildInterpreter(l: Layout): Interpreter {
-  const m = new Module(l.wasmPages, { table: true });
+  const m = new Module(l.wasmPages, { table: true, first: onlyHart(l) });
   const decode = m.import("decode", ["i32", "i32"], []);
   const decodeWord = m.import("decodeWord", ["i32", "i32"], []);
   const changed = m.import("changed", ["i32", "i32", "i32"], []);
   const evicted = m.import("evicted", ["i32"], []);
   const routines = new RoutineSet(m, l);
-  const access = new AccessPaths(m, routines, { changed, evicted });
+  const walk = l.metered ? m.import("walk", ["i32"], []) : null;
+  const access = new AccessPaths(m, routines, { changed, evicted, walk });
   for (const r of [csrRead, csrModify, csrWrite, mipNow, time]) routines.func(r);
   raiseFromOutside(m, routines, access);
   recheck(m, routines, access);
@@ -401,6 +404,7 @@ function emitEnter(p: Parts, frame: Frame, interpretOne: () => void): void {
     ...[regionType(p.module), slot, H, before, entry, pcOfEntry(f, frame)] as const,
   );
   f.set(p.code, result);
+  f.set(frame.bank, getSlot32("dataBank")); // A region may have written sstatus.SUM.
   emitStopped(p, left);
   f.if(i32.eq(f.get(p.code), before), interpretOne, undefined, false);
   countEntry(p, i32.sub(before, i32.and(f.get(p.code), i32.const(~JUMPED))));

@@ -95,7 +95,12 @@ export interface Layout {
   /** i64 each: instructions executed by compiled regions, and how often the interpreter entered one. */
   compiledInsns: number;
   entered: number;
+  /** The module counts translations that no TLB held, here (i64), and has some of them timed. */
+  metered: boolean;
+  walks: number;
   codePagesUsed: number;
+  /** See copiesOf. */
+  copies: number;
   stage2: number;
   codeMap: number;
   codePool: number;
@@ -103,6 +108,24 @@ export interface Layout {
   ram: number;
   wasmPages: number;
 }
+
+/**
+ * Where the hart is, in a machine that has one: V8 checks the bounds of an access whose address it does
+ * not know, and generated code is full of accesses to the hart's state.
+ */
+export const onlyHart = (l: Layout): number | null => l.harts === 1 ? l.hartsAt : null;
+
+/** How many copies there are, for base registers modulo half of that. */
+const COPIES = 16;
+/**
+ * Copies of entries of the data TLB, for accesses that compiled code expects in the page of the one before.
+ * Only a machine with one hart has them. What changes the data TLB, or the bank in force, empties all.
+ */
+export const copiesOf = (l: Layout): readonly number[] =>
+  l.harts === 1 ? Array.from({ length: COPIES }, (_, i) => l.copies + i * TLB.entryBytes) : [];
+/** The copy for accesses by a base register; `array`: TLB.load or TLB.store. */
+export const copyAt = (l: Layout, array: number, base: number): number | null =>
+  copiesOf(l)[base * 2 % COPIES + (array === TLB.store ? 1 : 0)] ?? null;
 
 const align = (v: number, to: number) => Math.ceil(v / to) * to;
 
@@ -112,6 +135,7 @@ export function layout(o: {
   ramBase: number;
   ramBytes: number;
   codePages?: number;
+  metered?: boolean;
 }): Layout {
   const ramPages = o.ramBytes / PAGE;
   if (!Number.isInteger(ramPages) || ramPages < 1) {
@@ -134,6 +158,7 @@ export function layout(o: {
     ...{ harts: o.harts, ramBase: o.ramBase, ramBytes: o.ramBytes, hartsAt, stage2, codeMap },
     hartBytes: HART.bytes,
     ...{ codePool, codePages, ram, wasmPages, exits, nextCodePage: 1024, codePagesUsed: 1028 },
-    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048 },
+    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048, walks: 1056, copies: 1088 },
+    metered: o.metered ?? false,
   };
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { EmitOps, getSlot, H, rawLoad, rawStore, type Routines, setSlot } from "./emit.ts";
-import { TLB } from "./layout.ts";
+import { copiesOf, type Layout, PAGE, TLB } from "./layout.ts";
 import type { Bytes, Fill } from "./ops.ts";
 import { type Code, i32, i64 } from "./wasm/code.ts";
 import type { Callee, Func } from "./wasm/module.ts";
@@ -33,6 +33,11 @@ export const META_STORE = 64;
 export const tlbEntry = (bank: Code, va: Code): Code =>
   i32.add(bank, i32.and(i32.shrU(i32.wrap(va), i32.const(8)), i32.const((TLB.entries - 1) * 16)));
 
+/** The data TLB changes: copies of its entries hold no longer. */
+export function dropCopies(f: Func, l: Layout): void {
+  for (const at of copiesOf(l)) f.emit(i64.store(i32.const(at), i64.const(-1)));
+}
+
 export abstract class MemoryOps extends EmitOps {
   /** Bytes of the instruction. */
   protected abstract readonly length: number;
@@ -43,37 +48,66 @@ export abstract class MemoryOps extends EmitOps {
   /** Address of the data TLB's bank. */
   protected abstract bank(): Code;
 
+  /** Address of the copy of a TLB entry that the access being emitted tries first. */
+  protected copy(_array: number): number | null {
+    return null;
+  }
+
   /** The tag that an aligned access of `bytes` at `va` must find; a misaligned one finds none. */
   #tag(va: Code, bytes: Bytes): Code {
     return i64.and(va, i64.const(BigInt.asIntN(64, ~0xfffn | BigInt(bytes - 1))));
   }
-  #host(entry: Code, va: Code): Code {
-    return i32.add(i32.wrap(va), i32.load(entry, TLB.payload));
+  /** Calls `fast` with the host's address where the TLB has it, else `slow`. */
+  #probe(
+    array: number,
+    bytes: Bytes,
+    va: Code,
+    fast: (host: Code) => void,
+    slow: () => void,
+  ): void {
+    const f = this.f;
+    const at = this.copy(array);
+    const probe = () => {
+      const entry = f.bind("i32", tlbEntry(this.bank(), va));
+      const hit = i64.eq(i64.load(entry, array), this.#tag(va, bytes));
+      const payload = i32.load(entry, array + TLB.payload);
+      f.if(
+        hit,
+        () => {
+          if (at !== null) {
+            f.emit(i64.store(i32.const(at), i64.and(va, i64.const(-PAGE))));
+            f.emit(i32.store(i32.const(at), payload, TLB.payload));
+          }
+          fast(i32.add(i32.wrap(va), payload));
+        },
+        slow,
+        true,
+      );
+    };
+    if (at === null) return probe();
+    const known = i64.eq(i64.load(i32.const(at)), this.#tag(va, bytes));
+    const payload = i32.load(i32.const(at), TLB.payload);
+    f.if(known, () => fast(i32.add(i32.wrap(va), payload)), probe, true);
   }
   override load(bytes: Bytes, e: Fill, addr: Code): Code {
     const f = this.f;
     const va = f.bind("i64", addr);
-    const entry = f.bind("i32", tlbEntry(this.bank(), va));
     const result = f.temp("i64");
-    const hit = i64.eq(i64.load(entry, TLB.load), this.#tag(va, bytes));
-    f.if(hit, () => f.set(result, rawLoad(bytes, e, this.#host(entry, va))), () => {
+    this.#probe(TLB.load, bytes, va, (host) => f.set(result, rawLoad(bytes, e, host)), () => {
       const meta = i32.const(accessMeta(bytes, e, this.length));
       f.set(result, this.extend(f.call(this.access.loadSlow, H, va, meta), bytes, e));
       this.leaveIfStatus();
-    }, true);
+    });
     return f.get(result);
   }
   override store(bytes: Bytes, addr: Code, v: Code): void {
     const f = this.f;
     const va = f.bind("i64", addr);
-    const entry = f.bind("i32", tlbEntry(this.bank(), va));
-    const hit = i64.eq(i64.load(entry, TLB.store), this.#tag(va, bytes));
-    const host = i32.add(i32.wrap(va), i32.load(entry, TLB.store + TLB.payload));
-    f.if(hit, () => f.emit(rawStore(bytes, host, v)), () => {
+    this.#probe(TLB.store, bytes, va, (host) => f.emit(rawStore(bytes, host, v)), () => {
       const meta = i32.const(accessMeta(bytes, "unsigned", this.length));
       f.emit(f.call(this.access.storeSlow, H, va, v, meta));
       this.leaveIfStatus();
-    }, true);
+    });
   }
   #atomic(via: Callee, bytes: 4 | 8, addr: Code): Code {
     const host = this.f.bind("i32", this.f.call(via, H, addr, i32.const(bytes)));

@@ -13,7 +13,7 @@ import { HOT, type InterpreterExports } from "./interpreter.ts";
 import { decoderFor } from "./isa/mod.ts";
 import { type Layout, layout, PAGE } from "./layout.ts";
 import { Lockstep, STRETCH } from "./lockstep.ts";
-import type { Meter } from "./meter.ts";
+import type { Meter, WalkStep } from "./meter.ts";
 import { Packer } from "./packer.ts";
 import { Stop } from "./state.ts";
 
@@ -21,6 +21,8 @@ export { disassemble } from "./disassemble.ts";
 export { described, extensionsOf } from "./extensions.ts";
 export { csrName } from "./csr.ts";
 export { ACCESS_BYTES, Hart, type Privilege, WORD } from "./hart.ts";
+export { META_BOXED, META_SIGNED, META_STORE } from "./memory_ops.ts";
+export { FS_MASK as MSTATUS_FS } from "./mstatus.ts";
 export { SLOT, Stop } from "./state.ts";
 export type { Statistics } from "./compiler/compiler.ts";
 export type { ModuleStore } from "./generated.ts";
@@ -51,7 +53,7 @@ export interface CpuOptions {
   policy?: Policy;
   /** Where generated modules are kept; default: nowhere. */
   modules?: ModuleStore;
-  /** Told when code is compiled. */
+  /** Told when code is compiled, and of page walks. */
   meter?: Meter;
 }
 
@@ -87,7 +89,7 @@ export class RiscvCpu {
 
   constructor(o: CpuOptions) {
     validate(o);
-    const l = layout(o);
+    const l = layout({ ...o, metered: o.meter !== undefined });
     const { module, operations } = moduleFor(l, o.modules ?? null);
     const memory = new WebAssembly.Memory({ initial: l.wasmPages, maximum: l.wasmPages });
     const buffer = memory.buffer as ArrayBuffer; // Not shared: the memory was not made so.
@@ -103,6 +105,7 @@ export class RiscvCpu {
       table: compiler?.table ?? new WebAssembly.Table({ element: "anyfunc", initial: 0 }),
       changed: compiler?.changed ?? nothing,
       evicted: compiler?.evicted ?? nothing,
+      walk: (step: WalkStep) => o.meter?.walk(step),
     };
     const { exports } = new WebAssembly.Instance(module, { env });
     compiler?.link(exports);
@@ -119,7 +122,7 @@ export class RiscvCpu {
       (_, i) => new Hart(this.#wasm, memory, l.hartsAt + i * l.hartBytes, i, { ...o, extensions }),
     );
     if (o.mode === "lockstep") {
-      const cpu = new RiscvCpu({ ...o, mode: "interpreter" });
+      const cpu = new RiscvCpu({ ...o, mode: "interpreter", meter: undefined });
       this.#shadow = { cpu, lockstep: new Lockstep(buffer, cpu.#buffer, l) };
     }
   }
@@ -167,6 +170,10 @@ export class RiscvCpu {
       left -= executed;
     }
     return Stop.Budget;
+  }
+  /** Translations that no TLB held; 0 without a meter. A device's page is in none. */
+  get walks(): number {
+    return Number(new DataView(this.#buffer).getBigUint64(this.#layout.walks, true));
   }
   /** What the compiler has done; null without one. */
   get compilation(): Statistics | null {

@@ -17,18 +17,20 @@ interface Packed {
   rd: number;
   rs1: number;
   rs2: number;
+  /** The immediate's halves. */
   imm: number;
-  /** The immediate's upper half, where it is not its sign. */
-  high?: number;
+  high: number;
 }
 
-const REMEMBERED = 1 << 16;
+/** Words that are remembered, each at the place that its bits give: a power of two. */
+const REMEMBERED = 1 << 14;
 /** Straight-line code is decoded so many instructions at a time. */
 const AHEAD = 32;
 const NONE = -1;
 
 export class Packer {
-  readonly #known = new Map<number, Packed>();
+  readonly #words = new Int32Array(REMEMBERED);
+  readonly #packed: (Packed | null)[] = new Array(REMEMBERED).fill(null);
 
   constructor(
     private readonly view: DataView,
@@ -37,28 +39,34 @@ export class Packer {
   ) {}
 
   #pack(word: number): Packed {
-    const known = this.#known.get(word);
-    if (known) return known;
+    const at = (word ^ word >>> 7 ^ word >>> 18) & (REMEMBERED - 1);
+    const known = this.#packed[at];
+    if (known !== null && this.#words[at] === (word | 0)) return known;
     const length = (word & 3) === 3 ? 4 : 2;
     const insn = this.decoder.find(word);
     const packed = insn
       ? this.#packInsn(insn, word, length)
-      : { length, far: PSEUDO.illegal, near: NONE, rd: 0, rs1: 0, rs2: 0, imm: 0 };
-    if (this.#known.size >= REMEMBERED) this.#known.clear();
-    this.#known.set(word, packed);
+      : { length, far: PSEUDO.illegal, near: NONE, rd: 0, rs1: 0, rs2: 0, imm: 0, high: 0 };
+    this.#words[at] = word;
+    this.#packed[at] = packed;
     return packed;
   }
   #packInsn(insn: Insn, word: number, length: number): Packed {
     const d = operands(insn, word);
     const { far, near = NONE } = this.operations.get(insn)!;
+    const { floats, mapping } = insn;
     const register = (field: "rd" | "rs1" | "rs2" | "rs3") =>
-      (insn.floats.has(field) ? SLOT.f0 : 0) + d[field] * 8;
+      (floats.has(field) ? SLOT.f0 : 0) + d[field] * 8;
+    const imm = mapping.rm ? d.rm : d.imm;
     return {
-      ...{ length, far, near, imm: d.imm },
-      rd: d.rd === 0 && !insn.floats.has("rd") ? X_SINK : register("rd"),
+      length,
+      far,
+      near,
+      rd: d.rd === 0 && !floats.has("rd") ? X_SINK : register("rd"),
       rs1: register("rs1"),
-      rs2: insn.mapping.csr ? csrIndex(d.csr) : register("rs2"),
-      ...(insn.mapping.rm ? { imm: d.rm, high: register("rs3") } : {}),
+      rs2: mapping.csr ? csrIndex(d.csr) : register("rs2"),
+      imm,
+      high: mapping.rm ? register("rs3") : imm < 0 ? -1 : 0,
     };
   }
 
@@ -69,7 +77,7 @@ export class Packer {
     v.setUint16(ep + ENTRY.rs1, p.rs1, true);
     v.setUint16(ep + ENTRY.rs2, p.rs2, true);
     v.setInt32(ep + ENTRY.imm, imm, true);
-    v.setInt32(ep + ENTRY.imm + 4, p.high ?? (imm < 0 ? -1 : 0), true);
+    v.setInt32(ep + ENTRY.imm + 4, p.high, true);
     v.setUint16(ep + ENTRY.op, near ? p.near : p.far, true);
   }
 

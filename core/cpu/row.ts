@@ -35,6 +35,8 @@ export interface Row {
   mask: number;
   match: number;
   operands: Map<string, Operand>;
+  /** Those that exclude values. */
+  restricted: readonly Operand[];
 }
 
 const WIDTHS: Record<string, number> = {
@@ -62,7 +64,30 @@ function ranges(spec: string): [number, number][] {
   });
 }
 
-function token(text: string, name: string) {
+/** One of a row's parts: bits, or bits of an operand. */
+interface Token {
+  width: number;
+  /** Of bits: their value; null for an operand. */
+  bits: number | null;
+  operand: string;
+  /** [value bit, width], most significant first. */
+  runs: [number, number][];
+  excluded: string[];
+}
+
+const tokens = new Map<string, Token>();
+
+/** Rows share most of their tokens. */
+function token(text: string, name: string): Token {
+  let t = tokens.get(text);
+  if (t === undefined) tokens.set(text, t = parseToken(text, name));
+  return t;
+}
+
+function parseToken(text: string, name: string): Token {
+  if (/^[01]+$/.test(text)) {
+    return { width: text.length, bits: parseInt(text, 2), operand: "", runs: [], excluded: [] };
+  }
   const m = /^([a-z0-9]+'?)(?:\[([0-9:|]+)\])?(?:≠(?:(\d+)|\{([\d,]+)\}))?$/.exec(text);
   if (!m) throw new Error(`${name}: row has a malformed token "${text}"`);
   const width = WIDTHS[m[1]];
@@ -70,7 +95,9 @@ function token(text: string, name: string) {
     throw new Error(`${name}: row token "${text}" needs its bits, as in ${m[1]}[11:0]`);
   }
   const runs = m[2] ? ranges(m[2]) : [[0, width] as [number, number]];
-  return { operand: m[1], runs, excluded: (m[3] ?? m[4] ?? "").split(",").filter(Boolean) };
+  const excluded = (m[3] ?? m[4] ?? "").split(",").filter(Boolean);
+  const bits = runs.reduce((n, [, w]) => n + w, 0);
+  return { width: bits, bits: null, operand: m[1], runs, excluded };
 }
 
 function addPart(row: Row, operand: string, part: Part, excluded: string[]): void {
@@ -94,45 +121,44 @@ function addPart(row: Row, operand: string, part: Part, excluded: string[]): voi
 
 /** Throws when the bits do not add up to 16 or 32. */
 export function parseRow(text: string, name: string): Row {
-  const tokens = text.trim().split(/\s+/);
-  const sizes = tokens.map((t) =>
-    /^[01]+$/.test(t) ? t.length : token(t, name).runs.reduce((n, [, w]) => n + w, 0)
-  );
-  const total = sizes.reduce((a, b) => a + b, 0);
+  const parts = text.trim().split(/\s+/).map((t) => token(t, name));
+  const total = parts.reduce((n, { width }) => n + width, 0);
   const length = /[01]*11$/.test(text) ? 4 : 2;
   if (total !== length * 8) {
     throw new Error(`${name}: row "${text}" covers ${total} bits, expected ${length * 8}`);
   }
-  const row: Row = { length, mask: 0, match: 0, operands: new Map() };
+  const row: Row = { length, mask: 0, match: 0, operands: new Map(), restricted: [] };
   let at = total;
-  tokens.forEach((t, i) => {
-    if (/^[01]+$/.test(t)) {
-      at -= sizes[i];
-      row.mask |= (2 ** sizes[i] - 1) << at;
-      row.match |= parseInt(t, 2) << at;
-      return;
+  for (const { width, bits, operand, runs, excluded } of parts) {
+    if (bits !== null) {
+      at -= width;
+      row.mask |= (2 ** width - 1) << at;
+      row.match |= bits << at;
+      continue;
     }
-    const { operand, runs, excluded } = token(t, name);
     for (const [value, width] of runs) {
       at -= width;
       addPart(row, operand, { word: at, value, width }, excluded);
     }
-  });
+  }
+  row.restricted = [...row.operands.values()].filter((o) => o.excluded.length > 0);
   return row;
 }
 
 export function extract(o: Operand, word: number): number {
+  const { parts } = o;
   let v = 0;
-  for (const p of o.parts) v |= ((word >>> p.word) & (2 ** p.width - 1)) << p.value;
+  for (let i = 0; i < parts.length; i++) {
+    const p = parts[i];
+    v |= ((word >>> p.word) & ((1 << p.width) - 1)) << p.value;
+  }
   if (o.signed) v = v << (32 - o.bits) >> (32 - o.bits);
   return v + o.base;
 }
 
 export const rowMatches = (row: Row, word: number): boolean => {
   if ((word & row.mask) !== row.match) return false;
-  for (const o of row.operands.values()) {
-    if (o.excluded.length > 0 && o.excluded.includes(extract(o, word))) return false;
-  }
+  for (const o of row.restricted) if (o.excluded.includes(extract(o, word))) return false;
   return true;
 };
 

@@ -240,12 +240,12 @@ export class DeviceInstance {
     this.#settled = pci === null
       ? () => {
         settle();
-        store.check();
+        store.check(name);
       }
       : () => {
         pci.settle();
         settle();
-        store.check();
+        store.check(name);
       };
     const names = new RegisterNames(type.name);
     const region = (name: string, sizeBytes: number, space: Space) =>

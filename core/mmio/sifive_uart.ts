@@ -1,17 +1,19 @@
 /**
- * SiFive UART. § = SiFive FU540-C000 Manual v1p3, chapter 13.
+ * SiFive UART. Source: SiFive FU540-C000 Manual v1p3, chapter "Universal Asynchronous
+ * Receiver/Transmitter (UART)"; names in comments are its sections.
  *
  * Simplified: a byte leaves the moment it reaches an enabled transmitter, so that the transmit FIFO holds
  * bytes only while txen is 0; div and nstop are kept and have no effect.
- * Deviates: txen is 1 at reset (§ 13.6 has 0), as firmware leaves it: Linux's early console relies on that.
+ * Deviates: txen is 1 at reset (Transmit Control Register: 0), as firmware leaves it: Linux's early
+ * console relies on that.
  * While rxen is 0 or the receive FIFO is full, characters wait outside; a wire would lose them.
- * QEMU differs from § 13.8: it raises the interrupt for ie alone; here, as there, ip AND ie decides,
+ * QEMU differs from Interrupt Registers: it raises the interrupt for ie alone; here ip AND ie decides,
  * which Linux's driver, with txcnt 1, sees no difference in.
  * @module
  */
 import { bytes, device, u32 } from "./device.ts";
 
-const FIFO_BYTES = 8; // § 13.1
+const FIFO_BYTES = 8; // Overview.
 const TLCLK_HZ = 500_000_000; // Half of the core clock, 1 GHz.
 const RESET_BAUD = 115_200;
 
@@ -27,7 +29,7 @@ const RXWM = 2;
 
 export const sifiveUart = device("sifive_uart", {
   doc: "SiFive UART: every byte is a register access.",
-  source: "SiFive FU540-C000 Manual v1p3, chapter 13",
+  source: "SiFive FU540-C000 Manual v1p3, chapter UART",
   size: 0x1000,
   compatible: ["sifive,fu540-c000-uart", "sifive,uart0"],
   node: "serial",
@@ -38,7 +40,7 @@ export const sifiveUart = device("sifive_uart", {
     txctrl: u32(TXEN),
     rxctrl: u32(),
     ie: u32(),
-    div: u32(Math.round(TLCLK_HZ / RESET_BAUD) - 1), // § 13.9: div_init
+    div: u32(Math.round(TLCLK_HZ / RESET_BAUD) - 1), // Baud Rate Divisor Register: div_init.
   },
   // Linux's driver asks for its clock.
   dt: (n) => ({ clocks: n.phandle }),
@@ -52,7 +54,7 @@ export const sifiveUart = device("sifive_uart", {
   }),
 }, (s, port) => {
   const count = (ctrl: number) => ctrl >>> CNT_SHIFT & CNT_MASK;
-  /** § 13.8: txwm when strictly fewer entries than txcnt, rxwm when strictly more than rxcnt. */
+  /** Interrupt Registers: txwm when strictly fewer entries than txcnt, rxwm when more than rxcnt. */
   const ip = () =>
     (s.tx.length < count(s.txctrl) ? TXWM : 0) | (s.rx.length > count(s.rxctrl) ? RXWM : 0);
 
@@ -83,20 +85,44 @@ export const sifiveUart = device("sifive_uart", {
         name: "txdata",
         get: () => s.tx.length === FIFO_BYTES ? FULL : 0,
         set: (v) => transmit(v & 0xff),
-        doc: "§ 13.4",
+        doc: "Transmit Data Register",
       },
-      { at: 0x04, name: "rxdata", get: () => s.rx[0] ?? EMPTY, onRead: takeRx, doc: "§ 13.5" },
-      { at: 0x08, name: "txctrl", get: () => s.txctrl, set: setTxctrl, doc: "§ 13.6" },
-      { at: 0x0c, name: "rxctrl", get: () => s.rxctrl, set: setRxctrl, doc: "§ 13.7" },
+      {
+        at: 0x04,
+        name: "rxdata",
+        get: () => s.rx[0] ?? EMPTY,
+        onRead: takeRx,
+        doc: "Receive Data Register",
+      },
+      {
+        at: 0x08,
+        name: "txctrl",
+        get: () => s.txctrl,
+        set: setTxctrl,
+        doc: "Transmit Control Register",
+      },
+      {
+        at: 0x0c,
+        name: "rxctrl",
+        get: () => s.rxctrl,
+        set: setRxctrl,
+        doc: "Receive Control Register",
+      },
       {
         at: 0x10,
         name: "ie",
         get: () => s.ie,
         set: (v) => s.ie = v & (TXWM | RXWM),
-        doc: "§ 13.8",
+        doc: "Interrupt Enable Register",
       },
-      { at: 0x14, name: "ip", get: ip, doc: "§ 13.8" },
-      { at: 0x18, name: "div", get: () => s.div, set: (v) => s.div = v & 0xffff, doc: "§ 13.9" },
+      { at: 0x14, name: "ip", get: ip, doc: "Interrupt Pending Register" },
+      {
+        at: 0x18,
+        name: "div",
+        get: () => s.div,
+        set: (v) => s.div = v & 0xffff,
+        doc: "Baud Rate Divisor Register",
+      },
     ],
     input: {
       rx: (data) => {

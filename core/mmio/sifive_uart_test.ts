@@ -71,7 +71,7 @@ Deno.test("sifive_uart: peeking at rxdata takes nothing", () => {
   assert.equal(m.read(RXDATA), 0x61);
 });
 
-Deno.test("sifive_uart: the line is up exactly while an enabled condition is pending (§ 13.8)", () => {
+Deno.test("sifive_uart: the line is up exactly while an enabled condition is pending", () => {
   const m = enabled(0, 1);
   const [wire] = m.wires;
   m.write(IE, TXWM | RXWM);

@@ -7,6 +7,7 @@
  * @module
  */
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import { PlugError } from "./error.ts";
 
 /** A field that is assigned: `s.ier = 3`. */
 export interface ScalarField<T> {
@@ -340,12 +341,13 @@ export class StateStore<F extends Fields> {
     if (from.rest !== 0) throw new RangeError(`saved state has ${from.rest} bytes too many`);
   }
 
-  /** A field that outgrew its declaration is a bug of the device, whatever the guest did. */
-  check(): void {
+  /** A field that outgrew its declaration is a bug of `device`, whatever the guest did. */
+  check(device: string): void {
     for (const { name, max, box } of this.#growing) {
       if (box.length > max) {
-        throw new RangeError(
-          `state field ${name} holds ${box.length} entries, declared are ${max}`,
+        throw new PlugError(
+          `${device}: state field ${name} holds ${box.length} entries, declared are ${max}`,
+          "check before `push`, or declare more",
         );
       }
     }

@@ -1,6 +1,6 @@
 /**
- * NS16550A UART. § = TI PC16550D data sheet (SNLS378), whose chapter 8 describes the
- * registers.
+ * NS16550A UART. Source: TI PC16550D data sheet (SNLS378), chapter "Registers"; names in comments are
+ * its sections.
  *
  * Simplified: a byte leaves the moment it is written, so THR and its FIFO are always empty; parity,
  * framing and break never happen and break is not looped back; the modem is always ready (CTS, DSR, DCD).
@@ -13,15 +13,15 @@ import { bytes, device, flag, type Port, prop, type Reg, type StateOf, u8 } from
 const FIFO_BYTES = 16;
 
 const IER = { rx: 1, thre: 2, line: 4, modem: 8 } as const;
-/** § 8.6, table IV. */
+/** Interrupt Identification Register. */
 const IIR = { modem: 0, none: 1, thre: 2, rx: 4, line: 6, timeout: 0xc, fifos: 0xc0 } as const;
 const FCR = { enable: 1, clearRx: 2, clearTx: 4, kept: 0xc9 } as const;
 const LCR = { bits: 3, stop: 4, parity: 8, dlab: 0x80 } as const;
 const MCR = { loop: 0x10, all: 0x1f } as const;
 const LSR = { dataReady: 1, overrun: 2, empty: 0x60 } as const;
-/** Lines in the upper half of MSR, their changes in the lower (§ 8.9). */
+/** Lines in the upper half of MSR, their changes in the lower (Modem Status Register). */
 const MSR = { ri: 0x40, ready: 0xb0 } as const;
-/** § 8.5: receive trigger levels by FCR[7:6]. */
+/** FIFO Control Register: receive trigger levels by FCR[7:6]. */
 const TRIGGER = [1, 4, 8, 14];
 
 const STATE = {
@@ -51,7 +51,7 @@ const hasFifos = (s: State) => (s.fcr & FCR.enable) !== 0;
 const isLooped = (s: State) => (s.mcr & MCR.loop) !== 0;
 const rxRoom = (s: State) => Math.max(0, (hasFifos(s) ? FIFO_BYTES : 1) - s.rx.length);
 
-/** § 8.6: the highest-priority enabled cause. */
+/** Interrupt Identification Register: the highest-priority enabled cause. */
 function cause(s: State): number {
   const trigger = hasFifos(s) ? TRIGGER[s.fcr >> 6] : 1;
   if (s.ier & IER.line && s.overrun) return IIR.line;
@@ -62,7 +62,7 @@ function cause(s: State): number {
   return IIR.none;
 }
 
-/** § 8.8: in loopback DTR, RTS, OUT1 and OUT2 appear as DSR, CTS, RI and DCD. */
+/** Modem Control Register: in loopback DTR, RTS, OUT1 and OUT2 appear as DSR, CTS, RI and DCD. */
 function modemLines(s: State): number {
   if (!isLooped(s)) return MSR.ready;
   return (s.mcr & 2) << 3 | (s.mcr & 1) << 5 | (s.mcr & 4) << 4 | (s.mcr & 8) << 4;
@@ -77,7 +77,7 @@ function setMcr(s: State, v: number): void {
   s.modemDelta |= told >> 4;
 }
 
-/** § 8.11: four characters of start, data, parity and stop bits. */
+/** FIFO Interrupt Mode Operation: four characters of start, data, parity and stop bits. */
 function timeoutNs(s: State, clockHz: number): number {
   const stopBits = s.lcr & LCR.stop ? 2 : 1;
   const bits = 1 + 5 + (s.lcr & LCR.bits) + (s.lcr & LCR.parity ? 1 : 0) + stopBits;
@@ -98,7 +98,7 @@ function receiver(s: State, port: Port, clockHz: number) {
       if (rxRoom(s) > 0) s.rx.push(byte);
       else {
         s.overrun = true;
-        // § 8.4: without FIFOs the newer character replaces the older one.
+        // Line Status Register: without FIFOs the newer character replaces the older one.
         if (!hasFifos(s)) s.rx[0] = byte;
       }
       moved();
@@ -119,11 +119,12 @@ function receiver(s: State, port: Port, clockHz: number) {
 /** The registers that DLAB does not bank and that hold no data. */
 function controlRegs(s: State, port: Port, rx: ReturnType<typeof receiver>): Reg[] {
   function setFcr(v: number): void {
-    const fcr = v & FCR.enable ? v & FCR.kept : 0; // § 8.5: bit 0 must be 1 for the others.
+    const fcr = v & FCR.enable ? v & FCR.kept : 0; // FIFO Control Register: bit 0 must be 1 for the others.
     const toggled = (fcr ^ s.fcr) & FCR.enable;
     s.fcr = fcr;
     if (toggled || fcr && v & FCR.clearRx) rx.clear();
-    // § 8.11: the first transmitter interrupt after changing FCR0 is immediate, if enabled.
+    // FIFO Interrupt Mode Operation: the first transmitter interrupt after changing FCR0 is immediate, if
+    // enabled.
     if (toggled || fcr && v & FCR.clearTx) s.thrEmptied = true;
   }
   function tellIir(): void {

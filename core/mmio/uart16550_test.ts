@@ -72,7 +72,7 @@ Deno.test("uart16550: without FIFOs one byte is held, and read by RBR", () => {
   assert.equal(u.up, false);
 });
 
-Deno.test("uart16550: the receive interrupt waits for the trigger level (§ 8.5)", () => {
+Deno.test("uart16550: the receive interrupt waits for the trigger level", () => {
   for (const [bits, level] of [[0, 1], [1, 4], [2, 8], [3, 14]]) {
     const u = new Uart();
     u.w(FCR, 1 | bits << 6);

@@ -6,7 +6,7 @@
 import { ColumnBuffer } from "./columns.ts";
 import { type Constants, hasBytes, type Layout, NONE } from "./log.ts";
 import { columnsOf } from "./rows.ts";
-import type { Column, TableName } from "./schema.ts";
+import type { Column, Columns, TableName } from "./schema.ts";
 
 const FIRST_CAPACITY = 1024;
 
@@ -24,16 +24,18 @@ export type Take = (
 /** The rows of one table since the last flush. */
 export class TableBuffer {
   readonly columns: ColumnBuffer[];
+  readonly #declared: [string, Column][];
   /** Rows held; the generated takers count in it. */
   readonly state = { rows: 0, capacity: FIRST_CAPACITY };
 
-  constructor(readonly table: TableName) {
-    this.columns = columnsOf(table).map(([, c]) => ColumnBuffer.make(c, FIRST_CAPACITY));
+  constructor(readonly table: TableName, columns: Columns) {
+    this.#declared = columnsOf(table, columns);
+    this.columns = this.#declared.map(([, c]) => ColumnBuffer.make(c, FIRST_CAPACITY));
   }
 
   /** A function for records of `layout`; what it has no field for comes from the constants. */
   taker(layout: Layout): Take {
-    const source = takerSource(this.table, layout);
+    const source = takerSource(this.table, this.#declared, layout);
     return new Function("columns", "state", "grow", source)(
       this.columns,
       this.state,
@@ -43,7 +45,7 @@ export class TableBuffer {
 
   /** What a taker is handed for a template: NaN for nulls, and 0 for what is no constant. */
   constants(constants: Constants): Float64Array {
-    return Float64Array.from(columnsOf(this.table), ([name]) => {
+    return Float64Array.from(this.#declared, ([name]) => {
       const value = constants[name];
       return value === null ? NaN : value ?? 0;
     });
@@ -131,8 +133,7 @@ function valueOf(i: number, name: string, table: TableName, layout: Layout): Val
   return { lo, hi, isNull };
 }
 
-function takerSource(table: TableName, layout: Layout): string {
-  const columns = columnsOf(table);
+function takerSource(table: TableName, columns: [string, Column][], layout: Layout): string {
   const locals = columns.map((_, i) => `c${i}, v${i}`).join(", ");
   const loads = columns.map(([, c], i) =>
     `c${i} = columns[${i}]${hasBytes(c) ? "" : ".values"}; v${i} = columns[${i}].valid;`

@@ -8,14 +8,21 @@ import * as arrow from "apache-arrow";
 import type { ColumnBuffer } from "./columns.ts";
 import { ARROW_TYPES } from "./columns.ts";
 import { columnsOf } from "./rows.ts";
-import { type Code, CODES, SCHEMA_VERSION, type TableName, TABLES } from "./schema.ts";
+import {
+  type Code,
+  CODES,
+  type Columns,
+  SCHEMA_VERSION,
+  type TableName,
+  TABLES,
+} from "./schema.ts";
 
 /** Ends a stream: a continuation marker and a length of 0. */
 export const END_OF_STREAM: Uint8Array = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0);
 
 /** The Arrow schema of `table`; sentences and shared codes travel in its metadata. */
-export function arrowSchema(table: TableName): arrow.Schema {
-  const fields = columnsOf(table).map(([name, column]) => {
+export function arrowSchema(table: TableName, columns: Columns = "all"): arrow.Schema {
+  const fields = columnsOf(table, columns).map(([name, column]) => {
     const metadata = new Map([["doc", column.doc]]);
     if (column.codes !== null) {
       metadata.set("kind", column.codes);
@@ -86,8 +93,8 @@ export class StreamEncoder {
   readonly #pile = new Pile();
   readonly #writer = new PileWriter(this.#pile);
 
-  constructor(table: TableName) {
-    this.#schema = arrowSchema(table);
+  constructor(table: TableName, columns: Columns = "all") {
+    this.#schema = arrowSchema(table, columns);
   }
 
   open(): Uint8Array {

@@ -11,18 +11,32 @@ import { createTrace } from "./create_trace.ts";
 import { TraceError } from "./error.ts";
 import { CHUNK_LANES, logMemory, type LogSink } from "./log.ts";
 import type { Recording } from "./manifest.ts";
-import type { TableName } from "./schema.ts";
+import type { Columns, TableName } from "./schema.ts";
 
-/** Pieces of the log on their way: what the machine may be ahead of the writer. */
-export const PIECES = 16;
+/**
+ * Pieces of the log: what the machine may be ahead of the writer, which is what it writes in the time
+ * that the writer needs to come to life. Memory that was never needed is never touched.
+ */
+export const PIECES = 96;
 /** A sleeping writer is woken for so many pieces at once, as waking costs more than a piece. */
 const WAKE_PIECES = 4;
 /** Host ms for the writer to come to life. */
 const START_MS = 60_000;
 const ERROR_BYTES = 16 * 1024;
 
-/** Words of the shared control block. */
-export const AT = { given: 0, taken: 1, state: 2, errorBytes: 3, lengths: 4 } as const;
+/**
+ * Words of the shared control block. What is handed over stands in two rings, its piece and its length,
+ * at the count of those before it.
+ */
+export const AT = {
+  given: 0,
+  taken: 1,
+  state: 2,
+  errorBytes: 3,
+  pieces: 4,
+  lengths: 4 + PIECES,
+  end: 4 + 2 * PIECES,
+} as const;
 export const STATE = { starting: 0, running: 1, failed: 2, done: 3 } as const;
 /** Instead of a length: the trace is given up, what is committed stays. */
 export const GIVE_UP = -1;
@@ -31,7 +45,7 @@ export const GIVE_UP = -1;
 export interface Shared {
   readonly control: Int32Array;
   readonly memory: WebAssembly.Memory;
-  /** One number: bytes written to tables. */
+  /** Bytes written to tables, and rows of event tables. */
   readonly written: Float64Array;
   /** JSON of the writer's error. */
   readonly error: Uint8Array;
@@ -43,13 +57,14 @@ export interface Start {
   readonly path: string;
   readonly recording: Recording;
   readonly kept: ReadonlySet<TableName>;
+  readonly columns: Columns;
 }
 
 export function share(): Shared {
   return {
-    control: new Int32Array(new SharedArrayBuffer((AT.lengths + PIECES) * 4)),
+    control: new Int32Array(new SharedArrayBuffer(AT.end * 4)),
     memory: logMemory(PIECES),
-    written: new Float64Array(new SharedArrayBuffer(8)),
+    written: new Float64Array(new SharedArrayBuffer(16)),
     error: new Uint8Array(new SharedArrayBuffer(ERROR_BYTES)),
   };
 }
@@ -65,9 +80,15 @@ export class BackgroundDirectory implements LogSink {
   readonly #pieces: readonly Uint32Array[];
   readonly #path: string;
   readonly #recording: Recording;
-  #kept: ReadonlySet<TableName> | null = null;
+  #opened: Pick<Start, "kept" | "columns"> | null = null;
   #started = false;
   #given = 0;
+  /** Pieces that the writer is done with, the last of them on top: its memory is still in caches. */
+  readonly #free = Array.from({ length: PIECES - 1 }, (_, i) => PIECES - 1 - i);
+  /** How many of those handed over have come back to `#free`. */
+  #freed = 0;
+  /** The piece that the machine fills. */
+  #piece = 0;
 
   /** Creates the directory and its files at once; errors are those of `TraceDirectory`. */
   constructor(path: string, recording: Recording, o: { force?: boolean } = {}) {
@@ -84,8 +105,8 @@ export class BackgroundDirectory implements LogSink {
     return this.#shared.memory;
   }
 
-  open(kept: ReadonlySet<TableName>): Uint32Array {
-    this.#kept = kept;
+  open(kept: ReadonlySet<TableName>, columns: Columns): Uint32Array {
+    this.#opened = { kept, columns };
     return this.#pieces[0];
   }
 
@@ -94,7 +115,7 @@ export class BackgroundDirectory implements LogSink {
    * somebody waits for it, or when pieces do.
    */
   start(): void {
-    if (this.#started || this.#kept === null) return;
+    if (this.#started || this.#opened === null) return;
     this.#started = true;
     const url = new URL("./background_worker.ts", import.meta.url);
     const writer = new Worker(url.href, { type: "module", name: "trace" });
@@ -102,7 +123,7 @@ export class BackgroundDirectory implements LogSink {
       shared: this.#shared,
       path: this.#path,
       recording: this.#recording,
-      kept: this.#kept,
+      ...this.#opened,
     };
     writer.postMessage(start);
   }
@@ -110,13 +131,26 @@ export class BackgroundDirectory implements LogSink {
   next(lanes: number, later = false): Uint32Array {
     const { control } = this.#shared;
     this.#check();
-    control[AT.lengths + this.#given % PIECES] = lanes;
+    const at = this.#given % PIECES;
+    control[AT.pieces + at] = this.#piece;
+    control[AT.lengths + at] = lanes;
     Atomics.store(control, AT.given, ++this.#given);
     const waiting = this.#given - Atomics.load(control, AT.taken);
     if (waiting >= WAKE_PIECES) this.start();
     if (!later || waiting >= WAKE_PIECES) Atomics.notify(control, AT.given);
-    this.#await(this.#given - PIECES + 1);
-    return this.#pieces[this.#given % PIECES];
+    this.#reclaim();
+    if (this.#free.length === 0) {
+      this.#await(this.#freed + 1);
+      this.#reclaim();
+    }
+    this.#piece = this.#free.pop()!;
+    return this.#pieces[this.#piece];
+  }
+
+  #reclaim(): void {
+    const { control } = this.#shared;
+    const taken = Atomics.load(control, AT.taken);
+    while (this.#freed < taken) this.#free.push(control[AT.pieces + this.#freed++ % PIECES]);
   }
 
   drain(): void {
@@ -127,9 +161,13 @@ export class BackgroundDirectory implements LogSink {
     return this.#shared.written[0];
   }
 
+  get rows(): number {
+    return this.#shared.written[1];
+  }
+
   /** Lets go of the files without ending the trace: what is committed stays readable. */
   abandon(): void {
-    if (this.#kept === null) return;
+    if (this.#opened === null) return;
     this.start();
     const { control } = this.#shared;
     const state = Atomics.load(control, AT.state);

@@ -92,7 +92,8 @@ Deno.test("background: a notification without a piece makes the writer take noth
     const writer = new Worker(new URL("./background_worker.ts", import.meta.url).href, {
       type: "module",
     });
-    const start: Start = { shared, path, recording: RECORDING, kept: new Set(TABLE_NAMES) };
+    const kept = new Set(TABLE_NAMES);
+    const start: Start = { shared, path, recording: RECORDING, kept, columns: "all" };
     writer.postMessage(start);
     const { control } = shared;
     const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -11,11 +11,11 @@ import { CHUNK_LANES } from "./log.ts";
 import { LogReader } from "./log_reader.ts";
 
 self.onmessage = (event: MessageEvent<Start>) => {
-  const { shared, path, recording, kept } = event.data;
+  const { shared, path, recording, kept, columns } = event.data;
   let directory: TraceDirectory | null = null;
   try {
     directory = new TraceDirectory(path, recording, { created: true });
-    const reader = new LogReader(directory, kept);
+    const reader = new LogReader(directory, kept, columns);
     Atomics.store(shared.control, AT.state, STATE.running);
     if (!take(shared, reader)) directory.abandon();
     post(shared.control, AT.state, STATE.done);
@@ -33,19 +33,19 @@ function take({ control, memory, written }: Shared, reader: LogReader): boolean 
   for (let taken = 0; !reader.closed;) {
     // The notification for a piece that was seen without it comes late: it gives nothing.
     while (Atomics.load(control, AT.given) === taken) Atomics.wait(control, AT.given, taken);
-    const piece = taken % PIECES;
-    const length = control[AT.lengths + piece];
+    const length = control[AT.lengths + taken % PIECES];
     if (length === GIVE_UP) {
       post(control, AT.taken, taken + 1);
       return false;
     }
-    const first = piece * CHUNK_LANES;
+    const first = control[AT.pieces + taken % PIECES] * CHUNK_LANES;
     reader.take(
       lanes.subarray(first, first + length),
       bytes.subarray(first * 4, (first + length) * 4),
       length,
     );
     written[0] = reader.bytes;
+    written[1] = reader.rows;
     post(control, AT.taken, ++taken);
   }
   return true;

@@ -1,7 +1,7 @@
 /** Traces whose batches are made on the machine's own thread, at once. @module */
 import { CHUNK_LANES, logMemory, type LogSink } from "./log.ts";
 import { LogReader } from "./log_reader.ts";
-import type { TableName } from "./schema.ts";
+import type { Columns, TableName } from "./schema.ts";
 import { Trace, type TraceOptions, type TraceSink } from "./trace.ts";
 
 /** Makes batches of the log as it comes. */
@@ -16,8 +16,8 @@ export class DirectLog implements LogSink {
     this.#sink = sink;
   }
 
-  open(kept: ReadonlySet<TableName>): Uint32Array {
-    this.#reader = new LogReader(this.#sink, kept);
+  open(kept: ReadonlySet<TableName>, columns: Columns): Uint32Array {
+    this.#reader = new LogReader(this.#sink, kept, columns);
     return this.#lanes;
   }
 
@@ -30,6 +30,10 @@ export class DirectLog implements LogSink {
 
   get bytes(): number {
     return this.#reader.bytes;
+  }
+
+  get rows(): number {
+    return this.#reader.rows;
   }
 }
 

@@ -10,7 +10,7 @@
  * @module
  */
 import { type ColumnsOf, columnsOf } from "./rows.ts";
-import { type Column, TABLE_NAMES, type TableName } from "./schema.ts";
+import { type Column, type Columns, TABLE_NAMES, type TableName } from "./schema.ts";
 
 /** What is written for each table by its own name, and two rows in one: an exit and its access. */
 const RECORDS = {
@@ -85,7 +85,7 @@ const needsAllBits = ({ type }: Column) => type === "u32" || type === "i32" || t
 function fieldsOf(tables: readonly TableName[], constants: Constants | null): RecordField[] {
   const fields: RecordField[] = [];
   let at = 1;
-  for (const [name, column] of tables.flatMap(columnsOf)) {
+  for (const [name, column] of tables.flatMap((t) => columnsOf(t))) {
     if (fields.some((f) => f.name === name)) continue;
     if (tables.length > 1 && name === "exit_seq") continue;
     if (constants !== null && name in constants) continue;
@@ -134,8 +134,8 @@ export function logMemory(pieces: number): WebAssembly.Memory {
 export interface LogSink {
   /** Pieces lie in it; threads share it. */
   readonly memory: WebAssembly.Memory;
-  /** Event tables whose rows are kept, besides `input`, `name` and `cost`. Returns the first piece. */
-  open(tables: ReadonlySet<TableName>): Uint32Array;
+  /** Tables whose rows are kept, with which columns. Returns the first piece. */
+  open(tables: ReadonlySet<TableName>, columns: Columns): Uint32Array;
   /**
    * Takes the first `lanes` of the piece given last, and gives the next. With `later` it may be left
    * lying until there are more.
@@ -145,4 +145,6 @@ export interface LogSink {
   drain(): void;
   /** Bytes written to tables; exact after `drain`. */
   readonly bytes: number;
+  /** Rows in batches of event tables; exact after `drain`. */
+  readonly rows: number;
 }

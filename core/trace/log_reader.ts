@@ -22,7 +22,7 @@ import {
   TEMPLATE,
   type Template,
 } from "./log.ts";
-import { TABLE_NAMES, type TableName } from "./schema.ts";
+import { type Columns, EVENT_TABLES, TABLE_NAMES, type TableName } from "./schema.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
 
 interface Stream {
@@ -44,11 +44,14 @@ interface Kind {
 type Shape = Omit<Kind, "constants"> & { readonly buffers: readonly TableBuffer[] };
 
 const NO_KIND: Kind = { lanes: 0, lengths: [], takers: [], constants: [] };
+const IS_EVENT: ReadonlySet<TableName> = new Set(EVENT_TABLES);
 const COMMON_AT = layoutOf("exit").at;
 
 export class LogReader {
   /** Bytes handed to the sink. */
   bytes = 0;
+  /** Rows of event tables in them. */
+  rows = 0;
   /** True once the log has ended. */
   closed = false;
   readonly #sink: TraceSink;
@@ -62,12 +65,12 @@ export class LogReader {
   #state: CommitState | null = null;
 
   /** Rows of tables that are not `kept` go no further. */
-  constructor(sink: TraceSink, kept: ReadonlySet<TableName>) {
+  constructor(sink: TraceSink, kept: ReadonlySet<TableName>, columns: Columns) {
     this.#sink = sink;
     this.#kept = kept;
     for (const table of TABLE_NAMES) {
-      const encoder = new StreamEncoder(table);
-      this.#streams.set(table, { encoder, buffer: new TableBuffer(table) });
+      const encoder = new StreamEncoder(table, columns);
+      this.#streams.set(table, { encoder, buffer: new TableBuffer(table, columns) });
       this.#write(table, encoder.open());
     }
     RECORD_NAMES.forEach((name, kind) => this.#kinds[kind] = this.#kind(name, null));
@@ -156,6 +159,7 @@ export class LogReader {
     if (rows === 0) return;
     this.#write(table, encoder.batch(buffer.columns, rows));
     this.#rows[table] += rows;
+    if (IS_EVENT.has(table)) this.rows += rows;
     buffer.reset();
   }
 

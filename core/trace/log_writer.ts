@@ -25,7 +25,7 @@ import {
   TEMPLATE,
 } from "./log.ts";
 import type { Row } from "./rows.ts";
-import { COMMON, EVENT_TABLES, type TableName } from "./schema.ts";
+import { type Columns, COMMON, EVENT_TABLES, type TableName } from "./schema.ts";
 
 export type Append<T extends TableName> = (row: Row<T>) => number;
 
@@ -59,19 +59,29 @@ export class LogWriter {
 
   readonly memory: WebAssembly.Memory;
 
-  constructor(sink: LogSink, kept: ReadonlySet<TableName>, context: RowContext) {
+  constructor(
+    sink: LogSink,
+    kept: ReadonlySet<TableName>,
+    context: RowContext,
+    columns: Columns,
+  ) {
     this.#sink = sink;
     this.#kept = kept;
     this.#context = context;
     this.clock = context.clock;
     this.memory = sink.memory;
-    this.lanes = sink.open(kept);
+    this.lanes = sink.open(kept, columns);
     this.#base = this.lanes.byteOffset;
   }
 
   /** Bytes written to tables at the last `drain`, or later. */
   get bytes(): number {
     return this.#sink.bytes;
+  }
+
+  /** Rows of event tables in them. */
+  get written(): number {
+    return this.#sink.rows;
   }
 
   /** Rows of `layout` that are kept: what a record of it adds to `pending`. */

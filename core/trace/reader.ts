@@ -3,6 +3,7 @@
  * decoded rows. Nothing beyond the committed bytes is ever handed out, except inputs (see `inputs`).
  * @module
  */
+import { existsSync } from "node:fs";
 import * as arrow from "apache-arrow";
 import { END_OF_STREAM, schemaMessage } from "./arrow_stream.ts";
 import { TraceError } from "./error.ts";
@@ -61,9 +62,11 @@ export class TraceReader {
     const file = this.openTable(table);
     if (file === null) return;
     try {
-      const spans = [...file.messages()].filter((m) => !m.isSchema);
-      for (const span of spans.reverse()) {
-        const stream = concatenate(schemaMessage(table), file.read(span.at, span.bytes));
+      const messages = [...file.messages()];
+      const first = messages.find((m) => m.isSchema);
+      const schema = first ? file.read(first.at, first.bytes) : schemaMessage(table);
+      for (const span of messages.filter((m) => !m.isSchema).reverse()) {
+        const stream = concatenate(schema, file.read(span.at, span.bytes));
         for (const batch of this.#decode(table, stream).reverse()) {
           yield* [...batchRows(table, batch)].reverse();
         }
@@ -189,7 +192,7 @@ function readManifest(path: string): string {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
       const next = readNext(path);
       if (next !== null) return next;
-      const what = exists(path) ? `is no trace: it has no ${MANIFEST}` : "does not exist";
+      const what = existsSync(path) ? `is no trace: it has no ${MANIFEST}` : "does not exist";
       throw new TraceError(`${path} ${what}`, "Give a directory that `record` wrote.");
     }
     throw new TraceError(
@@ -207,15 +210,6 @@ function readNext(path: string): string | null {
     return text;
   } catch {
     return null;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -3,7 +3,14 @@
  * the reader hands it back.
  * @module
  */
-import { type Column, type COMMON, type EventTable, type TableName, TABLES } from "./schema.ts";
+import {
+  type Column,
+  type Columns,
+  type COMMON,
+  type EventTable,
+  type TableName,
+  TABLES,
+} from "./schema.ts";
 
 export type ColumnsOf<T extends TableName> = (typeof TABLES)[T]["columns"];
 
@@ -44,6 +51,7 @@ export type ReadRow<T extends TableName> = {
 };
 
 /** The columns of any table, untyped: for code that is generic over tables. */
-export function columnsOf(table: TableName): [string, Column][] {
-  return Object.entries(TABLES[table].columns);
+export function columnsOf(table: TableName, which: Columns = "all"): [string, Column][] {
+  const columns: [string, Column][] = Object.entries(TABLES[table].columns);
+  return which === "all" ? columns : columns.filter(([, c]) => !c.ofHosts);
 }

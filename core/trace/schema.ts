@@ -24,7 +24,12 @@ export interface Column<T extends ColumnType = ColumnType, N extends boolean = b
   readonly codes: CodeKind | null;
   /** One sentence: what the value means, with its unit. */
   readonly doc: string;
+  /** Only an imported trace of a host has it: a machine's would be null throughout. */
+  readonly ofHosts?: true;
 }
+
+/** Of a table: every column, or those that a machine can fill. */
+export type Columns = "all" | "machine";
 
 export interface Table {
   /** One sentence: what a row is. */
@@ -47,6 +52,7 @@ const code = <T extends "u8" | "u16">(
   codes: CodeKind,
   doc: string,
 ): Column<T, false> => ({ ...column(type, doc), codes });
+const ofHosts = <C extends Column>(column: C): C => ({ ...column, ofHosts: true });
 const nullableCode = <T extends "u8" | "u16">(
   type: T,
   codes: CodeKind,
@@ -283,10 +289,10 @@ export const TABLES = {
         "Instructions this vcpu executed since its exit before, a count; null when imported.",
       ),
       cost_ns: column("u32", "Virtual ns this exit was charged by --costs; 0 without."),
-      duration_ns: nullable(
+      duration_ns: ofHosts(nullable(
         "u64",
         "Host ns from leaving the guest to entering it again; null unless an imported trace tells.",
-      ),
+      )),
     },
   },
   access: {

@@ -10,6 +10,7 @@ import {
   type Code,
   type CodeKind,
   CODES,
+  type Columns,
   EVENT_TABLES,
   type EventTable,
   REFERENCE_TABLES,
@@ -55,6 +56,8 @@ export interface TraceOptions {
   batchRows?: number;
   /** `limitReached` when about so many bytes have been written or wait to be. */
   limitBytes?: number;
+  /** Columns on disk, all by default. */
+  columns?: Columns;
   /** Shown every row as it is given, whether its table is recorded or not. */
   watch?: Watch;
 }
@@ -114,7 +117,7 @@ export class Trace implements RowContext {
       "input",
       ...REFERENCE_TABLES,
     ]);
-    this.log = sink === null ? null : new LogWriter(sink, this.#recorded, this);
+    this.log = sink === null ? null : new LogWriter(sink, this.#recorded, this, o.columns ?? "all");
     this.exit = this.#appender("exit");
     this.access = this.#appender("access");
     this.vring = this.#appender("vring");
@@ -220,6 +223,11 @@ export class Trace implements RowContext {
   /** Bytes that tables hold: exact once the trace is closed, before that those already written. */
   get bytes(): number {
     return this.log === null ? 0 : this.log.bytes;
+  }
+
+  /** Rows of event tables that tables hold, likewise; those counted where nothing is recorded. */
+  get rows(): number {
+    return this.log === null ? this.seq : this.log.written;
   }
 
   /** Hands all waiting rows to the sink as one consistent step. Not during an exit: its row is yet to come. */

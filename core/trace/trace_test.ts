@@ -73,6 +73,19 @@ Deno.test("trace: two runs give the same bytes", () =>
     for (const table of TABLE_NAMES) assert.deepEqual(a.stream(table), b.stream(table), table);
   }));
 
+Deno.test("trace: what only hosts tell is no column of a machine's trace, and reads as null", () =>
+  withSeed(here, () => {
+    const { sink, written } = randomTrace({ batchRows: 50, columns: "machine" });
+    const names = (sink.batches("exit")[0].schema.fields as { name: string }[]).map((f) => f.name);
+    const own = columnsOf("exit", "machine").map(([name]) => name);
+    assert.deepEqual(names, own);
+    assert.deepEqual(columnsOf("exit").map(([n]) => n).filter((n) => !own.includes(n)), [
+      "duration_ns",
+    ]);
+    const rows = sink.batches("exit").flatMap((b) => [...batchRows("exit", b)]);
+    assert.deepEqual(rows, written.exit.map((row) => ({ ...row, duration_ns: null })));
+  }));
+
 Deno.test("trace: bytes hold nothing that an earlier batch left in the buffers", () => {
   const fresh = new MemorySink();
   const used = new MemorySink();

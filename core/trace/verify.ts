@@ -59,7 +59,8 @@ class TableVerifier {
   readonly #end: number;
   #at = 0;
   #schema: Uint8Array;
-  #opened = false;
+  /** Of what is written here, null before it comes. */
+  #written: Uint8Array | null = null;
   /** Recorded rows not compared yet, once bytes have differed. */
   #recorded: Generator<RowPlace> | null = null;
 
@@ -82,13 +83,13 @@ class TableVerifier {
   /** Takes what was written, and returns the first row that differs, if any. */
   write(bytes: Uint8Array): Difference | null {
     if (this.#file === null || equalBytes(bytes, END_OF_STREAM)) return null;
-    if (!this.#opened) return this.#open();
+    if (this.#written === null) return this.#open(bytes);
     if (this.#recorded === null && this.#sameBytes(this.#file, bytes)) {
       this.rows += rowsInBatch(bytes);
       return null;
     }
     this.#recorded ??= this.#rows(this.#file, this.#at);
-    for (const batch of decode(concatenate(schemaMessage(this.table), bytes))) {
+    for (const batch of decode(concatenate(this.#written, bytes))) {
       const difference = this.#compare(batch, this.#recorded);
       if (difference !== null) return difference;
     }
@@ -106,8 +107,8 @@ class TableVerifier {
   }
 
   /** Skips the recorded schema: sentences in it may change between versions, columns are compared. */
-  #open(): null {
-    this.#opened = true;
+  #open(written: Uint8Array): null {
+    this.#written = written.slice();
     for (const message of this.#file!.messages(0, this.#end)) {
       if (!message.isSchema) break;
       this.#schema = this.#file!.read(message.at, message.bytes);
@@ -141,7 +142,7 @@ class TableVerifier {
         const column = next.value.batch.getChild(name);
         if (column === null) continue; // Recorded before the schema had this column.
         const expected = column.get(next.value.index);
-        const got = batch.getChild(name)!.get(i);
+        const got = batch.getChild(name)?.get(i) ?? null;
         if (equalValues(expected, got)) continue;
         const rows = [next.value, { batch, index: i }].map((r) =>
           rowAt(this.table, r.batch, r.index)

@@ -1,10 +1,10 @@
 import { DirectTrace } from "../trace/direct_trace.ts";
 import assert from "node:assert/strict";
-import { type Hart, RiscvCpu, WORD } from "../cpu/mod.ts";
+import { type Hart, META_BOXED, META_SIGNED, META_STORE, RiscvCpu, WORD } from "../cpu/mod.ts";
 import { Random, SEED, withSeed } from "../trace/random_trace.ts";
 import type { TableName } from "../trace/schema.ts";
 import { Trace, type TraceSink } from "../trace/trace.ts";
-import { ACCESS_LANES, type AccessConstants, accessWriter } from "./access_log.ts";
+import { ACCESS_LANES, type AccessConstants, accessEnder } from "./access_log.ts";
 
 /** Keeps what is written to each table. */
 class Bytes implements TraceSink {
@@ -18,6 +18,9 @@ class Bytes implements TraceSink {
 }
 
 const NS_PER_INSN = 3;
+const HART = 5;
+/** A store, and how a load extends its value. */
+const WHATS = [META_STORE, 0, META_SIGNED, META_BOXED];
 
 function randomConstants(random: Random): AccessConstants {
   const orNull = (n: number) => random.below(4) === 0 ? null : random.below(n);
@@ -29,7 +32,7 @@ function randomConstants(random: Random): AccessConstants {
   };
 }
 
-/** An exit and its access by their columns, as `accessWriter` takes them from the hart. */
+/** An exit and its access by their columns, as `accessEnder` takes them from the hart. */
 function byColumns(
   trace: Trace,
   h: Hart,
@@ -41,7 +44,7 @@ function byColumns(
   const { words } = h;
   const number = (word: number) => words[word] + words[word + 1] * 2 ** 32;
   const icount = number(WORD.icount);
-  trace.setClock(number(WORD.skewNs) + icount * NS_PER_INSN, icount, 5);
+  trace.setClock(number(WORD.skewNs) + icount * NS_PER_INSN, icount, HART);
   const [seq, write] = [trace.take(), k.write !== 0];
   trace.exit({
     ...{ seq, reason: k.reason, hw_reason: k.hw_reason, handler: k.handler },
@@ -56,7 +59,7 @@ function byColumns(
   });
 }
 
-Deno.test("access log: the bytes are those of an exit and an access by their columns", () =>
+Deno.test("access log: the bytes are those of an exit and an access by their columns, the hart goes on alike", () =>
   withSeed("core/vmm/access_log_test.ts", () => {
     const random = new Random(SEED);
     const cpu = new RiscvCpu({
@@ -67,7 +70,8 @@ Deno.test("access log: the bytes are those of an exit and an access by their col
     const sinks = [new Bytes(), new Bytes()];
     const [one, two] = sinks.map((sink) => new DirectTrace(sink, { batchRows: 50 }));
     const log = one.log!;
-    const write = accessWriter(cpu.memory, log.memory);
+    const end = accessEnder(cpu.memory, log.memory);
+    h.words[WORD.hartid] = HART;
     const templates = Array.from({ length: 20 }, () => randomConstants(random));
     const kinds = templates.map((t) => log.template("access_exit", t));
     for (let i = 0; i < 3000; i++) {
@@ -78,6 +82,10 @@ Deno.test("access log: the bytes are those of an exit and an access by their col
       put(WORD.skewNs, 50);
       put(WORD.icount, 50);
       put(WORD.accessGpa, 53);
+      const [what, length] = [WHATS[random.below(WHATS.length)], 2 + 2 * random.below(2)];
+      h.words[WORD.accessMeta] = 1 << random.below(4) | what | length << 8;
+      h.words[WORD.accessRd] = 8 * random.below(32);
+      h.words[WORD.mstatus] = random.u32();
       [h.words[WORD.pc], h.words[WORD.pc + 1]] = [random.u32(), random.u32()];
       const back = random.below(2 ** 31);
       const last = Math.max(0, h.icount - back);
@@ -86,9 +94,18 @@ Deno.test("access log: the bytes are those of an exit and an access by their col
       const which = random.below(templates.length);
       const seq = one.take();
       one.take();
-      const at = log.address(log.reserve(ACCESS_LANES, 2));
-      write(h.at, at, kinds[which], 5, offset | 0, lo | 0, hi | 0, seq);
       byColumns(two, h, templates[which], offset, lo, hi);
+      const at = log.address(log.reserve(ACCESS_LANES, 2));
+      const { cost_ns } = templates[which];
+      const before = h.words.slice();
+      end(h.at, at, kinds[which], offset | 0, lo | 0, hi | 0, cost_ns | 0, seq);
+      const after = h.words.slice();
+      h.words.set(before);
+      h.exited(h.icount);
+      h.addNs(cost_ns);
+      if (what === META_STORE) h.completeStore();
+      else h.completeLoad(lo, hi);
+      assert.deepEqual(after, h.words);
       for (const trace of [one, two]) if (trace.full) trace.flush();
     }
     for (const trace of [one, two]) {

@@ -13,12 +13,7 @@ import { layoutOf } from "../trace/log.ts";
 import type { LogWriter } from "../trace/log_writer.ts";
 import type { Trace } from "../trace/trace.ts";
 import { codeOf, CODES } from "../trace/schema.ts";
-import {
-  ACCESS_LANES,
-  type AccessConstants,
-  accessWriter,
-  type WriteAccess,
-} from "./access_log.ts";
+import { ACCESS_LANES, type AccessConstants, accessEnder, type EndAccess } from "./access_log.ts";
 import { costNs } from "./costs.ts";
 import {
   type AccessKind,
@@ -124,7 +119,7 @@ export class ExitUnit {
   #accessed: ReadonlyMap<DeviceInstance, Accessed>;
   #unassigned: Accessed;
   /** Null without a trace. */
-  #writeAccess: WriteAccess | null;
+  readonly #endAccess: EndAccess | null;
   #seenPages = new Set<number>();
   #mmio: readonly (readonly Priced[])[];
   #pio: readonly Priced[];
@@ -141,7 +136,7 @@ export class ExitUnit {
     this.#accessed = new Map(Array.from(o.codes, ([dev, codes]) => [dev, new Accessed(codes)]));
     this.#unassigned = new Accessed({ device: o.unassigned, registers: [] });
     const { log } = o.trace;
-    this.#writeAccess = log === null ? null : accessWriter(o.cpu.memory, log.memory);
+    this.#endAccess = log === null ? null : accessEnder(o.cpu.memory, log.memory);
     this.#accessRows = o.trace.log?.rows(ACCESS_EXIT) ?? 0;
     const mmio = (write: boolean) =>
       [false, true].map((known) => this.#price("mmio", profile.mmio(write, known)));
@@ -220,15 +215,19 @@ export class ExitUnit {
       ? this.#pio[write ? 1 : 0]
       : this.#mmio[write ? 1 : 0][known];
     const { log } = trace;
-    if (trace.watched) {
-      this.#rows(seq, h, priced, accessed, register, { write, space, offset, lo, hi });
-    } else if (log !== null) {
+    if (log !== null && !trace.watched) {
       const how = space << SPACE_SHIFT | known << KNOWN_SHIFT | (write ? 1 << WRITE_SHIFT : 0);
       const form = how | words[WORD.priv] << MODE_SHIFT | 31 - Math.clz32(size);
       let kind = accessed.kinds[(register + 1) * PER_REGISTER + form];
       if (kind < 0) kind = this.#template(log, accessed, register, form, priced);
       const at = log.address(log.reserve(ACCESS_LANES, this.#accessRows));
-      this.#writeAccess!(h.at, at, kind, vcpu, offset | 0, lo | 0, hi | 0, seq);
+      this.#endAccess!(h.at, at, kind, offset | 0, lo | 0, hi | 0, priced.costNs | 0, seq);
+      this.counts[priced.reason]++;
+      trace.exitSeq = -1;
+      return;
+    }
+    if (trace.watched) {
+      this.#rows(seq, h, priced, accessed, register, { write, space, offset, lo, hi });
     }
     this.#ended(h, priced, icount);
     if (write) h.completeStore();

@@ -2,10 +2,10 @@
  * `--drive FILE,…`: its words, and the drive they describe.
  * @module
  */
-import { createHash } from "node:crypto";
 import type { DriveSpec } from "../../core/board/spec.ts";
 import { DEVICES } from "../../core/mmio/devices.ts";
 import { SMALL_BYTES } from "../images.ts";
+import { sha256Hex } from "../sha256.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
 import { type DriveArgument, parseDuration, parseNumber, parseSize } from "./values.ts";
@@ -105,7 +105,7 @@ function imageOf(where: string, path: string, write: boolean) {
 function digestOf(file: Deno.FsFile, size: number): string {
   const bytes = new Uint8Array(size);
   for (let done = 0; done < size;) done += file.readSync(bytes.subarray(done)) ?? size;
-  return createHash("sha256").update(bytes).digest("hex");
+  return sha256Hex(bytes);
 }
 
 function blankOf(where: string, sizeBytes: number) {

@@ -19,7 +19,6 @@ import { formatSize } from "./values.ts";
 
 /** Guests that are fetched, not bundled. */
 export const GUESTS = ["linux"] as const;
-export type GuestName = typeof GUESTS[number];
 
 /** What Linux calls its console on each serial device. */
 const CONSOLE: Readonly<Record<SerialKind, string>> = {

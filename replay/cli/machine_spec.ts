@@ -14,7 +14,7 @@ import { type CpuMode, extensionsOf, ISA } from "../../core/cpu/mod.ts";
 import { COST_PROFILES } from "../../core/vmm/costs.ts";
 import type { EventTable } from "../../core/trace/schema.ts";
 import type { Answer } from "../answers.ts";
-import { bundledGuests, readInput } from "../files.ts";
+import { bundledGuests, readInputLater } from "../files.ts";
 import { drivesOf } from "./drive.ts";
 import { UserError } from "./errors.ts";
 import type { PairName } from "./pair_names.ts";
@@ -81,9 +81,9 @@ class Files {
   readonly bytes = new Map<string, Uint8Array>();
 
   /** Reads `path`; an empty file is refused, since it can be none of what a machine loads. */
-  ref(path: string, option: string): FileRef {
+  async ref(path: string, option: string): Promise<FileRef> {
     checkBundled(path);
-    const { ref, bytes } = readInput(path, option);
+    const { ref, bytes } = await readInputLater(path, option);
     if (bytes.length === 0) {
       throw new UserError(`${option}: ${path} is empty`, "Give a file with contents.");
     }
@@ -91,8 +91,8 @@ class Files {
     return ref;
   }
 
-  optional(path: string | undefined, option: string): FileRef | null {
-    return path === undefined ? null : this.ref(path, option);
+  async optional(path: string | undefined, option: string): Promise<FileRef | null> {
+    return path === undefined ? null : await this.ref(path, option);
   }
 }
 
@@ -128,16 +128,23 @@ function kernelOf(a: RecordArguments): string | undefined {
   return a.drive.length > 0 ? "bundled:block" : "bundled:serial";
 }
 
-function deviceOf(files: Files, d: DeviceArgument): DeviceSpec {
-  const file = isFile(d.use) ? files.ref(d.use, "--device") : null;
+async function deviceOf(files: Files, d: DeviceArgument): Promise<DeviceSpec> {
+  const file = isFile(d.use) ? await files.ref(d.use, "--device") : null;
   return { use: d.use, file, addr: d.addr, irq: d.irq, slot: d.slot, props: d.props };
 }
 
+/** One after the other, so that the first that is wrong is the one complained of. */
+async function each<T, U>(list: readonly T[], make: (item: T) => Promise<U>): Promise<U[]> {
+  const made: U[] = [];
+  for (const item of list) made.push(await make(item));
+  return made;
+}
+
 /** Reads what `a` names and describes the machine; `serial` and `append` fill in what it left out. */
-export function machineFor(
+export async function machineFor(
   a: RecordArguments,
   fallback: { serial?: SerialKind; append?: string; guest?: GuestRef } = {},
-): Recipe {
+): Promise<Recipe> {
   checkCosts(a);
   const files = new Files();
   const firmware = a.bios !== "builtin" && a.bios !== "none";
@@ -149,20 +156,23 @@ export function machineFor(
     isa: isaOf(a),
     serial: a.serial?.kind ?? fallback.serial ?? DEFAULT_SPEC.serial,
     serialProps: a.serial?.props ?? {},
-    bios: firmware ? files.ref(a.bios, "--bios") : a.bios as "builtin" | "none",
-    kernel: files.optional(kernelOf(a), "--kernel"),
-    loads: a.load.map((l) => ({ file: files.ref(l.path, "--load"), addr: l.addr })),
-    initrd: files.optional(a.initrd, "--initrd"),
+    bios: firmware ? await files.ref(a.bios, "--bios") : a.bios as "builtin" | "none",
+    kernel: await files.optional(kernelOf(a), "--kernel"),
+    loads: await each(a.load, async (l) => ({
+      file: await files.ref(l.path, "--load"),
+      addr: l.addr,
+    })),
+    initrd: await files.optional(a.initrd, "--initrd"),
     ...(fallback.guest && { guest: fallback.guest }),
     append: a.append ?? fallback.append ?? DEFAULT_SPEC.append,
     hypervisor: a.hypervisor ?? (a.bios === "builtin" ? DEFAULT_SPEC.hypervisor : "none"),
     stage2Page: a.stage2Page,
     costs: a.costs ?? null,
-    devices: a.device.map((d) => deviceOf(files, d)),
+    devices: await each(a.device, (d) => deviceOf(files, d)),
     drives: drivesOf(a.drive),
     rtcStartNs: a.rtc ?? DEFAULT_SPEC.rtcStartNs,
     ...(a.symbols && a.symbols.length > 0 &&
-      { symbols: a.symbols.map((path) => files.ref(path, "--symbols")) }),
+      { symbols: await each(a.symbols, (path) => files.ref(path, "--symbols")) }),
   };
   return { spec, files: files.bytes };
 }

@@ -18,41 +18,41 @@ const NOTHING: RecordArguments = {
 };
 const given = (a: Partial<RecordArguments>): RecordArguments => ({ ...NOTHING, ...a });
 
-Deno.test("machine: without options it is the board's default with the bundled guest", () => {
-  const { spec, files } = machineFor(NOTHING);
+Deno.test("machine: without options it is the board's default with the bundled guest", async () => {
+  const { spec, files } = await machineFor(NOTHING);
   assert.deepEqual({ ...spec, kernel: null }, DEFAULT_SPEC);
   assert.equal(spec.kernel?.path, "bundled:serial");
   assert.equal(files.get("bundled:serial")?.length, spec.kernel?.bytes);
 });
 
-Deno.test("machine: firmware in M-mode means no hypervisor, and its own bundled guest", () => {
-  const { spec } = machineFor(given({ bios: "none" }));
+Deno.test("machine: firmware in M-mode means no hypervisor, and its own bundled guest", async () => {
+  const { spec } = await machineFor(given({ bios: "none" }));
   assert.equal(spec.hypervisor, "none");
   assert.equal(spec.kernel?.path, "bundled:mmode");
 });
 
-Deno.test("machine: with a drive, the bundled guest is the one that uses it", () => {
+Deno.test("machine: with a drive, the bundled guest is the one that uses it", async () => {
   const a = given({ drive: [{ path: null, options: { size: "1M" } }] });
-  const { spec } = machineFor(a);
+  const { spec } = await machineFor(a);
   assert.equal(spec.kernel?.path, "bundled:block");
   assert.equal(spec.drives?.[0].sizeBytes, 2 ** 20);
   assert.equal(isDemonstration(a), false);
 });
 
-Deno.test("machine: what the caller prefers gives way to what the user said", () => {
+Deno.test("machine: what the caller prefers gives way to what the user said", async () => {
   const prefers = { serial: "virtio", append: "theirs" } as const;
-  assert.equal(machineFor(NOTHING, prefers).spec.serial, "virtio");
-  assert.equal(machineFor(NOTHING, prefers).spec.append, "theirs");
+  assert.equal((await machineFor(NOTHING, prefers)).spec.serial, "virtio");
+  assert.equal((await machineFor(NOTHING, prefers)).spec.append, "theirs");
   const said = given({ serial: { kind: "sifive", props: { a: "1" } }, append: "mine" });
-  const { spec } = machineFor(said, prefers);
+  const { spec } = await machineFor(said, prefers);
   assert.deepEqual([spec.serial, spec.serialProps, spec.append], ["sifive", { a: "1" }, "mine"]);
 });
 
-Deno.test("machine: a device is a file when its name is a path", () => {
+Deno.test("machine: a device is a file when its name is a path", async () => {
   const type = { use: "increment", addr: 1, irq: null, slot: null, props: {} };
-  assert.equal(machineFor(given({ device: [type] })).spec.devices[0].file, null);
+  assert.equal((await machineFor(given({ device: [type] }))).spec.devices[0].file, null);
   const file = { ...type, use: "./no_such_device.ts" };
-  assert.throws(() => machineFor(given({ device: [file] })), /no_such_device/);
+  await assert.rejects(() => machineFor(given({ device: [file] })), /no_such_device/);
 });
 
 Deno.test("machine: every bundled guest that the help names is there", () => {

@@ -1,10 +1,11 @@
 /**
- * The options of every command, as data; `main.ts` makes the command line of them.
+ * The options of every command, as data; `command_line.ts` makes the command line of them.
  * @module
  */
 import { object } from "@optique/core/constructs";
 import type { Message } from "@optique/core/message";
 import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import type { InferValue, Parser } from "@optique/core/parser";
 import { argument, constant, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
 import { PAIR_NAMES } from "./pair_names.ts";
@@ -14,24 +15,25 @@ import * as values from "./values.ts";
 
 const doc = (description: Message) => ({ description });
 
-const logOptions = {
+const logOptions = () => ({
   log: optional(option("--log", values.logItems, {
     description: say`Print events as lines while they happen. LIST: ${values.LOG_ITEM_LIST}.`,
   })),
   logFile: optional(option("--log-file", values.file("FILE"), {
     description: say`Write them to FILE instead of standard error.`,
   })),
-};
-const cpu = withDefault(
-  option("--cpu", choice(["interpreter", "compiled", "lockstep"], { metavar: "HOW" }), {
-    description: say`How the harts execute; no trace tells. compiled: hot guest code becomes
+});
+const cpu = () =>
+  withDefault(
+    option("--cpu", choice(["interpreter", "compiled", "lockstep"], { metavar: "HOW" }), {
+      description: say`How the harts execute; no trace tells. compiled: hot guest code becomes
       WebAssembly. lockstep: both at once, compared all the time.`,
-  }),
-  "compiled",
-);
+    }),
+    "compiled",
+  );
 
-export const recordOptions = object({
-  command: constant("record"),
+/** What runs. */
+const guestOptions = () => ({
   output: optional(option("-o", "--output", values.file("NAME.trace"), {
     description: say`Directory to write the trace to. Default: traces/GUEST-SERIAL.trace, with a
       number when that exists.`,
@@ -78,6 +80,10 @@ export const recordOptions = object({
   dumpDtb: optional(option("--dump-dtb", values.file("FILE"), {
     description: say`Write the device tree of this machine to FILE and stop.`,
   })),
+});
+
+/** What it runs on. */
+const machineOptions = () => ({
   memory: withDefault(
     option("-m", "--memory", values.size, doc(say`Guest RAM: 128M, 2G…`)),
     128 * 2 ** 20,
@@ -126,6 +132,10 @@ export const recordOptions = object({
       say`What the real-time clock says at reset: now, or a date such as 2026-01-31T12:00.
       Default: the start of 2025, so that two recordings are alike.`,
   })),
+});
+
+/** How long it runs, and what becomes of it. */
+const runOptions = () => ({
   untilIcount: optional(option("--until-icount", values.count, {
     description: say`Stop when the harts together have executed N instructions.`,
   })),
@@ -145,7 +155,7 @@ export const recordOptions = object({
       last events and the registers. Default: the panics of Linux, OpenSBI, xv6, rCore and U-Boot.
       off: nobody looks for one.`,
   })),
-  ...logOptions,
+  ...logOptions(),
   traceTables: optional(option("--trace-tables", values.tables, {
     description: say`Tables to write, comma between. Default: all. input is always written:
       replay needs it.`,
@@ -153,7 +163,7 @@ export const recordOptions = object({
   traceLimit: optional(option("--trace-limit", values.size, {
     description: say`Stop, cleanly, when the trace has this many bytes.`,
   })),
-  cpu,
+  cpu: cpu(),
   sweep: multiple(option("--sweep", string({ metavar: "NAME=VALUES" }), {
     description: say`Record every combination of values into the folder -o, quietly:
       seed=1..10,latency=10us,20us. A value takes the place of {NAME} in any option; a NAME that
@@ -166,19 +176,30 @@ export const recordOptions = object({
   force: option("-f", "--force", doc(say`Replace a trace, or a --log-file, that exists.`)),
 });
 
+const recordOptions = () => ({
+  command: constant("record"),
+  ...guestOptions(),
+  ...machineOptions(),
+  ...runOptions(),
+});
 const SEVERAL = say`Traces, or patterns or folders of traces.`;
-const between = optional(option("--between", values.between, {
-  description: say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
-}));
-const engineOption = withDefault(
-  option("--engine", choice(["auto", "wasm", "native"], { metavar: "ENGINE" }), {
-    description: say`DuckDB as WebAssembly, which is always there, or native, which npm brings when
-      it is first asked for. auto: native from 1.5 GiB of trace on.`,
-  }),
-  "auto",
-);
 
-export const queryOptions = object({
+const between = () =>
+  optional(option("--between", values.between, {
+    description:
+      say`Only what lies between two marks: a region's LABEL, or the labels of two marks.`,
+  }));
+const engineOption = () =>
+  withDefault(
+    option("--engine", choice(["auto", "wasm", "native"], { metavar: "ENGINE" }), {
+      description:
+        say`DuckDB as WebAssembly, which is always there, or native, which npm brings when
+      it is first asked for. auto: native from 1.5 GiB of trace on.`,
+    }),
+    "auto",
+  );
+
+const queryOptions = () => ({
   command: constant("query"),
   words: multiple(
     argument(values.file("TRACE|SQL"), {
@@ -204,7 +225,7 @@ export const queryOptions = object({
     description: say`What $NAME in the SQL stands for: a number, true, false, null, or text.
       Repeatable.`,
   })),
-  between,
+  between: between(),
   interactive: option("-i", "--interactive", {
     description: say`Give a prompt: statements up to their semicolon, .help for commands. On a
       terminal it follows the tour; without one, statements are read from standard input.`,
@@ -214,10 +235,10 @@ export const queryOptions = object({
       say`Print every table, view and macro with a sentence per column, and stop. No trace
       is needed; --format table, markdown or json.`,
   }),
-  engine: engineOption,
+  engine: engineOption(),
 });
 
-export const compareOptions = object({
+const compareOptions = () => ({
   command: constant("compare"),
   traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
@@ -233,11 +254,11 @@ export const compareOptions = object({
     description: say`Of traces that record --sweep made: one group for each value of NAME, and each
       figure as median and range over its group. Without it, a group for each folder.`,
   })),
-  between,
-  engine: engineOption,
+  between: between(),
+  engine: engineOption(),
 });
 
-export const reportOptions = object({
+const reportOptions = () => ({
   command: constant("report"),
   traces: multiple(
     argument(values.file("TRACE"), doc(SEVERAL)),
@@ -261,8 +282,8 @@ export const reportOptions = object({
       all. standard: the bundled guests. linux: the disks of it under Debian's kernel, which
       apt fetches once (113 MB). all: both.`,
   })),
-  between,
-  engine: engineOption,
+  between: between(),
+  engine: engineOption(),
   force: option(
     "-f",
     "--force",
@@ -270,7 +291,7 @@ export const reportOptions = object({
   ),
 });
 
-export const budgetOptions = object({
+const budgetOptions = () => ({
   command: constant("budget"),
   traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
@@ -286,16 +307,16 @@ export const budgetOptions = object({
     }),
     "table",
   ),
-  between,
-  engine: engineOption,
+  between: between(),
+  engine: engineOption(),
 });
 
-export const inspectOptions = object({
+const inspectOptions = () => ({
   command: constant("inspect"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
 });
 
-export const importOptions = object({
+const importOptions = () => ({
   command: constant("import"),
   files: multiple(
     argument(values.file("FILE"), {
@@ -316,7 +337,7 @@ export const importOptions = object({
   force: option("-f", "--force", doc(say`Replace a trace that exists.`)),
 });
 
-export const exportOptions = object({
+const exportOptions = () => ({
   command: constant("export"),
   traces: multiple(argument(values.file("TRACE"), doc(SEVERAL)), {
     min: 1,
@@ -335,17 +356,38 @@ export const exportOptions = object({
   host: optional(option("--host", string({ metavar: "NAME" }), {
     description: say`Parquet in folders host=NAME/run=TRACE, to be joined with those of others.`,
   })),
-  engine: engineOption,
+  engine: engineOption(),
 });
 
-export const replayOptions = object({
+const replayOptions = () => ({
   command: constant("replay"),
   trace: argument(values.file("TRACE"), doc(say`Directory that record wrote.`)),
   verify: option("--verify", {
     description: say`Compare every byte with the recording on the way; exit code 1 and the first
       difference when one differs.`,
   }),
-  ...logOptions,
-  cpu,
+  ...logOptions(),
+  cpu: cpu(),
   force: option("-f", "--force", doc(say`Replace a --log-file that exists.`)),
 });
+
+/** Makes the options of each command: of those only that are asked for. */
+export const OPTIONS = {
+  record: () => object(recordOptions()),
+  query: () => object(queryOptions()),
+  compare: () => object(compareOptions()),
+  report: () => object(reportOptions()),
+  budget: () => object(budgetOptions()),
+  inspect: () => object(inspectOptions()),
+  import: () => object(importOptions()),
+  export: () => object(exportOptions()),
+  replay: () => object(replayOptions()),
+};
+
+/** What a command line asks for. */
+export type Parsed = InferValue<ReturnType<typeof OPTIONS[keyof typeof OPTIONS]>>;
+
+/** OPTIONS by any word that may be a command's name. */
+export const COMMANDS: ReadonlyMap<string, () => Parser<"sync", Parsed>> = new Map(
+  Object.entries(OPTIONS),
+);

@@ -3,9 +3,9 @@
  * behind by a recording that never began.
  * @module
  */
-import { dirname, join, resolve } from "node:path";
 import { MANIFEST, parseManifest } from "../../core/trace/manifest.ts";
 import { EVENT_TABLES } from "../../core/trace/schema.ts";
+import { absolute, folderOf } from "../paths.ts";
 import { diskIsFull, UserError } from "./errors.ts";
 
 function exists(path: string): boolean {
@@ -26,7 +26,7 @@ function exists(path: string): boolean {
  */
 export function freeNames(folder: string, bases: readonly string[], force = false): string[] {
   for (let n = 1;; n++) {
-    const names = bases.map((b) => join(folder, n === 1 ? `${b}.trace` : `${b}-${n}.trace`));
+    const names = bases.map((b) => `${folder}/${b}${n === 1 ? "" : `-${n}`}.trace`);
     if (force || !names.some(exists)) return names;
   }
 }
@@ -48,7 +48,7 @@ function refuseExisting(path: string, force: boolean): void {
   throw new UserError(`${path} exists already`, "Give another name, or replace it with --force.");
 }
 
-const isTrace = (path: string) => exists(join(path, MANIFEST));
+const isTrace = (path: string) => exists(`${path}/${MANIFEST}`);
 
 function remove(path: string): void {
   if (exists(path)) Deno.removeSync(path, { recursive: true });
@@ -86,11 +86,11 @@ export class OutputDirectory {
   }
 
   #createParent(): void {
-    const parent = dirname(resolve(this.path));
+    const parent = folderOf(absolute(this.path));
     let top = parent;
     while (!exists(top)) {
       this.#created = top;
-      top = dirname(top);
+      top = folderOf(top);
     }
     try {
       Deno.mkdirSync(parent, { recursive: true });
@@ -106,7 +106,7 @@ export class OutputDirectory {
   /** True when a reader finds recorded exits there: a prefix worth keeping. */
   holdsRows(): boolean {
     try {
-      const text = Deno.readTextFileSync(join(this.path, MANIFEST));
+      const text = Deno.readTextFileSync(`${this.path}/${MANIFEST}`);
       const { tables } = parseManifest(text, this.path);
       return EVENT_TABLES.some((name) => (tables[name]?.rows ?? 0) > 0);
     } catch {
@@ -125,11 +125,11 @@ export class OutputDirectory {
   }
 
   #removeEmptyParents(): void {
-    let folder = dirname(resolve(this.path));
-    const last = dirname(this.#created!);
+    let folder = folderOf(absolute(this.path));
+    const last = folderOf(this.#created!);
     while (folder !== last && [...Deno.readDirSync(folder)].length === 0) {
       Deno.removeSync(folder);
-      folder = dirname(folder);
+      folder = folderOf(folder);
     }
   }
 }

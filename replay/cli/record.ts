@@ -2,11 +2,11 @@
  * `record`: one guest on the terminal, or the demonstration when the options name no guest.
  * @module
  */
-import { basename } from "node:path";
 import type { Engine } from "../../analysis/engine.ts";
 import { flatKernelAddr } from "../../core/board/boot.ts";
 import { imageKind } from "../../core/board/loader.ts";
 import type { MachineInfo } from "../info.ts";
+import { baseName } from "../paths.ts";
 import type { Recipe, RecordArguments } from "./machine_spec.ts";
 import { freeNames, writeNew } from "./output_directory.ts";
 import { recordInto, remarks, summary, TRACES, unanswered } from "./recording.ts";
@@ -19,7 +19,7 @@ function guestName(recipe: Recipe): string {
   if (guest) return guest.name;
   const named = kernel ?? (typeof bios === "object" ? bios : loads[0]?.file ?? null);
   if (named === null) return "guest";
-  return basename(named.path).replace(/^bundled:/, "").replace(/\.[^.]+$/, "");
+  return baseName(named.path).replace(/^bundled:/, "").replace(/\.[^.]+$/, "");
 }
 
 /** Raw bytes name no place and no format: what is made of them is said, as it may be a mistake. */

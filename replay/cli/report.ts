@@ -106,7 +106,10 @@ async function recordSide(
     disks: (found: ReadonlyMap<string, Medium>) => disks = [...found.values()],
   });
   const recipe = await recipeFor(a);
-  const result = await withTerminal(terminal, () => recordInto(path, a, recipe, host));
+  const result = await withTerminal(
+    terminal,
+    async () => await recordInto(path, a, recipe, host),
+  );
   const recorded: Recorded = { path, result, output: Buffer.concat(parts), disks };
   return { recorded, code: terminal.signalled ?? failure(recorded) };
 }

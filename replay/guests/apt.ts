@@ -6,6 +6,7 @@
  * is configured with stays in force: proxies, credentials, trusted keys.
  * @module
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../files.ts";
 import type { Package } from "./linux.ts";
@@ -33,12 +34,20 @@ interface Output {
   readonly err: string;
 }
 
-async function run(tool: string, args: readonly string[], cwd?: string): Promise<Output> {
+/** What the tools see of the environment beside this process's own. */
+export type ToolEnv = Readonly<Record<string, string>>;
+
+async function run(
+  tool: string,
+  args: readonly string[],
+  env: ToolEnv,
+  cwd?: string,
+): Promise<Output> {
   try {
     const { success, stdout, stderr } = await new Deno.Command(tool, {
       args: [...args],
       cwd,
-      env: { LC_ALL: "C" },
+      env: { ...env, LC_ALL: "C" },
       stdin: "null",
     }).output();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -56,15 +65,6 @@ export function debianArchives(targets: string): string[] {
       component === "main" && (origin === "Debian" || DEBIAN.has(release)) && !/[-/]/.test(release)
     );
   return [...new Set(found.map(([uri]) => uri))];
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Configuration of a private apt below `root`; read after the machine's own. */
@@ -101,16 +101,12 @@ function complaint({ err }: Output): string {
 
 /** A private apt that knows the packages of one release and architecture. */
 export class Apt {
-  private constructor(readonly root: string) {}
+  private constructor(readonly root: string, private readonly env: ToolEnv) {}
 
   /** Reads the archive's index into `root`. Throws InputError, without a fix, when it cannot. */
-  static async open(root: string, w: Wanted): Promise<Apt> {
-    const targets = await run("apt-get", [
-      "indextargets",
-      "--format",
-      TARGET,
-      "Created-By: Packages",
-    ]);
+  static async open(root: string, w: Wanted, env: ToolEnv): Promise<Apt> {
+    const asked = ["indextargets", "--format", TARGET, "Created-By: Packages"];
+    const targets = await run("apt-get", asked, env);
     const archives = debianArchives(targets.out);
     if (archives.length === 0) {
       throw new InputError("apt is not configured with an archive of Debian", "");
@@ -120,10 +116,10 @@ export class Apt {
     }
     Deno.writeTextFileSync(join(root, "status"), "");
     Deno.writeTextFileSync(join(root, "apt.conf"), configuration(root, w));
-    const apt = new Apt(root);
+    const apt = new Apt(root, env);
     let why = "";
     for (const uri of archives) {
-      const signed = exists(KEYRING)
+      const signed = existsSync(KEYRING)
         ? `[target=Packages signed-by=${KEYRING}]`
         : "[target=Packages]";
       Deno.writeTextFileSync(join(root, "sources.list"), `deb ${signed} ${uri} ${w.suite} main\n`);
@@ -135,7 +131,7 @@ export class Apt {
   }
 
   #run(tool: string, args: readonly string[], cwd?: string): Promise<Output> {
-    return run(tool, ["-c", join(this.root, "apt.conf"), ...args], cwd);
+    return run(tool, ["-c", join(this.root, "apt.conf"), ...args], this.env, cwd);
   }
 
   /** Fields of the index's entry for a package. */
@@ -167,10 +163,10 @@ export class Apt {
 }
 
 /** Unpacks every package of `folder` into `into`. */
-export async function unpack(folder: string, into: string): Promise<void> {
+export async function unpack(folder: string, into: string, env: ToolEnv): Promise<void> {
   for (const entry of Deno.readDirSync(folder)) {
     if (!entry.name.endsWith(".deb")) continue;
-    const done = await run("dpkg-deb", ["--extract", join(folder, entry.name), into]);
+    const done = await run("dpkg-deb", ["--extract", join(folder, entry.name), into], env);
     if (!done.ok) {
       throw new InputError(`dpkg-deb cannot unpack ${entry.name}: ${done.err.trim()}`, "");
     }

@@ -5,9 +5,9 @@
  * killed leaves nothing that looks like a guest.
  * @module
  */
-import { basename, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { InputError } from "../files.ts";
-import { Apt, unpack } from "./apt.ts";
+import { Apt, type ToolEnv, unpack } from "./apt.ts";
 import { CACHED, cacheFolder } from "./cache.ts";
 import { findLinux, type LinuxFiles, type Package, WANTED } from "./linux.ts";
 
@@ -49,10 +49,10 @@ function entries(folder: string): Deno.DirEntry[] {
 }
 
 /** The guest fetched last; null when none is there. */
-export function cachedDebian(): Debian | null {
-  const found = entries(linuxFolder())
+export function cachedDebian(folder = linuxFolder()): Debian | null {
+  const found = entries(folder)
     .filter((e) => e.isDirectory && !e.name.startsWith(FETCHING))
-    .map((e) => join(linuxFolder(), e.name, PACKAGES))
+    .map((e) => join(folder, e.name, PACKAGES))
     .flatMap((path) => {
       try {
         return [{ path, at: Deno.statSync(path).mtime?.getTime() ?? 0 }];
@@ -75,9 +75,9 @@ function bytesIn(folder: string): number {
   }, 0);
 }
 
-function removeAbandoned(): void {
-  for (const e of entries(linuxFolder()).filter((e) => e.name.startsWith(FETCHING))) {
-    const path = join(linuxFolder(), e.name);
+function removeAbandoned(folder: string): void {
+  for (const e of entries(folder).filter((e) => e.name.startsWith(FETCHING))) {
+    const path = join(folder, e.name);
     const begun = Deno.statSync(path).mtime?.getTime() ?? 0;
     if (Date.now() - begun > ABANDONED_MS) Deno.removeSync(path, { recursive: true });
   }
@@ -101,9 +101,14 @@ async function download(apt: Apt, packages: readonly Package[], into: string, vi
   }
 }
 
-async function fetchInto(staging: string, view: FetchView): Promise<string> {
+/** Fetches into a folder below `staging`; returns its path, and the name that it shall have. */
+async function fetchInto(
+  staging: string,
+  view: FetchView,
+  env: ToolEnv,
+): Promise<{ root: string; name: string }> {
   view.say(`reading what Debian's ${RELEASE.suite} has for ${RELEASE.architecture}, by apt`);
-  const apt = await Apt.open(join(staging, "apt"), RELEASE);
+  const apt = await Apt.open(join(staging, "apt"), RELEASE, env);
   const packages = await choose(apt);
   const list = packages.map((p) => `${p.name} ${p.version}`).join(", ");
   view.say(`fetching ${list}`);
@@ -112,7 +117,7 @@ async function fetchInto(staging: string, view: FetchView): Promise<string> {
   Deno.mkdirSync(root);
   await download(apt, packages, debs, view);
   view.say("unpacking");
-  await unpack(debs, root);
+  await unpack(debs, root, env);
   findLinux(root);
   // Manuals and changelogs: nothing that a guest is made of.
   if (entries(join(root, "usr/share")).length > 0) {
@@ -120,23 +125,39 @@ async function fetchInto(staging: string, view: FetchView): Promise<string> {
   }
   Deno.writeTextFileSync(join(root, PACKAGES), `${JSON.stringify(packages, null, 2)}\n`);
   const versions = packages.map((p) => p.version.replace(/[^\w.+~-]/g, "_"));
-  const path = join(linuxFolder(), versions.join("_"));
+  return { root, name: versions.join("_") };
+}
+
+/** Gives what was fetched its name. */
+function keep(root: string, path: string): void {
   try {
     Deno.renameSync(root, path);
   } catch (e) {
     // Another process was faster: its copy is as good.
     if (entries(path).length === 0) throw e;
   }
-  return basename(path);
 }
 
-/** Fetches the guest into the cache. Throws InputError that says what to put where instead. */
-export async function fetchDebian(view: FetchView): Promise<Debian> {
-  Deno.mkdirSync(linuxFolder(), { recursive: true });
-  removeAbandoned();
-  const staging = Deno.makeTempDirSync({ dir: linuxFolder(), prefix: FETCHING });
+/**
+ * Fetches the guest into the cache; where another process does so already, waits for that one's. Throws
+ * InputError that says what to put where instead.
+ */
+export async function fetchDebian(
+  view: FetchView,
+  folder = linuxFolder(),
+  env: ToolEnv = {},
+): Promise<Debian> {
+  Deno.mkdirSync(folder, { recursive: true });
+  using lock = Deno.openSync(folder);
+  const before = cachedDebian(folder);
+  await lock.lock(true);
+  const now = cachedDebian(folder);
+  if (before === null && now !== null) return now;
+  removeAbandoned(folder);
+  const staging = Deno.makeTempDirSync({ dir: folder, prefix: FETCHING });
   try {
-    await fetchInto(staging, view);
+    const { root, name } = await fetchInto(staging, view, env);
+    keep(root, join(folder, name));
   } catch (e) {
     if (!(e instanceof InputError) || e.fix !== "") throw e;
     throw new InputError(
@@ -146,5 +167,5 @@ export async function fetchDebian(view: FetchView): Promise<Debian> {
   } finally {
     Deno.removeSync(staging, { recursive: true });
   }
-  return cachedDebian()!;
+  return cachedDebian(folder)!;
 }

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { debianArchives, TOOLS } from "./apt.ts";
+import { debianArchives, type ToolEnv, TOOLS } from "./apt.ts";
 import { CACHE_VARIABLE, cacheFolder } from "./cache.ts";
 import { cachedDebian, fetchDebian } from "./debian.ts";
 import { FAKE_GUEST, withTemp, writeAll } from "./testing.ts";
@@ -60,47 +60,44 @@ function tools(change: Readonly<Record<string, string>> = {}): Record<string, st
   return Object.fromEntries(TOOLS.map((tool) => [tool, script]));
 }
 
-/** Runs `body` in a process whose apt is `scripts` and whose cache is empty. */
+interface FakeApt {
+  /** Where guests are fetched to. */
+  readonly folder: string;
+  /** In which the scripts are the tools. */
+  readonly env: ToolEnv;
+}
+
+/** Runs `body` with `scripts` for apt and a folder that is not there yet. */
 async function withApt(
   scripts: Record<string, string>,
-  body: (cache: string) => Promise<void>,
+  body: (fake: FakeApt) => Promise<void>,
 ): Promise<void> {
-  await withTemp(async (folder) => {
-    writeAll(folder, Object.fromEntries(Object.entries(scripts).map(([n, s]) => [`bin/${n}`, s])));
-    for (const name of Object.keys(scripts)) Deno.chmodSync(join(folder, "bin", name), 0o755);
-    writeAll(join(folder, "guest"), FAKE_GUEST);
-    const before = { PATH: Deno.env.get("PATH")!, [CACHE_VARIABLE]: Deno.env.get(CACHE_VARIABLE) };
-    const cache = join(folder, "cache");
-    Deno.env.set("PATH", `${join(folder, "bin")}:${before.PATH}`);
-    Deno.env.set(CACHE_VARIABLE, cache);
-    Deno.env.set("FAKE_GUEST", join(folder, "guest"));
-    try {
-      await body(cache);
-    } finally {
-      Deno.env.delete("FAKE_GUEST");
-      for (const [name, value] of Object.entries(before)) {
-        if (value === undefined) Deno.env.delete(name);
-        else Deno.env.set(name, value);
-      }
-    }
+  await withTemp(async (temp) => {
+    writeAll(temp, Object.fromEntries(Object.entries(scripts).map(([n, s]) => [`bin/${n}`, s])));
+    for (const name of Object.keys(scripts)) Deno.chmodSync(join(temp, "bin", name), 0o755);
+    writeAll(join(temp, "guest"), FAKE_GUEST);
+    const PATH = `${join(temp, "bin")}:${Deno.env.get("PATH")!}`;
+    const env = { PATH, FAKE_GUEST: join(temp, "guest") };
+    await body({ folder: join(temp, "linux"), env });
   });
 }
 
 const quiet = { say: () => {}, fetched: () => {} };
-const below = (cache: string) => [...Deno.readDirSync(join(cache, "linux"))].map((e) => e.name);
+const below = (folder: string) => [...Deno.readDirSync(folder)].map((e) => e.name);
 
 Deno.test("fetch: what was fetched is found again, with its packages, and without their manuals", () =>
-  withApt(tools(), async (cache) => {
-    assert.equal(cachedDebian(), null);
+  withApt(tools(), async ({ folder, env }) => {
+    assert.equal(cachedDebian(folder), null);
     const steps: string[] = [];
-    const fetched = await fetchDebian({ ...quiet, say: (s) => steps.push(s) });
+    const view = { ...quiet, say: (s: string) => void steps.push(s) };
+    const fetched = await fetchDebian(view, folder, env);
     assert.deepEqual(steps.map((s) => s.split(" ")[0]), ["reading", "fetching", "unpacking"]);
-    assert.deepEqual(cachedDebian(), fetched);
+    assert.deepEqual(cachedDebian(folder), fetched);
     const of = { version: "1:6.1-1", sha256: "0011", bytes: 1000 };
     const names = ["linux-image-6.1-riscv64", "busybox-static"];
     assert.deepEqual(fetched.packages, names.map((name) => ({ name, ...of })));
-    assert.deepEqual(below(cache), ["1_6.1-1_1_6.1-1"]);
-    assert.throws(() => Deno.statSync(join(cache, "linux", below(cache)[0], "usr/share")));
+    assert.deepEqual(below(folder), ["1_6.1-1_1_6.1-1"]);
+    assert.throws(() => Deno.statSync(join(folder, below(folder)[0], "usr/share")));
   }));
 
 const FAILURES: Record<string, [Record<string, string>, RegExp]> = {
@@ -128,19 +125,29 @@ const FAILURES: Record<string, [Record<string, string>, RegExp]> = {
 
 for (const [what, [change, message]] of Object.entries(FAILURES)) {
   Deno.test(`fetch: ${what} is said in a sentence, and leaves nothing behind`, () =>
-    withApt(tools(change), async (cache) => {
-      await assert.rejects(fetchDebian(quiet), { message, fix: /--guest-dir DIR and put there/ });
-      assert.deepEqual(below(cache), []);
-      assert.equal(cachedDebian(), null);
+    withApt(tools(change), async ({ folder, env }) => {
+      const fix = /--guest-dir DIR and put there/;
+      await assert.rejects(fetchDebian(quiet, folder, env), { message, fix });
+      assert.deepEqual(below(folder), []);
+      assert.equal(cachedDebian(folder), null);
     }));
 }
 
 Deno.test("fetch: what a killed one left is no guest, and goes when it is old", () =>
-  withApt(tools(), async (cache) => {
-    writeAll(join(cache, "linux", ".fetch-old", "root"), { ...FAKE_GUEST, "packages.json": "[]" });
-    writeAll(join(cache, "linux", ".fetch-new", "root"), FAKE_GUEST);
-    Deno.utimeSync(join(cache, "linux", ".fetch-old"), 0, 0);
-    assert.equal(cachedDebian(), null);
-    await fetchDebian(quiet);
-    assert.deepEqual(below(cache).sort(), [".fetch-new", "1_6.1-1_1_6.1-1"]);
+  withApt(tools(), async ({ folder, env }) => {
+    writeAll(join(folder, ".fetch-old", "root"), { ...FAKE_GUEST, "packages.json": "[]" });
+    writeAll(join(folder, ".fetch-new", "root"), FAKE_GUEST);
+    Deno.utimeSync(join(folder, ".fetch-old"), 0, 0);
+    assert.equal(cachedDebian(folder), null);
+    await fetchDebian(quiet, folder, env);
+    assert.deepEqual(below(folder).sort(), [".fetch-new", "1_6.1-1_1_6.1-1"]);
+  }));
+
+Deno.test("fetch: two at once fetch once", () =>
+  withApt(tools(), async ({ folder, env }) => {
+    const steps: string[] = [];
+    const view = { ...quiet, say: (s: string) => void steps.push(s.split(" ")[0]) };
+    const [a, b] = await Promise.all([1, 2].map(() => fetchDebian(view, folder, env)));
+    assert.deepEqual(b, a);
+    assert.deepEqual(steps, ["reading", "fetching", "unpacking"]);
   }));

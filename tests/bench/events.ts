@@ -7,7 +7,7 @@ import { RiscvCpu } from "../../core/cpu/mod.ts";
 import { BackgroundDirectory } from "../../core/trace/background.ts";
 import { codeOf, EVENT_TABLES } from "../../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../../core/trace/trace.ts";
-import { ACCESS_LANES, accessWriter } from "../../core/vmm/access_log.ts";
+import { ACCESS_LANES, accessEnder } from "../../core/vmm/access_log.ts";
 import { mainThreadMs, show, spread, table } from "./measure.ts";
 
 const EVENTS = 10_000_000;
@@ -27,7 +27,7 @@ function accesses(trace: Trace): () => void {
   });
   const hart = cpu.hart(0);
   const log = trace.log!;
-  const write = accessWriter(cpu.memory, log.memory);
+  const end = accessEnder(cpu.memory, log.memory);
   const kind = log.template("access_exit", {
     ...{ reason: codeOf("reason", "mmio"), hw_reason: 2, handler: 1, transitions: 4, cpu_mode: 1 },
     ...{ size: 4, write: 1, device: 3, register: 7, cost_ns: 0, space: 0, duration_ns: null },
@@ -35,7 +35,7 @@ function accesses(trace: Trace): () => void {
   return () => {
     const seq = trace.take();
     trace.take();
-    write(hart.at, log.address(log.reserve(ACCESS_LANES, 2)), kind, 0, 0x10, seq, 0, seq);
+    end(hart.at, log.address(log.reserve(ACCESS_LANES, 2)), kind, 0x10, seq, 0, 0, seq);
   };
 }
 
@@ -76,7 +76,7 @@ function measure(source: Source, path: string): Figures {
     ...{ version: "bench", machine: {}, files: [] },
     ...{ batch_rows: DEFAULT_BATCH_ROWS, event_tables: EVENT_TABLES },
   }, { force: true });
-  const trace = new Trace(sink);
+  const trace = new Trace(sink, { columns: "machine" });
   const write = source.make(trace);
   const cpu = mainThreadMs() ?? NaN;
   const start = performance.now();

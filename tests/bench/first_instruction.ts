@@ -3,15 +3,22 @@
  * on, when it is about to execute its first guest instruction, and how much of it the processor worked.
  * @module
  */
-import process from "node:process";
-
 const Instance = WebAssembly.Instance;
 let said = false;
 
+/** Of all threads, from Linux's accounts (ns first), as `node:process` takes long to load; null elsewhere. */
+function cpuMs(): number | null {
+  if (Deno.build.os !== "linux") return null;
+  const tasks = "/proc/self/task";
+  const accounts = [...Deno.readDirSync(tasks)].map(({ name }) =>
+    Deno.readTextFileSync(`${tasks}/${name}/schedstat`)
+  );
+  return accounts.reduce((sum, text) => sum + Number(text.split(" ")[0]), 0) / 1e6;
+}
+
 function say(): void {
-  const { user, system } = process.cpuUsage();
   const ms = performance.timeOrigin + performance.now() - Number(Deno.env.get("START_MS"));
-  const figures = { ms, cpuMs: (user + system) / 1000 };
+  const figures = { ms, cpuMs: cpuMs() };
   Deno.writeTextFileSync(Deno.env.get("FIGURES_FILE")!, JSON.stringify(figures));
 }
 
@@ -28,3 +35,5 @@ WebAssembly.Instance = new Proxy(Instance, {
     return { exports: { ...instance.exports, run: first } };
   },
 });
+
+export {};

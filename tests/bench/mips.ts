@@ -2,11 +2,15 @@
  * Instructions per second of the guests that measure speed, beside QEMU's translator on the same ELF, and
  * the time of a Linux kernel to its panic where EXITSCOPE_KERNEL names one (an Image without a root file
  * system). A guest does a little work and then much; the difference leaves start-up and warming out.
+ * RVVM, where it names a binary of that emulator, is one more peer; it starts OpenSBI's fw_jump, of Debian's
+ * package opensbi or named by RVVM_FIRMWARE.
+ * What compiling takes is measured apart, on much work in processes of their own.
  * @module
  */
 import type { CpuMode } from "../../core/cpu/mod.ts";
 import { readInput } from "../../replay/files.ts";
 import type { RecordResult } from "../../replay/record.ts";
+import type { Compiling } from "./compiling_child.ts";
 import { besideBench } from "./paths.ts";
 import { ratios, show, spread, table } from "./measure.ts";
 import { benchSpec, timed } from "./runs.ts";
@@ -41,28 +45,48 @@ interface Peer {
   run(p: Program, work: number): Promise<number>;
 }
 
-async function qemuMs(args: readonly string[], done: string): Promise<number> {
-  const console = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
+/** ms until the program ends; it must have printed `done`. */
+async function msOf(program: string, args: readonly string[], done: string): Promise<number> {
   const start = performance.now();
-  const { stdout } = await new Deno.Command(QEMU, {
-    args: ["-machine", "virt", "-bios", "default", "-no-reboot", ...console, ...args],
+  const { stdout } = await new Deno.Command(program, {
+    args: [...args],
     stdin: "null",
     stderr: "null",
   }).output();
   const ms = performance.now() - start;
-  if (!new TextDecoder().decode(stdout).includes(done)) throw new Error(`${QEMU} failed`);
+  if (!new TextDecoder().decode(stdout).includes(done)) throw new Error(`${program} failed`);
   return ms;
 }
+
+function qemuMs(args: readonly string[], done: string): Promise<number> {
+  const console = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
+  const machine = ["-machine", "virt", "-bios", "default", "-no-reboot"];
+  return msOf(QEMU, [...machine, ...console, ...args], done);
+}
+
+const elfOf = (p: Program) => besideBench(`../../fixtures/guests/${p.guest}.elf`);
 
 const qemu = (name: string, ...extra: string[]): Peer => ({
   name,
   run(p, work) {
-    const elf = besideBench(`../../fixtures/guests/${p.guest}.elf`);
-    return qemuMs(["-m", "128M", "-kernel", elf, "-append", appendOf(p, work), ...extra], "digest");
+    const append = appendOf(p, work);
+    return qemuMs(["-m", "128M", "-kernel", elfOf(p), "-append", append, ...extra], "digest");
   },
 });
 const TCG = qemu("QEMU, TCG");
 const ICOUNT = qemu("QEMU, icount", "-icount", "shift=0");
+
+/** Built and named by whoever wants to compare. */
+function rvvm(program: string): Peer {
+  const firmware = Deno.env.get("RVVM_FIRMWARE") ??
+    "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin";
+  const machine = [firmware, "-m", "128M", "-nogui", "-nonet"];
+  return {
+    name: "RVVM",
+    run: (p, work) =>
+      msOf(program, [...machine, "-k", elfOf(p), "-cmdline", appendOf(p, work)], "digest"),
+  };
+}
 
 /** Keeps the last result of each amount of work. */
 class Exitscope implements Peer {
@@ -84,7 +108,38 @@ async function installed(): Promise<boolean> {
   }
 }
 
-/** Median MIPS of each peer with its range, ours as ratios to QEMU's, and what was compiled. */
+async function compilingOf(p: Program, cpu: CpuMode): Promise<Compiling> {
+  const child = besideBench("./compiling_child.ts");
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", child, p.guest, appendOf(p, p.much), cpu],
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`${p.title}: the run that is to be weighed failed`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** What compiling a program takes: time, modules, memory. */
+async function compilingRow(p: Program): Promise<string[]> {
+  const [ours, without] = [await compilingOf(p, "compiled"), await compilingOf(p, "interpreter")];
+  const { regions, insns, modules, moduleBytes } = ours.compilation!;
+  return [
+    p.title,
+    (ours.ms - ours.hostMs).toFixed(1),
+    ours.hostMs.toFixed(1),
+    String(regions),
+    String(insns),
+    String(modules),
+    (moduleBytes / 1024).toFixed(0),
+    ((ours.rssBytes - without.rssBytes) / 2 ** 20).toFixed(1),
+  ];
+}
+
+const COMPILING_HEAD = [
+  ...["", "ms finding and emitting", "ms in WebAssembly", "regions", "guest instructions"],
+  ...["modules", "KiB of modules", "MiB of memory"],
+];
+
+/** Median MIPS of each peer with its range, and ours as ratios to theirs. */
 async function row(p: Program, peers: readonly Peer[], us: Exitscope): Promise<string[]> {
   const times = peers.map((): number[] => []);
   await us.run(p, p.little);
@@ -98,25 +153,31 @@ async function row(p: Program, peers: readonly Peer[], us: Exitscope): Promise<s
   const counted = much.icount - little.icount;
   const speeds = times.map((ms) => show(spread(ms.map((t) => counted / t / 1000)), 0));
   const beside = times.slice(2).map((ms) => show(ratios(ms, times[0])));
-  const { regions, modules, moduleBytes } = much.compilation!;
-  const kib = (moduleBytes / 1024).toFixed(0);
-  return [p.title, ...speeds, ...beside, `${regions} in ${modules}, ${kib} KiB`];
+  return [p.title, ...speeds, ...beside];
 }
 
 export async function mips(): Promise<string> {
   const us = new Exitscope("compiled", "compiled");
   const hasQemu = await installed();
+  const other = Deno.env.get("RVVM");
   const peers = [
     us,
     new Exitscope("interpreter", "interpreter"),
     ...(hasQemu ? [TCG, ICOUNT] : []),
+    ...(other ? [rvvm(other)] : []),
   ];
   const rows: string[][] = [];
-  for (const p of PROGRAMS) rows.push(await row(p, peers, us));
+  const compiling: string[][] = [];
+  for (const p of PROGRAMS) {
+    rows.push(await row(p, peers, us));
+    compiling.push(await compilingRow(p));
+  }
   const beside = peers.slice(2).map(({ name }) => `compiled / ${name}`);
-  const head = ["", ...peers.map(({ name }) => name), ...beside, "regions in modules"];
+  const head = ["", ...peers.map(({ name }) => name), ...beside];
   const missing = hasQemu ? "" : `\n  (${QEMU} is not installed: apt-get install qemu-system-misc)`;
-  return `Speed of the CPU: MIPS, median of ${ROUNDS} (range)\n${table(head, rows)}${missing}`;
+  return `Speed of the CPU: MIPS, median of ${ROUNDS} (range)\n${table(head, rows)}${missing}\n` +
+    "What compiling took, once; memory: of the process, more than with the interpreter\n" +
+    table(COMPILING_HEAD, compiling);
 }
 
 /** A kernel without a root file system: ms from the start of the machine until it says so. */
@@ -129,7 +190,8 @@ export async function boot(): Promise<string> {
     ...benchSpec("bench", { append, memoryBytes: 512 * 2 ** 20 }),
     kernel: readInput(kernel, "EXITSCOPE_KERNEL").ref,
   };
-  const ours = (cpu: CpuMode) => async () => (await timed(spec, null, { cpu, end: "reboot" })).ms;
+  const ours = (cpu: CpuMode) => async () =>
+    (await timed(spec, null, { cpu, end: "reboot", panic: null })).ms;
   const theirs = (...extra: string[]) => () =>
     qemuMs(["-m", "512M", "-kernel", kernel, "-append", append, ...extra], "Kernel panic");
   const peers: [string, () => Promise<number>][] = [

@@ -34,14 +34,14 @@ export interface Timed {
 export async function timed(
   spec: MachineSpec,
   directory: string | null,
-  options: { cpu?: CpuMode; end?: EndKind } = {},
+  options: { cpu?: CpuMode; end?: EndKind; panic?: null } = {},
 ): Promise<Timed> {
   const files = filesOf(spec);
   if (directory !== null && existsSync(directory)) Deno.removeSync(directory, { recursive: true });
   const cpu = mainThreadMs();
   const start = performance.now();
   const result = await record(
-    { spec, files, directory, force: true, cpu: options.cpu },
+    { spec, files, directory, force: true, cpu: options.cpu, panic: options.panic },
     new Silent(),
   );
   const ms = performance.now() - start;

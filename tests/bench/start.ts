@@ -20,7 +20,7 @@ async function processMs(args: readonly string[]): Promise<number> {
 interface Figures {
   readonly ms: number;
   /** Of all threads: what the other work of a busy machine does not lengthen as much. */
-  readonly cpuMs: number;
+  readonly cpuMs: number | null;
 }
 
 /** The real command line, from before its process exists to its first guest instruction. */
@@ -56,7 +56,9 @@ async function firstInstruction(folder: string): Promise<string> {
   const row = (name: string, figures: readonly Figures[]) => [
     name,
     show(spread(figures.map((f) => f.ms)), 0),
-    show(spread(figures.map((f) => f.cpuMs)), 0),
+    figures.some((f) => f.cpuMs === null)
+      ? "not known here"
+      : show(spread(figures.map((f) => f.cpuMs!)), 0),
   ];
   return `Start-up: from the start of \`record\`'s process to the first guest instruction, median of ` +
     `${RUNS} (range)\n` +

@@ -8,7 +8,8 @@ import type { MachineSpec } from "../../core/board/spec.ts";
 import { TraceReader } from "../../core/trace/reader.ts";
 import { TABLE_NAMES } from "../../core/trace/schema.ts";
 import { ratios, show, spread, table } from "./measure.ts";
-import { benchSpec, type Timed, timed } from "./runs.ts";
+import { besideBench } from "./paths.ts";
+import { benchSpec, timed } from "./runs.ts";
 
 const PAIRS = 7;
 
@@ -29,26 +30,47 @@ const serial = (name: string, side: MachineSpec["serial"], append: string): Job 
 export const JOBS: readonly Job[] = [
   serial("serial, sifive", "sifive", "bytes=1250000 chunk=16,4096"),
   serial("serial, virtio", "virtio", "bytes=1500000 chunk=16,4096"),
-  { name: "bench io=64", spec: benchSpec("bench", { append: "work=50 io=64" }) },
+  { name: "bench io=64", spec: benchSpec("bench", { append: "work=200 io=64" }) },
 ];
 
-async function measure({ spec }: Job, directory: string): Promise<{ off: Timed[]; on: Timed[] }> {
-  await timed(spec, null);
-  await timed(spec, directory);
-  const off: Timed[] = [];
-  const on: Timed[] = [];
-  for (let pair = 0; pair < PAIRS; pair++) {
-    off.push(await timed(spec, null));
-    on.push(await timed(spec, directory));
-  }
-  return { off, on };
+interface Figures {
+  readonly ms: number;
+  readonly threadMs: number | null;
+  readonly exits: number;
+  readonly rows: number;
+  readonly icount: number;
 }
 
-function overheadRow(name: string, off: readonly Timed[], on: readonly Timed[]): string[] {
-  const wall = (runs: readonly Timed[]) => runs.map((r) => r.ms);
-  const { exits, rows, icount } = on[0].result;
-  const perExit = (runs: readonly Timed[]) => (spread(wall(runs)).median * 1e6 / exits).toFixed(0);
-  const thread = (runs: readonly Timed[]) => runs.map((r) => r.threadMs ?? NaN);
+/** In a process of its own, as a recording is: what an earlier run left in this one is not measured. */
+async function alone(spec: MachineSpec, directory: string | null): Promise<Figures> {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--no-check", besideBench("./run_child.ts"), JSON.stringify(spec)],
+      ...directory === null ? [] : [directory],
+    ],
+    ...{ stdin: "null", stderr: "inherit" },
+  }).output();
+  if (!success) throw new Error("a run failed");
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function measure({ spec }: Job, directory: string): Promise<[Figures[], Figures[]]> {
+  const runs: [Figures[], Figures[]] = [[], []];
+  for (let pair = -1; pair < PAIRS; pair++) {
+    const [off, on] = [await alone(spec, null), await alone(spec, directory)];
+    if (pair < 0) continue;
+    runs[0].push(off);
+    runs[1].push(on);
+  }
+  return runs;
+}
+
+function overheadRow(name: string, off: readonly Figures[], on: readonly Figures[]): string[] {
+  const wall = (runs: readonly Figures[]) => runs.map((r) => r.ms);
+  const { exits, rows, icount } = on[0];
+  const perExit = (runs: readonly Figures[]) =>
+    (spread(wall(runs)).median * 1e6 / exits).toFixed(0);
+  const thread = (runs: readonly Figures[]) => runs.map((r) => r.threadMs ?? NaN);
   const hasThread = on[0].threadMs !== null;
   return [
     name,
@@ -63,11 +85,10 @@ function overheadRow(name: string, off: readonly Timed[], on: readonly Timed[]):
   ];
 }
 
-/** `keep` is told the directory of each job's trace, which is removed afterwards. */
 export async function tracing(folder: string): Promise<string> {
   const rows: string[][] = [];
   for (const [i, job] of JOBS.entries()) {
-    const { off, on } = await measure(job, `${folder}/${i}.trace`);
+    const [off, on] = await measure(job, `${folder}/${i}.trace`);
     rows.push(overheadRow(job.name, off, on));
   }
   const head = [

@@ -9,7 +9,7 @@ import { readInput } from "../../replay/files.ts";
 import { DISK_BYTES, type DiskDevice, OPENSBI } from "./guest.ts";
 
 const QEMU = "qemu-system-riscv64";
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 240_000;
 const EVENTS = [
   "memory_region_ops_read",
   "memory_region_ops_write",
@@ -98,7 +98,7 @@ function traceArguments(folder: string): string[] {
 }
 
 /** What QEMU prints on its console until the guest's end. Throws when it has not powered off by itself. */
-async function consoleOf(args: readonly string[]): Promise<string> {
+export async function consoleOf(args: readonly string[]): Promise<string> {
   const child = new Deno.Command(QEMU, {
     args: [...args],
     stdin: "null",

@@ -9,8 +9,7 @@ import { linuxGuest } from "../../replay/cli/guest_linux.ts";
 import { machineFor, type Recipe } from "../../replay/cli/machine_spec.ts";
 import { readInput } from "../../replay/files.ts";
 import { DISK_BYTES, OPENSBI } from "./guest.ts";
-
-const LIMIT_MS = 240_000;
+import { consoleOf } from "./qemu.ts";
 
 /** A machine whose one disk is behind an LSI 53C895A. */
 export async function scsiMachine(
@@ -72,27 +71,15 @@ export async function runQemuScsi(folder: string, spec: MachineSpec): Promise<Qe
   Deno.writeTextFileSync(events, "lsi_execute_script\nscsi_req_parsed\n");
   Deno.writeFileSync(initrd, readInput(spec.initrd!.path, "initrd").bytes);
   Deno.writeFileSync(kernel, readInput(spec.kernel!.path, "kernel").bytes);
-  const child = new Deno.Command("qemu-system-riscv64", {
-    args: [
-      ...["-icount", "shift=0", "-machine", "virt", "-cpu", "rv64,h=off,pmu-num=0", "-nographic"],
-      ...["-nodefaults", "-serial", "stdio", "-m", `${spec.memoryBytes / 2 ** 20}M`],
-      ...["-bios", OPENSBI, "-kernel", kernel, "-initrd", initrd, "-append", spec.append],
-      ...["-rtc", `base=${new Date(spec.rtcStartNs / 1e6).toISOString().slice(0, 19)}`],
-      ...["-drive", `file=${disk},if=none,id=disk,format=raw`],
-      ...["-device", "lsi53c895a", "-device", "scsi-hd,drive=disk"],
-      ...["-trace", `events=${events}`, "-D", log],
-    ],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
-  const { success, stdout, stderr } = await child.output();
-  clearTimeout(timer);
-  const console = new TextDecoder().decode(stdout);
-  if (!success) {
-    throw new Error(`QEMU failed: ${new TextDecoder().decode(stderr)}\n${console.slice(-2000)}`);
-  }
+  const console = await consoleOf([
+    ...["-icount", "shift=0", "-machine", "virt", "-cpu", "rv64,h=off,pmu-num=0", "-nographic"],
+    ...["-nodefaults", "-serial", "stdio", "-m", `${spec.memoryBytes / 2 ** 20}M`],
+    ...["-bios", OPENSBI, "-kernel", kernel, "-initrd", initrd, "-append", spec.append],
+    ...["-rtc", `base=${new Date(spec.rtcStartNs / 1e6).toISOString().slice(0, 19)}`],
+    ...["-drive", `file=${disk},if=none,id=disk,format=raw`],
+    ...["-device", "lsi53c895a", "-device", "scsi-hd,drive=disk"],
+    ...["-trace", `events=${events}`, "-D", log],
+  ]);
   return { console, commands: commandsIn(Deno.readTextFileSync(log)) };
 }
 

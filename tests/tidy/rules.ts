@@ -122,6 +122,20 @@ export function strayText(files: readonly SourceFile[]): string[] {
   return refused;
 }
 
+/** What belongs to the process, which files of tests share. */
+const SHARED = /\bDeno\.(chdir|env\.(?:set|delete))\(/;
+
+export function sharedProcess(files: readonly SourceFile[]): string[] {
+  return typescript(files).filter(({ path }) => path.endsWith("_test.ts")).flatMap(
+    ({ path, text }) => {
+      const found = SHARED.exec(text);
+      return found === null
+        ? []
+        : [`${path}: ${found[1]} changes what tests beside it see; hand the value over instead`];
+    },
+  );
+}
+
 /** Folders whose README says what lives there: the top ones and the parts of core and fixtures. */
 const wantsReadme = (folder: string) => /^(?!\.)[^/]+$|^(core|fixtures)\/[^/]+$/.test(folder);
 

@@ -11,11 +11,11 @@
  * @module
  */
 import type { Decoder } from "../insn.ts";
-import { CODE_PAGE, ENTRY, EXITS, type Layout, PAGE, PSEUDO, TLB } from "../layout.ts";
+import { CODE_PAGE, ENTRY, EXITS, type Layout, onlyHart, PAGE, PSEUDO, TLB } from "../layout.ts";
 import type { Meter } from "../meter.ts";
 import { SLOT } from "../state.ts";
 import { type Callee, Module } from "../wasm/module.ts";
-import { type Block, type CodeView, discover, LIMITS, pageOf, type Region } from "./discover.ts";
+import { type Block, type CodeView, discover, pageOf, type Region } from "./discover.ts";
 import { Instructions } from "./instruction.ts";
 import { RegionEmitter } from "./region.ts";
 import { routinesOf } from "./region_ops.ts";
@@ -23,6 +23,10 @@ import type { Signature } from "./template.ts";
 
 /** Instructions of a slice; one activation stays so short that optimized code takes over soon. */
 const LONGEST = 200_000;
+/** Samples are few while regions execute this part. */
+const MOSTLY = 15 / 16;
+/** Code that regions hold is not reached through them while they execute less than this part. */
+const HARDLY = 1 / 16;
 /** Table slots at first. */
 const SLOTS = 1024;
 
@@ -67,6 +71,8 @@ interface Place {
   readonly bank: number;
   /** It is not enough that a region holds it: it must be an entry. */
   readonly entry: boolean;
+  /** A region holds it, and yet it is interpreted: nothing leads there but from that region's own code. */
+  readonly unreached: boolean;
 }
 
 interface Compiled {
@@ -94,6 +100,9 @@ export class Compiler {
   #slice: number;
   #untilSample: number;
   #slots = 0;
+  /** At the sample before: instructions executed by regions; and how many have been executed since. */
+  #compiledBefore = 0;
+  #sinceSample = 0;
 
   constructor(
     private readonly memory: WebAssembly.Memory,
@@ -124,6 +133,7 @@ export class Compiler {
   /** So many instructions have been executed; the hart is at its pc, to which compiled code often jumped. */
   ran(hart: number, executed: number, jumped: boolean): void {
     this.#untilSample -= executed;
+    this.#sinceSample += executed;
     if (this.#untilSample > 0 && !jumped) return;
     if (this.#waiting.size > 0) {
       this.#waited += executed;
@@ -131,22 +141,30 @@ export class Compiler {
     }
     if (jumped) this.#want(this.#place(hart, true));
     if (this.#untilSample > 0) return;
-    this.#sample(this.#place(hart, false));
+    this.#sample(this.#place(hart, false), this.#compiledShare());
     this.#untilSample = this.#waiting.size > 0 ? this.policy.slice : this.#slice;
   }
-  #sample(place: Place | null): void {
+  /** Of what has been executed since the sample before, the part that regions executed. */
+  #compiledShare(): number {
+    const compiled = Number(this.#view.getBigUint64(this.layout.compiledInsns, true));
+    const share = (compiled - this.#compiledBefore) / this.#sinceSample;
+    this.#compiledBefore = compiled;
+    this.#sinceSample = 0;
+    return share;
+  }
+  #sample(place: Place | null, compiledShare: number): void {
     if (place === null) return;
-    if (this.#holds(place.page, place.at)) {
-      this.#slice = Math.min(this.#slice * 2, Math.max(LONGEST, this.policy.slice));
-      return;
-    }
-    this.#slice = this.policy.slice;
+    this.#slice = compiledShare < MOSTLY
+      ? this.policy.slice
+      : Math.min(this.#slice * 2, Math.max(LONGEST, this.policy.slice));
+    const held = this.#holds(place.page, place.at);
+    if (held && compiledShare > HARDLY) return;
     const near = place.page + (place.at >> 7);
     const n = (this.#samples.get(near) ?? 0) + 1;
     this.#samples.set(near, n);
     if (n < this.policy.samples) return;
     this.#samples.delete(near);
-    this.#want(place);
+    this.#want({ ...place, unreached: held });
   }
   /** Hot places wait for others, but not for long. */
   #want(place: Place | null): void {
@@ -166,9 +184,10 @@ export class Compiler {
     this.#waiting.clear();
     this.#waited = 0;
     if (this.#slots + places.length > this.policy.most) this.flush();
-    const m = new Module(this.layout.wasmPages, { table: true, lateImports: true });
+    const first = onlyHart(this.layout);
+    const m = new Module(this.layout.wasmPages, { table: true, lateImports: true, first });
     const callee = importsOf(m);
-    const first = this.#slots;
+    const before = this.#slots;
     for (const place of places) {
       const region = this.#discover(place);
       if (region === null) {
@@ -182,9 +201,9 @@ export class Compiler {
       emitter.emit();
       this.#enter(place.page, region, slot, (b) => emitter.numberOf(b));
     }
-    if (this.#slots === first) return;
+    if (this.#slots === before) return;
     if (this.#slots > this.table.length) this.table.grow(this.table.length);
-    m.fillTable(first);
+    m.fillTable(before);
     const bytes = m.bytes();
     const env = { ...this.#exports, memory: this.memory, table: this.table };
     new WebAssembly.Instance(new WebAssembly.Module(bytes), { env });
@@ -196,14 +215,15 @@ export class Compiler {
     const same = this.#view.getUint32(page + CODE_PAGE.host, true) !== 0 &&
       this.#view.getUint32(page + CODE_PAGE.ramPage, true) === place.ramPage;
     const done = place.entry ? this.#op(page, at) === PSEUDO.compiled : this.#holds(page, at);
-    if (!same || done) return null;
+    if (!same || (done && !place.unreached)) return null;
     const view: CodeView = {
       page: (pages) => pages === 0 ? page : this.#pageAt(bank, lo, hi, pages),
       word: (page, offset) => this.#word(page, offset),
       straddles: (page, offset) => offset === PAGE - 2 && (this.#half(page, offset) & 3) === 3,
       half: (page, offset) => this.#half(page, offset),
+      isEntry: (offset) => this.#op(page, offset) === PSEUDO.compiled,
     };
-    return discover(view, this.#instructions, at, LIMITS.insns);
+    return discover(view, this.#instructions, at, place.entry);
   }
 
   /** Makes the region's entries lead to it. */
@@ -313,7 +333,7 @@ export class Compiler {
     const page = this.#pageAt(bank, lo - at, hi, 0);
     if (page === 0) return null;
     const ramPage = v.getUint32(page + CODE_PAGE.ramPage, true);
-    return { page, ramPage, at, lo: lo - at, hi, bank, entry };
+    return { page, ramPage, at, lo: lo - at, hi, bank, entry, unreached: false };
   }
   /** Decoded page that the fetch TLB has `pages` pages from an address, 0: none. */
   #pageAt(bank: number, lo: number, hi: number, pages: number): number {

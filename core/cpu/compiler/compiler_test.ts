@@ -195,6 +195,34 @@ Deno.test("code that changes all the time: executed as it is, in bounded memory"
   assert.ok(regions > 3 * most && flushes >= 3 && dropped >= regions - most, `${regions} regions`);
 });
 
+Deno.test("compiled: a loop that another region only holds a copy of is compiled where it is called", () => {
+  const [rounds, count, address] = [A0, A2, A3];
+  const [padding, callee] = [30, 256];
+  const lines: Line[] = [
+    ["auipc", { rd: address, imm: 0 }],
+    add(rounds, 0, 2000),
+    ...Array.from({ length: padding }, () => add(A4, A4, 1)),
+    add(count, 0, 1), // Short calls, copied into this loop.
+    ["jal", { rd: 1, imm: callee - (padding + 3) * 4 }],
+    add(rounds, rounds, -1),
+    ["bne", { rs1: rounds, rs2: 0, imm: -(padding + 3) * 4 }],
+    add(count, 0, 2047), // Long calls through a register.
+    ["jalr", { rd: 1, rs1: address, imm: callee }],
+    ["jal", { rd: 0, imm: -8 }],
+  ];
+  const cpu = running("compiled", lines, { ...POLICY, samples: 4, jumps: 4096, slice: 1000 });
+  program(cpu, callee, [
+    add(count, count, -1),
+    ["bne", { rs1: count, rs2: 0, imm: -4 }],
+    ["jalr", { rd: 0, rs1: 1, imm: 0 }],
+  ]);
+  cpu.run(0, 100_000);
+  const before = cpu.compilation!.executed;
+  cpu.run(0, 1_000_000);
+  const { executed } = cpu.compilation!;
+  assert.ok(executed - before > 900_000, `${executed - before} compiled`);
+});
+
 Deno.test("compiled: what runs once or twice is not compiled", () => {
   const cpu = machine({ mode: "compiled", policy: undefined });
   program(cpu, 0, [add(A0, 0, 1000), add(A0, A0, -1), ["bne", { rs1: A0, rs2: 0, imm: -4 }]]);

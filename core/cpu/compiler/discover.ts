@@ -19,6 +19,8 @@ export interface CodeView {
   /** Whether it leaves its page; then `word` gives its first half, and the other one is here. */
   straddles(page: number, offset: number): boolean;
   half(page: number, offset: number): number;
+  /** Whether a region is entered at an offset of the home page. */
+  isEntry(offset: number): boolean;
 }
 
 export interface Inst {
@@ -262,15 +264,40 @@ class Cutter {
   }
 }
 
-/** The region around offset `at` of the home page; null where nothing can be compiled. */
+/**
+ * The head of the innermost loop around `at`, if it is on the home page. A sample falls anywhere: a region
+ * that began there would have two ways into its loop, and a block cut in two.
+ */
+function loopHead(search: Search, at: number): number {
+  const { insts } = search.contexts[0];
+  let head = -1;
+  for (const { at: from, is } of insts.values()) {
+    if (is.kind !== "branch" && (is.kind !== "jump" || is.isCall)) continue;
+    const to = from + is.decoded.imm;
+    if (to <= at && at <= from && to > head && pageOf(to) === 0 && insts.has(to)) head = to;
+  }
+  return head < 0 ? at : head;
+}
+
+/**
+ * The region around offset `at` of the home page; null where nothing can be compiled. `exact`: it begins
+ * there, and not at the head of the loop that it belongs to.
+ */
 export function discover(
   view: CodeView,
   instructions: Instructions,
   at: number,
+  exact = true,
   limit: number = LIMITS.insns,
 ): Region | null {
-  const search = new Search(view, instructions, limit);
+  let search = new Search(view, instructions, limit);
   search.run(at);
+  const head = exact ? at : loopHead(search, at);
+  if (head !== at && !view.isEntry(head)) {
+    const around = new Search(view, instructions, limit);
+    around.run(head);
+    if (around.contexts[0].insts.has(at)) [search, at] = [around, head];
+  }
   const cutter = new Cutter(search);
   cutter.run();
   if (cutter.blocks.length === 0 || cutter.blocks[0].at !== at) return null;

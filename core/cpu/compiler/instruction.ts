@@ -34,8 +34,9 @@ export interface Instruction {
   readonly isNarrow: boolean;
   readonly used: Readonly<Registers>;
   readonly written: Readonly<Registers>;
-  /** Made when first asked for. */
+  /** Made when first asked for: plain, and for a steady access. */
   template: Template | null;
+  steadyTemplate: Template | null;
 }
 
 const BRANCHES = new Set([beq, bne, blt, bge, bltu, bgeu].map((i) => i.sem));
@@ -95,7 +96,8 @@ export class Instructions {
   #make(decoded: Decoded): Instruction {
     const kind = kindOf(decoded);
     return {
-      ...{ decoded, kind, length: decoded.insn.row.length, template: null },
+      ...{ decoded, kind, length: decoded.insn.row.length },
+      ...{ template: null, steadyTemplate: null },
       isCall: (kind === "jump" || kind === "indirect") && decoded.rd === RA,
       isReturn: kind === "indirect" && decoded.rd === 0 && decoded.rs1 === RA && decoded.imm === 0,
       isFloat: decoded.insn.floats.size > 0,
@@ -104,6 +106,9 @@ export class Instructions {
     };
   }
   template(i: Instruction): Template {
-    return i.template ??= this.#ops.template(i.decoded);
+    return i.template ??= this.#ops.template(i.decoded, false);
+  }
+  steadyTemplate(i: Instruction): Template {
+    return i.steadyTemplate ??= this.#ops.template(i.decoded, true);
   }
 }

@@ -18,6 +18,7 @@ import { type Code, f64, i32, i64, uleb } from "../wasm/code.ts";
 import type { Callee, Func, Label, Local, Module } from "../wasm/module.ts";
 import { type Block, type Edge, pageOf, type Region } from "./discover.ts";
 import type { Instructions, Registers } from "./instruction.ts";
+import { Steady } from "./steady.ts";
 import { type Item, type Loop, structure } from "./structure.ts";
 import { type Meanings, paste, type Signature, SYMBOL } from "./template.ts";
 
@@ -66,6 +67,7 @@ export class RegionEmitter {
   #at = 0;
   #next = 0;
   #rest = 0;
+  readonly #steady: Steady;
 
   constructor(
     private readonly module: Module,
@@ -80,8 +82,15 @@ export class RegionEmitter {
     const entries = blocks.filter((b) => b.entry).map((b) => b.id);
     for (const id of entries) this.#numbers.set(id, this.#numbers.size);
     const edges = blocks.map((b) => successors(b).flatMap(({ to }) => to ? [to.id] : []));
-    this.#items = structure(blocks.map((b) => b.id), (n) => edges[n], new Set(entries));
+    const lengths = loopLengths(blocks);
+    this.#items = structure(
+      blocks.map((b) => b.id),
+      (n) => edges[n],
+      new Set(entries),
+      (n) => lengths[n],
+    );
     this.#number(this.#items);
+    this.#steady = new Steady(region, this.#items);
     const [base, bank] = [f.local("i64"), f.local("i32")];
     this.#frame = { base, bank, at: f.local("i32"), rest: f.local("i32") };
     this.#locals.set(SYMBOL.bank, bank);
@@ -308,7 +317,9 @@ export class RegionEmitter {
     this.#at = at;
     this.#next = at + is.length;
     this.#rest = b.insts.length - i;
-    const t = this.instructions.template(is);
+    const plain = this.instructions.template(is);
+    const steady = plain.isAccess && this.#steady.has(b, is.decoded.rs1);
+    const t = steady ? this.instructions.steadyTemplate(is) : plain;
     paste(this.#f, t, this.#meanings, at, at + is.length);
     const { onward } = t;
     if (onward.kind === "branch") this.#branch();
@@ -391,6 +402,19 @@ export class RegionEmitter {
     }
     throw new Error(`no way to block ${node}`);
   }
+}
+
+/** By block, the bytes from it to the furthest branch back to it. */
+function loopLengths(blocks: readonly Block[]): number[] {
+  const lengths = blocks.map(() => 0);
+  for (const b of blocks) {
+    const { at, is } = b.insts[b.insts.length - 1];
+    if (is.isCall || is.kind === "indirect") continue;
+    for (const { to } of successors(b)) {
+      if (to && to.at <= at) lengths[to.id] = Math.max(lengths[to.id], at - to.at + is.length);
+    }
+  }
+  return lengths;
 }
 
 function successors(b: Block): Edge[] {

@@ -11,9 +11,9 @@ import { getSlot, getSlot32, H, type Routines, setSlot } from "../emit.ts";
 import { FLAG, type FloatOp, type Format, RM } from "../float/format.ts";
 import { quickCase } from "../float/quick.ts";
 import type { Decoded } from "../insn.ts";
-import type { Layout } from "../layout.ts";
+import { copyAt, type Layout } from "../layout.ts";
 import { type AccessFuncs, MemoryOps } from "../memory_ops.ts";
-import type { Csr, Imm, Reg, Rm, Routine } from "../ops.ts";
+import type { Bytes, Csr, Fill, Imm, Reg, Rm, Routine } from "../ops.ts";
 import { FS_MASK } from "../mstatus.ts";
 import { SLOT, type Slot, X_SINK } from "../state.ts";
 import { type Code, i32, i64, select } from "../wasm/code.ts";
@@ -64,6 +64,9 @@ export class RegionOps extends MemoryOps {
   #floating = false;
   /** Where a device's answer to a load goes; negative: there is no result. */
   #result = -1;
+  #isAccess = false;
+  /** Copies of TLB entries for accesses by this base register are tried; 0: none. */
+  #steady = 0;
   /** What is known while the template is made: values, and conditions. */
   readonly #values = new WeakMap<Code, bigint>();
   readonly #truths = new WeakMap<Code, boolean>();
@@ -72,8 +75,10 @@ export class RegionOps extends MemoryOps {
     super(f, routines, ACCESS);
   }
 
-  /** The template of a decoded instruction. */
-  template(d: Decoded): Template {
+  /** The template of a decoded instruction; `steady`: see steady.ts. */
+  template(d: Decoded, steady: boolean): Template {
+    this.#isAccess = false;
+    this.#steady = steady ? d.rs1 : 0;
     this.length = d.insn.row.length;
     this.#floating = d.insn.floats.size > 0;
     this.#onward = { kind: "next" };
@@ -83,7 +88,8 @@ export class RegionOps extends MemoryOps {
     d.insn.sem(this, d);
     this.#commit();
     if (this.#serializes) this.#recheck();
-    return { code: this.f.code, hints: this.f.hints.slice(), onward: this.#onward };
+    const { code, hints } = this.f;
+    return { code, hints: hints.slice(), onward: this.#onward, isAccess: this.#isAccess };
   }
   #commit(): void {
     for (const { set, v } of this.#pending.splice(0)) this.f.emit([...v, ...set]);
@@ -98,6 +104,17 @@ export class RegionOps extends MemoryOps {
   }
   protected bank(): Code {
     return this.f.get(SYMBOL.bank);
+  }
+  protected override copy(array: number): number | null {
+    return this.#steady === 0 ? null : copyAt(this.routines.layout, array, this.#steady);
+  }
+  override load(bytes: Bytes, e: Fill, addr: Code): Code {
+    this.#isAccess = true;
+    return super.load(bytes, e, addr);
+  }
+  override store(bytes: Bytes, addr: Code, v: Code): void {
+    this.#isAccess = true;
+    super.store(bytes, addr, v);
   }
   protected override leave(): void {
     this.f.leave();
@@ -216,12 +233,13 @@ export class RegionOps extends MemoryOps {
     const known = this.#truths.get(sure) === true;
     const asked = !quick.rounds ? sure : known ? inexact : i32.and(sure, inexact);
     if (known && !quick.rounds) return f.get(final);
-    f.if(
-      i32.eqz(asked),
-      () => f.set(final, super.float(op, format, mode, ...operands)),
-      undefined,
-      false,
-    );
+    const routine = () => f.set(final, super.float(op, format, mode, ...operands));
+    const otherwise = () => {
+      const second = quick.second?.(this, operands);
+      if (second) f.if(second.sure, () => f.set(final, second.result), routine);
+      else routine();
+    };
+    f.if(i32.eqz(asked), otherwise, undefined, false);
     return f.get(final);
   }
 

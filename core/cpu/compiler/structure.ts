@@ -18,6 +18,8 @@ export interface Loop {
 }
 
 type Next = (node: number) => readonly number[];
+/** How far the code of the loop that a node heads reaches; 0: it is no loop's head. */
+type Length = (node: number) => number;
 
 /** Strongly connected components in topological order (Tarjan 1972), without recursion. */
 function components(nodes: Iterable<number>, next: Next): number[][] {
@@ -64,10 +66,20 @@ function popTo(stack: number[], onStack: Set<number>, node: number): number[] {
   }
 }
 
-/** Of several heads, the one whose closing leaves the smallest loops inside. */
-function outermost(part: readonly number[], heads: ReadonlySet<number>, next: Next): number {
+/**
+ * Of several heads, the one of the longest loop: shorter ones stay loops of their own inside, which go round
+ * without asking where they were entered. Else the one whose closing leaves the smallest loops inside.
+ */
+function outermost(
+  part: readonly number[],
+  heads: ReadonlySet<number>,
+  next: Next,
+  length: Length,
+): number {
   const [first] = heads;
   if (heads.size === 1) return first;
+  const longest = [...heads].reduce((a, b) => length(b) > length(a) ? b : a);
+  if (length(longest) > 0) return longest;
   const inside = new Set(part);
   let best = { head: first, size: Infinity };
   for (const head of [...heads].slice(0, HEADS_TRIED)) {
@@ -84,6 +96,7 @@ export function structure(
   nodes: Iterable<number>,
   next: Next,
   entries: ReadonlySet<number>,
+  length: Length,
 ): Item[] {
   const parts = components(nodes, next);
   const partOf = new Map<number, number>();
@@ -97,8 +110,14 @@ export function structure(
     if (part.length === 1 && !next(node).includes(node)) return { kind: "block", node };
     const inside = new Set(part);
     const heads = new Set(part.filter((n) => entered.has(n)));
-    const head = outermost(part, heads, next);
+    const head = outermost(part, heads, next, length);
     const within = (n: number) => next(n).filter((to) => to !== head && inside.has(to));
-    return { kind: "loop", head, heads, nodes: inside, body: structure(part, within, heads) };
+    return {
+      kind: "loop",
+      head,
+      heads,
+      nodes: inside,
+      body: structure(part, within, heads, length),
+    };
   });
 }

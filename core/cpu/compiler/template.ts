@@ -91,6 +91,8 @@ export type Onward =
 
 export interface Template {
   readonly code: readonly number[];
+  /** It is a plain load or store, whose base register is rs1. */
+  readonly isAccess: boolean;
   readonly hints: readonly { at: number; likely: boolean }[];
   readonly onward: Onward;
 }

@@ -25,6 +25,8 @@ const SEED = Number(Deno.env.get("SEED") ?? 1);
 class Pair {
   readonly cpu: RiscvCpu;
   readonly oracle: Oracle;
+  /** Instructions executed in the mode that compiled code takes for granted, to nearest even. */
+  nearest = 0;
 
   constructor(mode: Execution) {
     this.cpu = new RiscvCpu({
@@ -68,6 +70,7 @@ class Pair {
     h.pc = BigInt(RAM_BASE);
     o.set("pc", BigInt(RAM_BASE));
     this.cpu.run(0, 2);
+    if (mode === 0) this.nearest += 2;
     o.step();
     o.step();
     const expected = [o.fp(FD), o.x(RD), o.get("fflags")];
@@ -129,6 +132,7 @@ Deno.test("NaN box: a register without one counts as the canonical NaN", () => {
 });
 
 Deno.test("compiled: most operations ran as compiled code", () => {
-  const { cpu } = PAIRS.find(({ name }) => name === "compiled")!.pair;
-  assert.ok(cpu.compilation!.executed > cpu.hart(0).icount / 4);
+  const { cpu, nearest } = PAIRS.find(({ name }) => name === "compiled")!.pair;
+  const { executed } = cpu.compilation!;
+  assert.ok(executed > nearest / 2, `${executed} of ${nearest}`);
 });

@@ -20,14 +20,17 @@ import { D, type FloatOp, type Format, H, RM, S, signBitOf } from "./format.ts";
 import { infinityOf } from "./format.ts";
 import { isZero, magnitude } from "./parts.ts";
 
+type Operation = <V, C>(o: Ops<V, C>, args: V[]) => { result: V; sure: C };
+
 export interface Quick {
-  readonly operation: <V, C>(o: Ops<V, C>, args: V[]) => { result: V; sure: C };
+  readonly operation: Operation;
   /** The rounding mode, null: any. */
   readonly mode: number | null;
   /** The result may be inexact. */
   readonly rounds: boolean;
+  /** A second case, for operands that the first one leaves out; exact, so NX does not matter. */
+  readonly second?: Operation;
 }
-type Operation = Quick["operation"];
 
 const nearest = (operation: Operation): Quick => ({ operation, mode: RM.RNE, rounds: true });
 const exact = (operation: Operation): Quick => ({ operation, mode: null, rounds: false });
@@ -60,6 +63,17 @@ const fmaD: Operation = (o, [a, b, c]) => {
 };
 
 const wide = <V, C>(o: Ops<V, C>, f: Format, v: V): V => f === S ? promote(o, v) : v;
+/** A factor is zero, and the other one is finite: the product is zero and exact, and so is what is added. */
+const zeroProduct = (f: Format): Operation => (o, [a, b, c]) => {
+  const product = o.host("f64.mul", wide(o, f, a), wide(o, f, b));
+  const sum = c === undefined ? product : o.host("f64.add", product, wide(o, f, c));
+  const isNought = (v: typeof a) => isZero(o, o.and(v, o.konst(signBitOf(f) - 1n)));
+  const zero = o.both(o.either(isNought(a), isNought(b)), isZero(o, magnitude(o, product)));
+  return {
+    result: f === S ? demote(o, sum) : sum,
+    sure: c === undefined ? zero : o.both(zero, isNumber(o, f, c)),
+  };
+};
 const isNumber = <V, C>(o: Ops<V, C>, f: Format, v: V): C =>
   o.not(o.ltU(o.konst(infinityOf(f)), o.and(v, o.konst(signBitOf(f) - 1n))));
 
@@ -98,9 +112,10 @@ function operations(f: Format): Map<FloatOp, Quick> {
   const { add, mul, div, sqrt } = BODIES[f === S ? "s" : "d"];
   const sub: Operation = (o, [a, b]) => add(o, [a, o.xor(b, o.konst(signBitOf(f)))]);
   const all = new Map<FloatOp, Quick>([
-    ...([["add", add], ["sub", sub], ["mul", mul], ["div", div], ["sqrt", sqrt]] as const)
+    ...([["add", add], ["sub", sub], ["div", div], ["sqrt", sqrt]] as const)
       .map(([name, op]) => [name, nearest(op)] as const),
-    ["fma", nearest(f === S ? fmaS : fmaD)],
+    ["mul", { ...nearest(mul), second: zeroProduct(f) }],
+    ["fma", { ...nearest(f === S ? fmaS : fmaD), second: zeroProduct(f) }],
     ["toW", toInteger(f, 32)],
     ["toL", toInteger(f, 64)],
   ]);

@@ -218,6 +218,8 @@ interface ModuleOptions {
   lateImports?: boolean;
   /** Import a second memory, which threads share, as `env.NAME`. */
   shared?: string;
+  /** The value of the first parameter of every function whose first is an i32. */
+  first?: number | null;
 }
 
 /** A module; imports must be declared before functions, for they take the first indices. */
@@ -256,6 +258,8 @@ export class Module {
     this.type(params, results);
     const f = new Func(name, this.#imports.length + this.#funcs.length, params, results);
     this.#funcs.push(f);
+    const { first } = this.options;
+    if (typeof first === "number" && params[0] === "i32") f.set(0, i32.const(first));
     return f;
   }
   export(f: Func): Func {

@@ -1,6 +1,6 @@
 /**
- * Where a block move finds its address and its count. § = LSI53C895A Technical Manual, § 5.3 and the
- * descriptions of CCNTL1, SBMS and DBMS in chapter 4.
+ * Where a block move finds its address and its count. Source: LSI53C895A Technical Manual, chapter 5
+ * (block move) and the descriptions of CCNTL1, SBMS and DBMS in chapter 4.
  * @module
  */
 import type { StepRow } from "../port.ts";

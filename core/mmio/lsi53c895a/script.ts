@@ -1,5 +1,6 @@
 /**
- * SCRIPTS instructions as they are encoded. § = LSI53C895A Technical Manual, chapter 5.
+ * SCRIPTS instructions as they are encoded. Source: LSI53C895A Technical Manual, chapter 5 (SCSI SCRIPTS
+ * Instruction Set), which has a section for each kind.
  * @module
  */
 import type { StepRow } from "../port.ts";
@@ -9,9 +10,9 @@ export type Op = StepRow["op"];
 /** DCMD[7:6]. */
 export const KIND = { move: 0, io: 1, transfer: 2, memory: 3 } as const;
 
-/** § 5.3: block move. */
+/** Block move. */
 export const MOVE = { indirect: 1 << 29, table: 1 << 28, unchained: 1 << 27 } as const;
-/** § 5.4: I/O instructions; 5 to 7 of the same field are read/write instructions (§ 5.5). */
+/** I/O instructions; 5 to 7 of the same field are read/write instructions. */
 export const IO = {
   select: 0,
   waitDisconnect: 1,
@@ -29,9 +30,9 @@ export const SIGNAL = {
   acknowledge: 1 << 6,
   attention: 1 << 3,
 } as const;
-/** § 5.5: read/write instructions. */
+/** Read/write instructions. */
 export const MODIFY = { useSfbr: 1 << 23, highRegister: 1 << 7 } as const;
-/** § 5.6: transfer control. */
+/** Transfer control. */
 export const TRANSFER = { jump: 0, call: 1, return: 2, interrupt: 3 } as const;
 export const WHEN = {
   relative: 1 << 23,
@@ -42,7 +43,7 @@ export const WHEN = {
   phase: 1 << 17,
   wait: 1 << 16,
 } as const;
-/** § 5.7, § 5.8: memory move; load and store. */
+/** Memory move; load and store. */
 export const MEMORY = { loadStore: 1 << 29, dsaRelative: 1 << 28, load: 1 << 24 } as const;
 
 /** DCMD[5:3]. */
@@ -80,7 +81,7 @@ export function opOf(word: number): Op {
 /** A signed field of 24 bits. */
 export const signed24 = (v: number): number => v << 8 >> 8;
 
-/** § 5.5: the operators; carry goes in and comes out. */
+/** The operators of read/write instructions; carry goes in and comes out. */
 export function operate(
   operator: number,
   value: number,

@@ -1,6 +1,6 @@
 /**
- * The SCRIPTS processor: fetches instructions, executes them, waits for the bus. § = LSI53C895A
- * Technical Manual, chapter 5.
+ * The SCRIPTS processor: fetches instructions, executes them, waits for the bus. Source:
+ * LSI53C895A Technical Manual, chapter 5 (SCSI SCRIPTS Instruction Set).
  *
  * Each instruction takes `insn_ns` of virtual time and is an event of its own, so that what it reads and
  * writes in memory happens then and not before. An instruction that waits for the bus (a phase, a
@@ -215,7 +215,7 @@ export class Scripts {
     }
   }
 
-  /** § 5.3. Moves what the target wants or has in this phase, at most what the instruction says. */
+  /** Block move. Moves what the target wants or has in this phase, at most what the instruction says. */
   #move(): void {
     const { s, p: { bus } } = this;
     if (s.SCNTL0 & TRG) return this.#illegal();
@@ -314,7 +314,7 @@ export class Scripts {
     return s.word & SELECT.relative ? s.DSP + signed24(s.operand) : s.operand;
   }
 
-  /** § 5.4. A chip that was reselected before it could select goes on at the alternate address. */
+  /** Select. A chip that was reselected before it could select goes on at the alternate address. */
   #select(word: number): void {
     const { s, p: { bus, memory, port } } = this;
     if (s.SCNTL0 & TRG) return this.#illegal();
@@ -340,7 +340,7 @@ export class Scripts {
     if (inNs !== Infinity) port.timer("selection", port.now() + inNs);
   }
 
-  /** § 5.4. */
+  /** Wait reselect. */
   #waitReselect(): void {
     const { s, p: { bus } } = this;
     if (s.SCNTL0 & TRG) return this.#illegal();
@@ -366,7 +366,7 @@ export class Scripts {
     else interrupts.scsi(SIST0.RSL);
   }
 
-  /** § 5.4. ATN goes down before ACK does, so that the target sees it in time. */
+  /** Set and clear. ATN goes down before ACK does, so that the target sees it in time. */
   #signals(word: number, on: boolean): void {
     const { s, p: { bus } } = this;
     if (word & SIGNAL.carry) s.carry = on;
@@ -375,7 +375,7 @@ export class Scripts {
     if (word & SIGNAL.acknowledge && !on) bus.clearAck();
   }
 
-  /** § 5.5. */
+  /** Read/write. */
   #modify(opcode: number, word: number): void {
     const { s } = this;
     const file = this.p.file();
@@ -388,7 +388,7 @@ export class Scripts {
     else file.write(at, value);
   }
 
-  /** § 5.6. */
+  /** Transfer control. */
   #transfer(word: number): void {
     const { s, p: { bus, interrupts } } = this;
     const opcode = opcodeOf(word);
@@ -424,7 +424,7 @@ export class Scripts {
     return compared.length === 0 ? wanted : compared.every((c) => c === wanted);
   }
 
-  /** § 5.7. */
+  /** Memory move. */
   #moveMemory(): void {
     const { s, p: { memory, bus } } = this;
     const count = this.#count;
@@ -438,7 +438,7 @@ export class Scripts {
     this.#count = 0;
   }
 
-  /** § 5.8. Registers and memory must lie alike within a word. */
+  /** Load and store. Registers and memory must lie alike within a word. */
   #loadStore(word: number): void {
     const { s, p: { memory, bus } } = this;
     const count = word & 7, at = word >>> 16 & 0xff;
