@@ -124,18 +124,24 @@ function chunk(rows: number): Uint8Array {
 
 const CHUNK_ROWS = 122_880;
 
-/** ms to load as many exits as this from Arrow. */
-async function loading(engine: Engine): Promise<number> {
+interface Loaded {
+  readonly ms: number;
+  /** Of all threads. */
+  readonly cpuMs: number;
+}
+
+/** Loads as many exits as this from Arrow. */
+async function loading(engine: Engine): Promise<Loaded> {
   await engine.query("CREATE SCHEMA loaded");
   const bytes = chunk(CHUNK_ROWS);
-  const start = performance.now();
+  const [start, before] = [performance.now(), cpuUsage()];
   for (let rows = 0; rows < EXITS; rows += CHUNK_ROWS) {
     await engine.insert("loaded", "exit", new Uint8Array(bytes)); // A Buffer's slice is no copy.
   }
   await engine.query("SELECT count(*) FROM loaded.exit");
-  const ms = performance.now() - start;
+  const [ms, used] = [performance.now() - start, cpuUsage(before)];
   await engine.query("DROP SCHEMA loaded CASCADE");
-  return ms;
+  return { ms, cpuMs: (used.user + used.system) / 1000 };
 }
 
 interface View {
@@ -146,8 +152,7 @@ interface View {
 }
 
 interface Figures {
-  /** ms to load the exits. */
-  readonly load: number;
+  readonly load: Loaded;
   readonly rows: number;
   readonly views: ReadonlyMap<string, View>;
 }
@@ -168,6 +173,12 @@ async function timeView(engine: Engine, name: string): Promise<View> {
 }
 
 async function measure(choice: "wasm" | "native"): Promise<Figures> {
+  // What the views' tables took is given back by then.
+  const asked = await measureViews(choice);
+  return { ...asked, load: await loadingAlone(choice) };
+}
+
+async function measureViews(choice: "wasm" | "native"): Promise<Omit<Figures, "load">> {
   const engine = await openEngine(choice);
   try {
     await fill(engine);
@@ -177,20 +188,24 @@ async function measure(choice: "wasm" | "native"): Promise<Figures> {
     const rows = counts.rows[0]!.reduce((sum: number, n) => sum + Number(n), 0);
     const figures = new Map<string, View>();
     for (const { name } of views()) figures.set(name, await timeView(engine, name));
-    return { load: await loadingAlone(choice), rows, views: figures };
+    return { rows, views: figures };
   } finally {
     engine.close();
   }
 }
 
-/** In an engine of its own: WebAssembly gives no memory back. */
-async function loadingAlone(choice: "wasm" | "native"): Promise<number> {
-  const engine = await openEngine(choice);
-  try {
-    return await loading(engine);
-  } finally {
-    engine.close();
+/** Each time in an engine of its own: WebAssembly gives no memory back. */
+async function loadingAlone(choice: "wasm" | "native"): Promise<Loaded> {
+  const turns: Loaded[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    const engine = await openEngine(choice);
+    try {
+      turns.push(await loading(engine));
+    } finally {
+      engine.close();
+    }
   }
+  return turns.reduce((least, turn) => turn.ms < least.ms ? turn : least);
 }
 
 export async function library(): Promise<string> {
@@ -203,7 +218,14 @@ export async function library(): Promise<string> {
     (wasm.rows / 1e6).toFixed(1)
   } million rows in all${typeof native === "string" ? ` (${native})` : ""}\n` +
     table(["", "wasm ms", "CPU", "native ms", "CPU", "rows"], [
-      ["load the exits, 12 columns", wasm.load.toFixed(0), "", beside(({ load }) => load), "", ""],
+      [
+        "load the exits, 12 columns",
+        wasm.load.ms.toFixed(0),
+        wasm.load.cpuMs.toFixed(0),
+        beside(({ load }) => load.ms),
+        beside(({ load }) => load.cpuMs),
+        "",
+      ],
       ...ranked.map(([name, { ms, cpuMs, answers }]) => [
         name,
         ms.toFixed(0),
