@@ -27,6 +27,8 @@ const LONGEST = 200_000;
 const MOSTLY = 15 / 16;
 /** Code that regions hold is not reached through them while they execute less than this part. */
 const HARDLY = 1 / 16;
+/** Of fewer instructions that part says nothing: what is left of a slice may be shorter than a block. */
+const TELLING = 256;
 /** Table slots at first. */
 const SLOTS = 1024;
 
@@ -141,7 +143,9 @@ export class Compiler {
     }
     if (jumped) this.#want(this.#place(hart, true));
     if (this.#untilSample > 0) return;
-    this.#sample(this.#place(hart, false), this.#compiledShare());
+    const telling = this.#sinceSample >= TELLING;
+    const share = this.#compiledShare();
+    this.#sample(this.#place(hart, false), share, telling && share <= HARDLY);
     this.#untilSample = this.#waiting.size > 0 ? this.policy.slice : this.#slice;
   }
   /** Of what has been executed since the sample before, the part that regions executed. */
@@ -152,13 +156,14 @@ export class Compiler {
     this.#sinceSample = 0;
     return share;
   }
-  #sample(place: Place | null, compiledShare: number): void {
+  /** `unreached`: regions are there, perhaps, but hardly anything goes through them. */
+  #sample(place: Place | null, compiledShare: number, unreached: boolean): void {
     if (place === null) return;
     this.#slice = compiledShare < MOSTLY
       ? this.policy.slice
       : Math.min(this.#slice * 2, Math.max(LONGEST, this.policy.slice));
     const held = this.#holds(place.page, place.at);
-    if (held && compiledShare > HARDLY) return;
+    if (held && !unreached) return;
     const near = place.page + (place.at >> 7);
     const n = (this.#samples.get(near) ?? 0) + 1;
     this.#samples.set(near, n);
