@@ -10,6 +10,7 @@ import { InputError } from "../files.ts";
 import { CACHED, cachedPath, writeWhole } from "./cache.ts";
 import { cpio, type CpioEntry } from "./cpio.ts";
 import { inOrder, type Module, moduleName } from "./modules.ts";
+import { noise } from "./noise.ts";
 
 /** A package that files come from, as the archive's index names it. */
 export interface Package {
@@ -48,24 +49,13 @@ const APPLETS = ["sh", "busybox", "mount", "insmod", "devmem", "od", "dd", "cat"
   .concat("stat", "crc32", "poweroff", "setsid", "cttyhack", "sleep", "mke2fs", "umount", "cp");
 
 export const PAYLOAD_BYTES = 4 * 2 ** 20;
-const PAYLOAD_SEED = 1;
 const INIT = new URL("../../fixtures/guests/linux/init", import.meta.url);
 
 const KERNEL = /^(vmlinux|vmlinuz|Image)([-.].*)?$/;
 const MODULE = /^(.+)\.ko(\.xz|\.gz)?$/;
 
-/** What the guest writes and expects to read: xorshift32, so that no two blocks are alike. */
-export function payload(bytes = PAYLOAD_BYTES): Uint8Array {
-  const words = new Uint32Array(Math.ceil(bytes / 4));
-  let x = PAYLOAD_SEED;
-  for (let i = 0; i < words.length; i++) {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    words[i] = x;
-  }
-  return new Uint8Array(words.buffer, 0, bytes);
-}
+/** What the guest writes and expects to read. */
+export const payload = (bytes = PAYLOAD_BYTES): Uint8Array => noise(bytes);
 
 function* walk(folder: string): Generator<string> {
   for (const entry of [...Deno.readDirSync(folder)].sort((a, b) => a.name < b.name ? -1 : 1)) {
