@@ -3,10 +3,10 @@
  * makes them a workload (fixtures/guests/linux/init).
  * @module
  */
-import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { InputError } from "../files.ts";
+import { sha256Hex } from "../sha256.ts";
 import { CACHED, cachedPath, writeWhole } from "./cache.ts";
 import { cpio, type CpioEntry } from "./cpio.ts";
 import { inOrder, type Module, moduleName } from "./modules.ts";
@@ -165,7 +165,7 @@ export function initramfs(files: LinuxFiles, more: readonly string[] = []): Uint
 /** Builds the initial RAM file system into the cache; the name that a manifest has for it. */
 export function cachedInitramfs(files: LinuxFiles, more: readonly string[] = []): string {
   const bytes = initramfs(files, more);
-  const digest = createHash("sha256").update(bytes).digest("hex");
+  const digest = sha256Hex(bytes);
   const name = `${CACHED}linux/initramfs-${digest.slice(0, 16)}.cpio`;
   const path = cachedPath(name);
   if (!holds(path, bytes.length)) writeWhole(path, bytes);

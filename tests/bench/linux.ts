@@ -3,40 +3,26 @@
  * costs, and how long QEMU takes for the same kernel, initial RAM disk and command line.
  * @module
  */
-import { existsSync } from "node:fs";
-import { record } from "../../replay/record.ts";
 import { linuxMachine } from "../linux/guest.ts";
 import { QEMU_WAYS, timeQemu } from "../linux/qemu.ts";
-import { ScriptedHost } from "../recorder.ts";
-import { mainThreadMs, ratios, show, spread, table } from "./measure.ts";
+import { ratios, show, spread, table } from "./measure.ts";
+import { type Timed, timed } from "./runs.ts";
 
 const ROUNDS = 5;
 
-class Silent extends ScriptedHost {
-  override out(): void {}
-}
-
 export async function linux(folder: string): Promise<string> {
   const { spec, files } = await linuxMachine({ bios: "opensbi", harts: 1, serial: "16550" });
-  const ours = async (directory: string | null) => {
-    if (directory !== null && existsSync(directory)) {
-      Deno.removeSync(directory, { recursive: true });
-    }
-    const [cpu, start] = [mainThreadMs() ?? NaN, performance.now()];
-    const result = await record({ spec, files, directory, force: true }, new Silent());
-    const ms = performance.now() - start;
-    if (result.end.kind !== "poweroff") throw new Error(`the guest ended by ${result.end.kind}`);
-    return { ms, threadMs: (mainThreadMs() ?? NaN) - cpu, result };
-  };
-  const off: { ms: number; threadMs: number }[] = [];
-  const on: typeof off = [];
+  const ours = (directory: string | null) => timed(spec, directory, { files });
+  const off: Timed[] = [];
+  const on: Timed[] = [];
   const ways = Object.keys(QEMU_WAYS) as (keyof typeof QEMU_WAYS)[];
   const qemu = ways.map((): number[] => []);
   let said = "";
   for (let round = 0; round < ROUNDS; round++) {
     off.push(await ours(null));
-    const { ms, threadMs, result } = await ours(`${folder}/linux.trace`);
-    on.push({ ms, threadMs });
+    const traced = await ours(`${folder}/linux.trace`);
+    on.push(traced);
+    const { result } = traced;
     said = `${(result.icount / 1e6).toFixed(0)} million instructions, ` +
       `${result.exits.toLocaleString("en")} exits, ${result.rows.toLocaleString("en")} rows, ` +
       `${(result.bytes / 1e6).toFixed(1)} MB`;
@@ -53,7 +39,8 @@ export async function linux(folder: string): Promise<string> {
     row("exitscope, no trace", off.map((r) => r.ms)),
     ...ways.map((way, i) => row(`QEMU, ${way}`, qemu[i])),
   ];
-  const thread = ratios(on.map((r) => r.threadMs), off.map((r) => r.threadMs));
+  const threadMs = (runs: readonly Timed[]) => runs.map((r) => r.threadMs ?? NaN);
+  const thread = ratios(threadMs(on), threadMs(off));
   return `Stock Linux, start to power-off: ${said}; median of ${ROUNDS} rounds (range)\n` +
     table(["", "s", "exitscope with all tables / it"], rows) +
     `\n  CPU time of the machine's own thread, traced / not: ${show(thread)}`;

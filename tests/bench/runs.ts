@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { DEFAULT_SPEC, type MachineSpec } from "../../core/board/spec.ts";
 import type { CpuMode } from "../../core/cpu/mod.ts";
-import { readInput } from "../../replay/files.ts";
+import { type Files, readInput } from "../../replay/files.ts";
 import { type EndKind, record, type RecordResult } from "../../replay/record.ts";
 import { filesOf, ScriptedHost } from "../recorder.ts";
 import { mainThreadMs } from "./measure.ts";
@@ -34,9 +34,9 @@ export interface Timed {
 export async function timed(
   spec: MachineSpec,
   directory: string | null,
-  options: { cpu?: CpuMode; end?: EndKind; panic?: null } = {},
+  options: { cpu?: CpuMode; end?: EndKind; panic?: null; files?: Files } = {},
 ): Promise<Timed> {
-  const files = filesOf(spec);
+  const files = options.files ?? filesOf(spec);
   if (directory !== null && existsSync(directory)) Deno.removeSync(directory, { recursive: true });
   const cpu = mainThreadMs();
   const start = performance.now();
