@@ -37,6 +37,13 @@ export function diskIsFull(error: unknown): boolean {
       /disk is full|no space left|os error (28|122)\b/i.test(error.message));
 }
 
+/** The operating system's words for it, as ours: every command says it the same way. */
+const inOurWords = (message: string) =>
+  message.replace(
+    /(no space left on device|(disk )?quota exceeded)( \(os error (28|122)\))?/i,
+    "the disk is full",
+  );
+
 /** True when whoever read our output went away, as in `… | head`. */
 export const readerIsGone = (error: unknown) => error instanceof Deno.errors.BrokenPipe;
 
@@ -64,8 +71,9 @@ const sentence = (text: string) =>
 export function describe(error: unknown, debug: boolean): { text: string; exitCode: number } {
   const e = error instanceof Error ? error : new Error(String(error));
   const fix = fixOf(e);
-  const points = /^LINE \d+:/m.test(e.message);
-  const what = points ? e.message.trimEnd() : e.message.trim().replace(/\s*\n\s*/g, " ");
+  const message = diskIsFull(e) ? inOurWords(e.message) : e.message;
+  const points = /^LINE \d+:/m.test(message);
+  const what = points ? message.trimEnd() : message.trim().replace(/\s*\n\s*/g, " ");
   const text = points
     ? `exitscope: ${what}\n${fix ?? ""}`
     : `exitscope: ${ended(what)} ${sentence(fix ?? UNFORESEEN)}`;

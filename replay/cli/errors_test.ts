@@ -37,3 +37,18 @@ Deno.test("errors: a full disk is recognized however it is told", () => {
   assert.ok(diskIsFull(new Error("a.trace: the disk is full")));
   assert.ok(!diskIsFull(new Error("No such file or directory (os error 2)")));
 });
+
+Deno.test("errors: a full disk is told in the same words, whoever found it full", () => {
+  for (
+    const [message, told] of [
+      ["No space left on device (os error 28)", "the disk is full"],
+      ["No space left on device (os error 28): writefile 'a'", "the disk is full: writefile 'a'"],
+      ["Disk quota exceeded (os error 122)", "the disk is full"],
+    ]
+  ) {
+    assert.equal(
+      describe(new Error(message), false).text,
+      `exitscope: ${told}. Free some space, or write elsewhere with -o.`,
+    );
+  }
+});

@@ -5,7 +5,7 @@
  */
 import type { MachineInfo } from "../info.ts";
 import type { RecordHost } from "../record.ts";
-import { EXIT } from "./errors.ts";
+import { diskIsFull, EXIT, UserError } from "./errors.ts";
 import { Keys, KEYS_HELP } from "./keys.ts";
 import { answer, LineEditor } from "./monitor.ts";
 
@@ -192,8 +192,18 @@ export class Terminal implements RecordHost {
   }
 }
 
-/** Writes to standard output, all of it. */
-export const writeOut = (bytes: Uint8Array): void => writeAll(Deno.stdout, bytes);
+/** Writes to standard output, all of it. Throws UserError when that is a file on a full disk. */
+export function writeOut(bytes: Uint8Array): void {
+  try {
+    writeAll(Deno.stdout, bytes);
+  } catch (error) {
+    if (!diskIsFull(error)) throw error;
+    throw new UserError(
+      "Standard output: the disk is full",
+      "Free some space, or send it elsewhere.",
+    );
+  }
+}
 
 /** Writes all of it. */
 export function writeAll(to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
