@@ -12,6 +12,9 @@ const shellWord = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
 const COMMAND = [Deno.execPath(), ...DENO_RUN].map(shellWord).join(" ");
 const ECHO = "record --serial 16550 --append mode=echo -o t.trace";
 
+/** No conversation takes so long, however busy the machine is. */
+const STALLED_MS = 600_000;
+
 /** What the user does once `after` has appeared: types a text, or something else. */
 interface Reaction {
   readonly after: string;
@@ -29,7 +32,7 @@ async function shell(cwd: string, argv: string[], reactions: Reaction[] = []): P
     stderr: "inherit",
   }).spawn();
   // A conversation that stalls fails its test instead of holding up the others.
-  const stalled = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  const stalled = setTimeout(() => child.kill("SIGKILL"), STALLED_MS);
   const decoder = new TextDecoder();
   const writer = child.stdin.getWriter();
   const waiting = [...reactions];

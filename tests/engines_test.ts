@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { type Engine, openEngine } from "../analysis/engine.ts";
 import { runImport } from "../analysis/import/import.ts";
 import { views } from "../analysis/library.ts";
@@ -44,7 +45,7 @@ async function traces(folder: string): Promise<string[]> {
   });
   const imported = ["perf_vmx", "qemu_log"].map((name) => {
     const output = `${folder}/${name}.trace`;
-    const file = new URL(`../fixtures/host_traces/${name}.txt`, import.meta.url).pathname;
+    const file = fileURLToPath(new URL(`../fixtures/host_traces/${name}.txt`, import.meta.url));
     runImport({ files: [file], output, version: "test" }, textOutput());
     return output;
   });

@@ -84,8 +84,11 @@ function look() {
   };
 }
 
+/** Of each step, in ms: a busy machine takes its time. */
+const PATIENCE = 300_000;
 const browser = await chromium.launch({
   executablePath,
+  timeout: PATIENCE,
   args: ["--no-sandbox", "--disable-gpu"],
 });
 try {
@@ -107,7 +110,7 @@ try {
         "request",
         (request: { url(): string }) => requests.push(request.url()),
       );
-      await page.goto(pathToFileURL(file).href);
+      await page.goto(pathToFileURL(file).href, { timeout: PATIENCE });
       looks.push({
         width,
         colorScheme,
