@@ -13,7 +13,7 @@ import { textOutput } from "../analysis/output.ts";
 import type { Result, Value } from "../analysis/rows.ts";
 import { writeSynthetic } from "../analysis/synthetic.ts";
 import { TABLE_NAMES } from "../core/trace/schema.ts";
-import { DENO_RUN } from "./cli.ts";
+import { CHILD_ENV, DENO_RUN } from "./cli.ts";
 import { needsThat } from "./needs.ts";
 import { recordInto, serialSpec } from "./recorder.ts";
 import { withFolder } from "./with_folder.ts";
@@ -126,7 +126,7 @@ native.test("engines: an interrupted session leaves nothing in the temporary fol
     Deno.mkdirSync(temporary);
     const child = new Deno.Command(Deno.execPath(), {
       args: [...DENO_RUN, "query", `${folder}/a.trace`, "--engine", "native", "-i"],
-      env: { TMPDIR: temporary },
+      env: { ...CHILD_ENV, TMPDIR: temporary },
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
