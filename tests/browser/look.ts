@@ -89,7 +89,8 @@ const PATIENCE = 300_000;
 const browser = await chromium.launch({
   executablePath,
   timeout: PATIENCE,
-  args: ["--no-sandbox", "--disable-gpu"],
+  // Containers give little shared memory.
+  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
 });
 try {
   const looks: unknown[] = [];
