@@ -4,6 +4,7 @@
  * page's file. Writes a JSON array of looks, one per width and colour scheme, to standard output.
  * @module
  */
+/// <reference lib="dom" />
 import { pathToFileURL } from "node:url";
 
 const [executablePath, file] = Deno.args;
