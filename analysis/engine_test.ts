@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { openEngine } from "./engine.ts";
 import { SqlError } from "./errors.ts";
+import { textLiteral } from "./literal.ts";
 import { load } from "./load.ts";
 import { traceOf } from "./testing.ts";
 
@@ -25,6 +26,18 @@ Deno.test("engine: a trace's tables answer with names, raw ones with codes", asy
   assert.deepEqual(raw.rows, [[0, 0], [4, null]]);
   const none = await engine.query("SELECT count(*) FROM vring");
   assert.deepEqual(none.rows, [[0n]]);
+});
+
+Deno.test("engine: a name is whatever an imported file says, with quotes and NUL too", async () => {
+  const names = ["o'clock", "notif\0", "\0", "a\0'\0b", "中 😀", "$1 -- /*"];
+  await engine.reset();
+  await load(engine, [traceOf({ exit: names.map((device) => ({ reason: "mmio", device })) })]);
+  const { rows } = await engine.query("SELECT device FROM exit ORDER BY seq");
+  assert.deepEqual(rows.flat(), names);
+  for (const name of names) {
+    const same = `SELECT count(*) FROM exit WHERE device = ${textLiteral(name)}`;
+    assert.deepEqual((await engine.query(same)).rows, [[1n]], JSON.stringify(name));
+  }
 });
 
 Deno.test("engine: bad SQL is one message with line and caret", async () => {

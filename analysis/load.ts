@@ -19,6 +19,7 @@ import {
 } from "../core/trace/schema.ts";
 import type { Engine } from "./engine.ts";
 import { macros, views } from "./library.ts";
+import { textLiteral } from "./literal.ts";
 import { records } from "./rows.ts";
 import type { Between } from "./between.ts";
 import { condition, type Scope, scopesOf } from "./scope.ts";
@@ -102,7 +103,9 @@ export async function createSurface(
           const value = there ? expression(run, column, declared) : absent(declared);
           return `${value} AS "${column}"`;
         });
-        return `SELECT ${text(name)} AS run, ${columns.join(", ")} FROM run${run}."${table}"${
+        return `SELECT ${textLiteral(name)} AS run, ${
+          columns.join(", ")
+        } FROM run${run}."${table}"${
           scopes === null ? "" : where(table, scopes[run]!, codes[run]!)
         }`;
       }).join(" UNION ALL ");
@@ -125,7 +128,7 @@ const MARKER = "marker";
 
 function where(table: TableName, scope: Scope, codes: ReadonlyMap<string, readonly string[]>) {
   if (!(EVENT_TABLES as readonly TableName[]).includes(table)) return "";
-  const marker = (codes.get("device") ?? []).indexOf(text(MARKER));
+  const marker = (codes.get("device") ?? []).indexOf(textLiteral(MARKER));
   const others = marker >= 0 && (table === "exit" || table === "access")
     ? ` AND device IS DISTINCT FROM ${marker}`
     : "";
@@ -144,7 +147,7 @@ function nameMacros(
     const lists = Map.groupBy(names.keys(), (run) => listOf(codes[run]!.get(kind) ?? []));
     const name = (list: string) => `list_extract(${list}, code_::INTEGER + 1)`;
     const cases = [...lists].map(([list, runs]) =>
-      `WHEN run_ IN (${runs.map((run) => text(names[run]!)).join(", ")}) THEN ${name(list)}`
+      `WHEN run_ IN (${runs.map((run) => textLiteral(names[run]!)).join(", ")}) THEN ${name(list)}`
     );
     const body = lists.size === 1 ? name([...lists.keys()][0]!) : `CASE ${cases.join(" ")} END`;
     return `CREATE OR REPLACE MACRO ${kind}_name(run_, code_) AS ${body}`;
@@ -176,8 +179,6 @@ export async function createEntry(engine: Engine, entry: { name: string; sql: st
 /** A trace written before the column was added has none. */
 const absent = (column: Column): string => `NULL::${SQL_TYPES[column.type]}`;
 
-const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
-
 async function presentColumns(engine: Engine): Promise<Set<string>> {
   const result = await engine.query(
     "SELECT schema_name || '.' || table_name || '.' || column_name AS path FROM duckdb_columns()",
@@ -191,7 +192,7 @@ async function codeLists(engine: Engine, run: number): Promise<Map<string, strin
   const kinds = new Map<string, string[]>();
   for (const { kind, code, name } of rows) {
     const list = kinds.get(kind as string) ?? [];
-    list[Number(code)] = text(name as string);
+    list[Number(code)] = textLiteral(name as string);
     kinds.set(kind as string, list);
   }
   return new Map(

@@ -3,6 +3,7 @@
  * comparisons of many runs ask for them.
  * @module
  */
+import { textLiteral } from "./literal.ts";
 
 export interface Metric {
   readonly doc: string;
@@ -119,8 +120,4 @@ export function metricSql(name: string, where: Where = {}): string {
 }
 
 const literal = (value: string | number | null): string =>
-  value === null
-    ? "NULL"
-    : typeof value === "number"
-    ? `${value}`
-    : `'${value.replaceAll("'", "''")}'`;
+  value === null ? "NULL" : typeof value === "number" ? `${value}` : textLiteral(value);

@@ -6,6 +6,7 @@
  * @module
  */
 import { AnalysisError } from "./errors.ts";
+import { textLiteral } from "./literal.ts";
 
 /** Names and texts of `--param name=value`. */
 export type Params = ReadonlyMap<string, string>;
@@ -83,5 +84,5 @@ function literal(value: string): string {
     return value;
   }
   if (/^0x[0-9a-f]{1,16}$/i.test(value)) return BigInt(value).toString();
-  return `'${value.replaceAll("'", "''")}'`;
+  return textLiteral(value);
 }

@@ -4,6 +4,9 @@ import { fileURLToPath } from "node:url";
 
 export const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 
+/** What the command may not take from whoever runs the tests. */
+export const CHILD_ENV = { NO_COLOR: "1", EXITSCOPE_DEBUG: "", EXITSCOPE_CWD: "" };
+
 /** What follows the name of the Deno executable. */
 export const DENO_RUN = ["run", "--allow-all", "--no-check", "--quiet", MAIN];
 
@@ -22,7 +25,7 @@ export async function run(
   const child = new Deno.Command(Deno.execPath(), {
     args: [...DENO_RUN, ...args],
     cwd,
-    env: { NO_COLOR: "1", EXITSCOPE_DEBUG: "", EXITSCOPE_CWD: "", ...o.env },
+    env: { ...CHILD_ENV, ...o.env },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

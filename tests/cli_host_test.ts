@@ -5,12 +5,15 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cliTest, DENO_RUN, inFolder, run } from "./cli.ts";
+import { CHILD_ENV, cliTest, DENO_RUN, inFolder, run } from "./cli.ts";
 import { needs, needsThat } from "./needs.ts";
 
 const shellWord = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
 const COMMAND = [Deno.execPath(), ...DENO_RUN].map(shellWord).join(" ");
 const ECHO = "record --serial 16550 --append mode=echo -o t.trace";
+
+/** No conversation takes so long, however busy the machine is. */
+const STALLED_MS = 300_000;
 
 /** What the user does once `after` has appeared: types a text, or something else. */
 interface Reaction {
@@ -23,13 +26,14 @@ async function shell(cwd: string, argv: string[], reactions: Reaction[] = []): P
   const child = new Deno.Command(argv[0], {
     args: argv.slice(1),
     cwd,
-    env: { NO_COLOR: "1", EXITSCOPE_DEBUG: "", EXITSCOPE_CWD: "" },
+    // Whatever the terminal that the tests run on, if any: a line editor asks what it can do.
+    env: { ...CHILD_ENV, TERM: "xterm" },
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
   // A conversation that stalls fails its test instead of holding up the others.
-  const stalled = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  const stalled = setTimeout(() => child.kill("SIGKILL"), STALLED_MS);
   const decoder = new TextDecoder();
   const writer = child.stdin.getWriter();
   const waiting = [...reactions];
@@ -124,6 +128,7 @@ cliTest(
     const child = new Deno.Command(Deno.execPath(), {
       args: [...DENO_RUN, ...ECHO.split(" ")],
       cwd: folder,
+      env: CHILD_ENV,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

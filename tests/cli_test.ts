@@ -102,7 +102,9 @@ cliTest(
 cliTest(
   "a guest that runs out of time gives 3, one stopped where asked gives 0",
   async (folder) => {
-    const waits = ["record", "--kernel", "bundled:bench", "--trace-tables", "exit"];
+    // More than any host gets done in that time.
+    const work = ["--append", "work=1000000"];
+    const waits = ["record", "--kernel", "bundled:bench", ...work, "--trace-tables", "exit"];
     const late = await run(folder, [...waits, "--timeout", "0.2", "-o", "late.trace"]);
     assert.equal(late.code, 3, late.stderr);
     assert.match(late.stderr, /ran out of time/);

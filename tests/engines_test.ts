@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { type Engine, openEngine } from "../analysis/engine.ts";
 import { runImport } from "../analysis/import/import.ts";
 import { views } from "../analysis/library.ts";
@@ -12,7 +13,7 @@ import { textOutput } from "../analysis/output.ts";
 import type { Result, Value } from "../analysis/rows.ts";
 import { writeSynthetic } from "../analysis/synthetic.ts";
 import { TABLE_NAMES } from "../core/trace/schema.ts";
-import { DENO_RUN } from "./cli.ts";
+import { CHILD_ENV, DENO_RUN } from "./cli.ts";
 import { needsThat } from "./needs.ts";
 import { recordInto, serialSpec } from "./recorder.ts";
 import { withFolder } from "./with_folder.ts";
@@ -44,7 +45,7 @@ async function traces(folder: string): Promise<string[]> {
   });
   const imported = ["perf_vmx", "qemu_log"].map((name) => {
     const output = `${folder}/${name}.trace`;
-    const file = new URL(`../fixtures/host_traces/${name}.txt`, import.meta.url).pathname;
+    const file = fileURLToPath(new URL(`../fixtures/host_traces/${name}.txt`, import.meta.url));
     runImport({ files: [file], output, version: "test" }, textOutput());
     return output;
   });
@@ -125,7 +126,7 @@ native.test("engines: an interrupted session leaves nothing in the temporary fol
     Deno.mkdirSync(temporary);
     const child = new Deno.Command(Deno.execPath(), {
       args: [...DENO_RUN, "query", `${folder}/a.trace`, "--engine", "native", "-i"],
-      env: { TMPDIR: temporary },
+      env: { ...CHILD_ENV, TMPDIR: temporary },
       stdin: "piped",
       stdout: "piped",
       stderr: "null",

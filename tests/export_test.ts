@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { tableFromIPC } from "apache-arrow";
 import { openEngine } from "../analysis/engine.ts";
 import { type ExportFormat, runExport } from "../analysis/export/export.ts";
@@ -20,7 +21,7 @@ function traces(folder: string): string[] {
   const synthetic = `${folder}/ours.trace`;
   writeSynthetic(synthetic, { serial: "virtio", regions: [REGION] });
   const host = `${folder}/host.trace`;
-  const file = new URL("../fixtures/host_traces/perf_vmx.txt", import.meta.url).pathname;
+  const file = fileURLToPath(new URL("../fixtures/host_traces/perf_vmx.txt", import.meta.url));
   runImport({ files: [file], output: host, version: "test" }, textOutput());
   return [synthetic, host];
 }

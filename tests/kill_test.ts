@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { codeOf, TABLE_NAMES, type TableName } from "../core/trace/schema.ts";
 import { TraceReader } from "../core/trace/reader.ts";
 import { TraceError } from "../core/trace/error.ts";
@@ -16,7 +17,7 @@ import { withFolder } from "./with_folder.ts";
 
 const KILLS = Number(Deno.env.get("KILLS") ?? 6);
 const SEED = Number(Deno.env.get("SEED") ?? 1);
-const CHILD = new URL("./kill_child.ts", import.meta.url).pathname;
+const CHILD = fileURLToPath(new URL("./kill_child.ts", import.meta.url));
 
 /** xorshift32: enough to choose a byte. */
 function random(seed: number): () => number {

@@ -77,7 +77,8 @@ for (const serial of SERIALS) {
 
 Deno.test("a recording stopped by time, by count or by output replays", async () => {
   await withFolder(async (folder) => {
-    const spec = serialSpec({ append: "bytes=2000000 chunk=16" });
+    // More than any host gets done in that time.
+    const spec = serialSpec({ append: "bytes=2000000000 chunk=16" });
     const stops = [
       { o: { timeoutSeconds: 0.3 }, kind: "timeout", exitCode: 3 },
       { o: { untilIcount: 123_457 }, kind: "until-icount", exitCode: 0 },

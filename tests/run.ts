@@ -1,12 +1,15 @@
 /**
- * `deno task test`: runs `deno test`, passes its output through, and ends with the skipped tests, the
- * commands that enable them, and one line of figures such as `812 passed, 0 failed, 3 skipped`.
+ * `deno task test`: checks types, runs `deno test`, passes its output through, and ends with the skipped
+ * tests, the commands that enable them, and one line of figures such as `812 passed, 0 failed, 3 skipped`.
  * @module
  */
+import { existsSync } from "node:fs";
 import { NO_SKIP } from "./needs.ts";
 
 /** Files tested at once, at most: each may hold some hundred MiB. DENO_JOBS says otherwise. */
 const JOBS = 4;
+
+const NO_CHECK = "--no-check";
 
 /** What a line of `deno test`'s report says, where it matters here. */
 export class Tally {
@@ -73,23 +76,45 @@ async function tee(
   if (rest !== "") eachLine(rest);
 }
 
-/** Runs `deno test` with `args`; returns the exit code. */
-export async function runTests(args: readonly string[]): Promise<number> {
+/**
+ * Types are checked before any test runs. Else those of a worker would be when a test starts it and waits
+ * for it, for a minute on a busy machine.
+ */
+async function typesHold(args: readonly string[]): Promise<boolean> {
+  const named = args.filter((arg) => existsSync(arg));
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["check", "--quiet", ...(named.length > 0 ? named : ["."])],
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn().status;
+  return success;
+}
+
+/** Runs `deno test`, and tells `tally` of its lines; true when it ended well. */
+async function denoTest(args: readonly string[], tally: Tally): Promise<boolean> {
   const colour = Deno.stdout.isTerminal() && !Deno.noColor;
   const jobs = Deno.env.get("DENO_JOBS") ?? String(Math.min(navigator.hardwareConcurrency, JOBS));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "--allow-all", "--parallel", ...args],
+    args: ["test", "--allow-all", "--parallel", NO_CHECK, ...args],
     env: { DENO_JOBS: jobs, ...(colour ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }) },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const tally = new Tally();
-  const [status] = await Promise.all([
+  const [{ success }] = await Promise.all([
     child.status,
     tee(child.stdout, Deno.stdout, (line) => tally.line(line)),
     tee(child.stderr, Deno.stderr, () => {}),
   ]);
+  return success;
+}
+
+/** Runs the tests that `args`, those of `deno test`, choose; returns the exit code. */
+export async function runTests(args: readonly string[]): Promise<number> {
+  const tally = new Tally();
+  const checked = args.includes(NO_CHECK) || await typesHold(args);
+  const success = checked && await denoTest(args.filter((arg) => arg !== NO_CHECK), tally);
   const forbidden = Deno.env.get(NO_SKIP) === "1" && tally.avoidable > 0;
   if (forbidden) console.log(`${NO_SKIP}=1 is set, and tests were skipped.`);
   if (!tally.complete) {
@@ -97,8 +122,7 @@ export async function runTests(args: readonly string[]): Promise<number> {
     tally.failed = Math.max(1, tally.failed);
   }
   console.log(tally.report());
-  if (!status.success) return status.code || 1;
-  return forbidden || !tally.complete ? 1 : 0;
+  return !success || forbidden || !tally.complete ? 1 : 0;
 }
 
 if (import.meta.main) Deno.exit(await runTests(Deno.args));

@@ -9,6 +9,7 @@ import { EVENT_TABLES, REFERENCE_TABLES, type TableName } from "../../core/trace
 import type { EngineChoice } from "../engine.ts";
 import { AnalysisError } from "../errors.ts";
 import { count, size } from "../format.ts";
+import { textLiteral } from "../literal.ts";
 import { openTraces, type Session } from "../open.ts";
 import { type Output, renderCsv, standardOutput } from "../output.ts";
 import { decode } from "../rows.ts";
@@ -139,13 +140,13 @@ async function writeTables(
   return lines.join("");
 }
 
-const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
-
 function copyStatement(table: TableName, path: string, { partitionHost }: ExportOptions): string {
   const form = "FORMAT parquet, COMPRESSION zstd";
-  if (partitionHost === undefined) return `COPY (FROM "${table}") TO ${text(path)} (${form})`;
-  const rows = `SELECT ${text(partitionHost)} AS host, * FROM "${table}"`;
-  return `COPY (${rows}) TO ${text(path)} (${form}, PARTITION_BY (host, run))`;
+  if (partitionHost === undefined) {
+    return `COPY (FROM "${table}") TO ${textLiteral(path)} (${form})`;
+  }
+  const rows = `SELECT ${textLiteral(partitionHost)} AS host, * FROM "${table}"`;
+  return `COPY (${rows}) TO ${textLiteral(path)} (${form}, PARTITION_BY (host, run))`;
 }
 
 interface Sink {

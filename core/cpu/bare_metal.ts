@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { qemuToItsEnd } from "../../tests/qemu_run.ts";
 import { encode, type Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
 import { RiscvCpu, Stop } from "./mod.ts";
@@ -84,15 +85,13 @@ export function qemu(
   const file = Deno.makeTempFileSync();
   try {
     Deno.writeFileSync(file, program);
-    const { stdout, stderr } = new Deno.Command("timeout", {
-      args: [
-        ...["20", "qemu-system-riscv64", "-M", "virt", "-m", "16M", "-cpu", `rv64${extensions}`],
-        ...["-bios", "none", "-display", "none", "-monitor", "none", "-serial", "stdio"],
-        ...["-device", `loader,file=${file},addr=${RAM},force-raw=on`],
-      ],
-    }).outputSync();
-    assert.equal(new TextDecoder().decode(stderr), "");
-    return stdout;
+    const { output, complaints } = qemuToItsEnd([
+      ...["-M", "virt", "-m", "16M", "-cpu", `rv64${extensions}`],
+      ...["-bios", "none", "-display", "none", "-monitor", "none", "-serial", "stdio"],
+      ...["-device", `loader,file=${file},addr=${RAM},force-raw=on`],
+    ]);
+    assert.equal(complaints, "");
+    return output;
   } finally {
     Deno.removeSync(file);
   }

@@ -21,7 +21,7 @@ export const PIECES = 96;
 /** A sleeping writer is woken for so many pieces at once, as waking costs more than a piece. */
 const WAKE_PIECES = 4;
 /** Host ms for the writer to come to life. */
-const START_MS = 60_000;
+const START_MS = 180_000;
 const ERROR_BYTES = 16 * 1024;
 
 /**

@@ -4,6 +4,7 @@
  * page's file. Writes a JSON array of looks, one per width and colour scheme, to standard output.
  * @module
  */
+/// <reference lib="dom" />
 import { pathToFileURL } from "node:url";
 
 const [executablePath, file] = Deno.args;
@@ -84,9 +85,13 @@ function look() {
   };
 }
 
+/** Of each step, in ms: a busy machine takes its time. */
+const PATIENCE = 300_000;
 const browser = await chromium.launch({
   executablePath,
-  args: ["--no-sandbox", "--disable-gpu"],
+  timeout: PATIENCE,
+  // Containers give little shared memory.
+  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
 });
 try {
   const looks: unknown[] = [];
@@ -107,7 +112,7 @@ try {
         "request",
         (request: { url(): string }) => requests.push(request.url()),
       );
-      await page.goto(pathToFileURL(file).href);
+      await page.goto(pathToFileURL(file).href, { timeout: PATIENCE });
       looks.push({
         width,
         colorScheme,

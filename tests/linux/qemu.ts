@@ -6,10 +6,10 @@
 import { join } from "node:path";
 import type { MachineSpec } from "../../core/board/spec.ts";
 import { readInput } from "../../replay/files.ts";
+import { QEMU_LIMIT_SECONDS } from "../qemu_run.ts";
 import { DISK_BYTES, type DiskDevice, OPENSBI } from "./guest.ts";
 
 const QEMU = "qemu-system-riscv64";
-const LIMIT_MS = 240_000;
 const EVENTS = [
   "memory_region_ops_read",
   "memory_region_ops_write",
@@ -75,7 +75,7 @@ function machineArguments(folder: string, spec: MachineSpec, disks: QemuDisk): s
   Deno.writeFileSync(initrd, readInput(spec.initrd!.path, "initrd").bytes);
   Deno.writeFileSync(kernel, readInput(spec.kernel!.path, "kernel").bytes);
   return [
-    ...["-machine", "virt", "-cpu", CPU, "-nographic", "-nodefaults", "-serial", "stdio"],
+    ...["-machine", "virt", "-cpu", CPU, "-nographic", "-nodefaults"],
     ...["-smp", String(spec.harts), "-m", `${spec.memoryBytes / 2 ** 20}M`, "-bios", OPENSBI],
     ...["-kernel", kernel, "-initrd", initrd, "-append", spec.append],
     ...["-rtc", `base=${new Date(spec.rtcStartNs / 1e6).toISOString().slice(0, 19)}`],
@@ -97,18 +97,23 @@ function traceArguments(folder: string): string[] {
   return ["-trace", `events=${events}`, "-D", join(folder, "trace.log")];
 }
 
-/** What QEMU prints on its console until the guest's end. Throws when it has not powered off by itself. */
-export async function consoleOf(args: readonly string[]): Promise<string> {
+/**
+ * What the guest prints on its first UART until its end, kept in `folder`: a pipe whose reader is late
+ * would hold up QEMU's UART, and the guest would see it. Throws when QEMU has not ended by itself.
+ */
+export async function consoleOf(folder: string, args: readonly string[]): Promise<string> {
+  const file = join(folder, "console");
+  Deno.writeTextFileSync(file, ""); // For a QEMU that refuses to start.
   const child = new Deno.Command(QEMU, {
-    args: [...args],
+    args: [...args, "-serial", `file:${file}`],
     stdin: "null",
-    stdout: "piped",
+    stdout: "null",
     stderr: "piped",
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
-  const { success, stdout, stderr } = await child.output();
+  const timer = setTimeout(() => child.kill("SIGKILL"), QEMU_LIMIT_SECONDS * 1000);
+  const { success, stderr } = await child.output();
   clearTimeout(timer);
-  const console = new TextDecoder().decode(stdout);
+  const console = Deno.readTextFileSync(file);
   if (!success) {
     throw new Error(`QEMU failed: ${new TextDecoder().decode(stderr)}\n${console.slice(-2000)}`);
   }
@@ -121,7 +126,7 @@ export async function runQemu(
   spec: MachineSpec,
   disks: QemuDisk,
 ): Promise<QemuRun> {
-  const console = await consoleOf([
+  const console = await consoleOf(folder, [
     ...COUNTED,
     ...machineArguments(folder, spec, disks),
     ...diskArguments(folder),
@@ -151,6 +156,6 @@ export async function timeQemu(
 ): Promise<number> {
   const args = [...machineArguments(folder, spec, "modern"), ...QEMU_WAYS[way](folder)];
   const start = performance.now();
-  await consoleOf(args);
+  await consoleOf(folder, args);
   return performance.now() - start;
 }

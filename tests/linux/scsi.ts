@@ -71,9 +71,9 @@ export async function runQemuScsi(folder: string, spec: MachineSpec): Promise<Qe
   Deno.writeTextFileSync(events, "lsi_execute_script\nscsi_req_parsed\n");
   Deno.writeFileSync(initrd, readInput(spec.initrd!.path, "initrd").bytes);
   Deno.writeFileSync(kernel, readInput(spec.kernel!.path, "kernel").bytes);
-  const console = await consoleOf([
+  const console = await consoleOf(folder, [
     ...["-icount", "shift=0", "-machine", "virt", "-cpu", "rv64,h=off,pmu-num=0", "-nographic"],
-    ...["-nodefaults", "-serial", "stdio", "-m", `${spec.memoryBytes / 2 ** 20}M`],
+    ...["-nodefaults", "-m", `${spec.memoryBytes / 2 ** 20}M`],
     ...["-bios", OPENSBI, "-kernel", kernel, "-initrd", initrd, "-append", spec.append],
     ...["-rtc", `base=${new Date(spec.rtcStartNs / 1e6).toISOString().slice(0, 19)}`],
     ...["-drive", `file=${disk},if=none,id=disk,format=raw`],

@@ -15,7 +15,8 @@ import {
 import { Gdb } from "./gdb.ts";
 import { type HartStart, RAM_BASE, RAM_BYTES, type Slots } from "./stream.ts";
 
-const START_MS = 10_000;
+/** A busy machine takes its time to start QEMU. */
+const START_MS = 300_000;
 const CPU = "rv64,h=off,Zfh=on,svinval=on,svnapot=on,svpbmt=on";
 /** Slots that a debugger sees under the name of their CSR. */
 const CSR_SLOTS: readonly ArchSlot[] = [

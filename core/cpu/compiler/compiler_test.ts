@@ -123,9 +123,12 @@ const share = { compiled: 0, all: 0 };
 
 const SEED = Number(Deno.env.get("SEED") ?? 1);
 const PROGRAMS = Number(Deno.env.get("PROGRAMS") ?? 100);
+/** From so many on a mean says something. */
+const MANY = 30;
 
 Deno.test("compiled: random programs run as interpreted, in any pieces", () => {
   for (let seed = SEED; seed < SEED + PROGRAMS; seed++) randomRun(seed);
+  if (PROGRAMS < MANY) return;
   assert.ok(share.compiled > share.all / 3, `only ${share.compiled} of ${share.all} were compiled`);
 });
 

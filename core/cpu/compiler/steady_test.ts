@@ -224,9 +224,12 @@ Deno.test("steady accesses: a page of data that is executed becomes code", () =>
 
 const SEED = Number(Deno.env.get("SEED") ?? 1);
 const PROGRAMS = Number(Deno.env.get("PROGRAMS") ?? 60);
+/** From so many on a mean says something. */
+const MANY = 30;
 
 Deno.test("steady accesses: the TLB may change under them in any way", () => {
   let compiled = 0;
   for (let seed = SEED; seed < SEED + PROGRAMS; seed++) compiled += randomRun(seed);
+  if (PROGRAMS < MANY) return;
   assert.ok(compiled > PROGRAMS / 3, `only ${compiled / PROGRAMS} was compiled`);
 });
