@@ -1,17 +1,20 @@
 /**
  * Arrow IPC streams (Arrow columnar format 1.x, "IPC Streaming Format"), written message by message:
  * the schema when the stream opens, a record batch per flush, the end-of-stream marker when it closes.
- * Uncompressed; no dictionaries: enumerations are codes.
+ * Uncompressed; no dictionaries: enumerations are codes. Numbers of fields and unions are those of
+ * Arrow's Schema.fbs and Message.fbs; fields are given in the order in which apache-arrow writes them, so
+ * that both make the same bytes.
  * @module
  */
-import * as arrow from "apache-arrow";
 import type { ColumnBuffer } from "./columns.ts";
-import { ARROW_TYPES } from "./columns.ts";
+import { FlatBuffer, type Place } from "./flatbuffer.ts";
 import { columnsOf } from "./rows.ts";
 import {
   type Code,
   CODES,
+  type Column,
   type Columns,
+  type ColumnType,
   SCHEMA_VERSION,
   type TableName,
   TABLES,
@@ -20,102 +23,141 @@ import {
 /** Ends a stream: a continuation marker and a length of 0. */
 export const END_OF_STREAM: Uint8Array = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0);
 
-/** The Arrow schema of `table`; sentences and shared codes travel in its metadata. */
-export function arrowSchema(table: TableName, columns: Columns = "all"): arrow.Schema {
-  const fields = columnsOf(table, columns).map(([name, column]) => {
-    const metadata = new Map([["doc", column.doc]]);
-    if (column.codes !== null) {
-      metadata.set("kind", column.codes);
-      const shared: readonly Code[] | undefined = (CODES as Record<string, readonly Code[]>)[
-        column.codes
-      ];
-      if (shared) metadata.set("codes", JSON.stringify(shared.map((c) => c.name)));
-    }
-    return new arrow.Field(name, ARROW_TYPES[column.type](), column.nullable, metadata);
-  });
-  return new arrow.Schema(
-    fields,
-    new Map([
-      ["table", table],
-      ["doc", TABLES[table].doc],
-      ["schema_version", String(SCHEMA_VERSION)],
-    ]),
-  );
+/** Before a message's metadata: the continuation marker and their length. */
+const PREFIX_BYTES = 8;
+/** MetadataVersion.V5. */
+const VERSION = 4;
+/** MessageHeader: what a message holds. */
+const HEADER = { schema: 1, recordBatch: 3 } as const;
+/** Type: the union's numbers, with the widths of integers. */
+const TYPE = { int: 2, binary: 4, utf8: 5, bool: 6 } as const;
+const TYPES: Record<ColumnType, { type: number; bits?: number; signed?: boolean }> = {
+  u8: { type: TYPE.int, bits: 8 },
+  u16: { type: TYPE.int, bits: 16 },
+  u32: { type: TYPE.int, bits: 32 },
+  u64: { type: TYPE.int, bits: 64 },
+  wide: { type: TYPE.int, bits: 64 },
+  i32: { type: TYPE.int, bits: 32, signed: true },
+  bool: { type: TYPE.bool },
+  utf8: { type: TYPE.utf8 },
+  binary: { type: TYPE.binary },
+};
+
+/** What a buffer takes in a message's body: all of them begin at multiples of 8. */
+const padded = (bytes: number) => (bytes + 7) & ~7;
+
+/** The message of table Message: its metadata behind their prefix, padded. Valid until the next. */
+function message(f: FlatBuffer, header: number, content: Place, bodyBytes: number): Uint8Array {
+  const metadata = f.finish(f.table([
+    [0, "i16", VERSION],
+    [2, "ref", content],
+    [1, "u8", header],
+    [3, "i64", bodyBytes],
+  ]));
+  const bytes = new Uint8Array(PREFIX_BYTES + padded(metadata.length));
+  new Int32Array(bytes.buffer, 0, 2).set([-1, bytes.length - PREFIX_BYTES]);
+  bytes.set(metadata, PREFIX_BYTES);
+  return bytes;
 }
 
-/** Bytes that pile up until they are taken; the memory is used again. */
-class Pile {
+/** A vector of table KeyValue. */
+function keyValues(f: FlatBuffer, pairs: readonly (readonly [string, string])[]): Place {
+  return f.refs(pairs.map(([key, value]) => {
+    const [k, v] = [f.text(key), f.text(value)];
+    return f.table([[0, "ref", k], [1, "ref", v]]);
+  }));
+}
+
+/** Sentences and shared codes travel in the schema's metadata. */
+function metadataOf(column: Column): [string, string][] {
+  const { codes } = column;
+  if (codes === null) return [["doc", column.doc]];
+  const shared = (CODES as Record<string, readonly Code[]>)[codes] as readonly Code[] | undefined;
+  return [
+    ["doc", column.doc],
+    ["kind", codes],
+    ...shared ? [["codes", JSON.stringify(shared.map((c) => c.name))] as [string, string]] : [],
+  ];
+}
+
+/** Table Field. */
+function field(f: FlatBuffer, name: string, column: Column): Place {
+  const { type, bits = 0, signed = false } = TYPES[column.type];
+  const typeAt = f.table([[0, "i32", bits], [1, "u8", Number(signed)]]);
+  const children = f.refs([]);
+  const metadata = keyValues(f, metadataOf(column));
+  const nameAt = f.text(name);
+  return f.table([
+    [3, "ref", typeAt],
+    [2, "u8", type],
+    [5, "ref", children],
+    [1, "u8", Number(column.nullable)],
+    [0, "ref", nameAt],
+    [6, "ref", metadata],
+  ]);
+}
+
+/** The schema message of `table`. */
+export function schemaMessage(table: TableName, columns: Columns = "all"): Uint8Array {
+  const f = new FlatBuffer();
+  const fields = f.refs(columnsOf(table, columns).map(([name, c]) => field(f, name, c)));
+  const metadata = keyValues(f, [
+    ["table", table],
+    ["doc", TABLES[table].doc],
+    ["schema_version", String(SCHEMA_VERSION)],
+  ]);
+  return message(f, HEADER.schema, f.table([[1, "ref", fields], [2, "ref", metadata]]), 0);
+}
+
+/** A column of a batch: how many nulls it holds, and its buffers, whose padding is the stream's. */
+export interface ColumnData {
+  readonly nulls: number;
+  readonly buffers: readonly Uint8Array[];
+}
+
+/** Encodes the batches of one table. */
+export class BatchEncoder {
+  readonly #flat = new FlatBuffer();
   #bytes = new Uint8Array(64 * 1024);
-  #length = 0;
 
-  add(chunk: ArrayBufferView): void {
-    const end = this.#length + chunk.byteLength;
-    if (end > this.#bytes.length) {
-      const bytes = new Uint8Array(Math.max(end, this.#bytes.length * 2));
-      bytes.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = bytes;
-    }
-    this.#bytes.set(
-      new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength),
-      this.#length,
-    );
-    this.#length = end;
-  }
-
-  /** Valid until the next `add`. */
-  take(): Uint8Array {
-    const bytes = this.#bytes.subarray(0, this.#length);
-    this.#length = 0;
+  /** The message, valid until the next call. */
+  batch(columns: readonly ColumnBuffer[], rows: number): Uint8Array {
+    const data = columns.map((c) => c.data(rows));
+    const buffers = data.flatMap((d) => d.buffers);
+    let bodyBytes = 0;
+    const regions = buffers.map((b) => {
+      const at = bodyBytes;
+      bodyBytes += padded(b.length);
+      return [at, padded(b.length)] as const;
+    });
+    const head = this.#head(rows, data, regions, bodyBytes);
+    const bytes = this.#room(head.length + bodyBytes);
+    bytes.set(head);
+    buffers.forEach((b, i) => {
+      const [at, length] = regions[i];
+      bytes.set(b, head.length + at);
+      bytes.fill(0, head.length + at + b.length, head.length + at + length);
+    });
     return bytes;
   }
-}
 
-/** apache-arrow's stream writer with a synchronous end: its own sink is an asynchronous queue. */
-class PileWriter extends arrow.RecordBatchStreamWriter {
-  constructor(readonly pile: Pile) {
-    super();
+  /** Table RecordBatch, with its structs FieldNode and Buffer. */
+  #head(
+    rows: number,
+    data: readonly ColumnData[],
+    regions: readonly (readonly [number, number])[],
+    bodyBytes: number,
+  ): Uint8Array {
+    const f = this.#flat;
+    f.clear();
+    const nodes = f.pairs(data.map((d) => [rows, d.nulls]));
+    const buffers = f.pairs(regions);
+    const batch = f.table([[0, "i64", rows], [1, "ref", nodes], [2, "ref", buffers]]);
+    return message(f, HEADER.recordBatch, batch, bodyBytes);
   }
 
-  protected override _write(chunk: ArrayBufferView): this {
-    if (this._started && chunk.byteLength > 0) this.pile.add(chunk);
-    return this;
+  #room(bytes: number): Uint8Array {
+    if (bytes > this.#bytes.length) this.#bytes = new Uint8Array(bytes * 2);
+    return this.#bytes.subarray(0, bytes);
   }
-
-  /** Drops the list of block positions, which only the file format needs and which grows for ever. */
-  forgetBlocks(): void {
-    this._recordBatchBlocks.length = 0;
-  }
-}
-
-/** Encodes one table. Every result is valid until the next call. */
-export class StreamEncoder {
-  readonly #schema: arrow.Schema;
-  readonly #pile = new Pile();
-  readonly #writer = new PileWriter(this.#pile);
-
-  constructor(table: TableName, columns: Columns = "all") {
-    this.#schema = arrowSchema(table, columns);
-  }
-
-  open(): Uint8Array {
-    this.#writer.reset(undefined, this.#schema);
-    return this.#pile.take();
-  }
-
-  batch(columns: ColumnBuffer[], rows: number): Uint8Array {
-    const data = arrow.makeData({
-      type: new arrow.Struct(this.#schema.fields),
-      length: rows,
-      nullCount: 0,
-      children: columns.map((c) => c.data(rows)),
-    });
-    this.#writer.write(new arrow.RecordBatch(this.#schema, data));
-    this.#writer.forgetBlocks();
-    return this.#pile.take();
-  }
-}
-
-/** The schema message of `table` alone. */
-export function schemaMessage(table: TableName): Uint8Array {
-  return new StreamEncoder(table).open().slice();
 }

@@ -7,23 +7,11 @@
  * depend on the rows alone and never on what a buffer held before.
  * @module
  */
-import * as arrow from "apache-arrow";
+import type { ColumnData } from "./arrow_stream.ts";
 import type { Column, ColumnType } from "./schema.ts";
 
 type Fixed = Exclude<ColumnType, "bool" | "utf8" | "binary">;
 type Words = Uint8Array | Uint16Array | Uint32Array | Int32Array;
-
-export const ARROW_TYPES: Record<ColumnType, () => arrow.DataType> = {
-  u8: () => new arrow.Uint8(),
-  u16: () => new arrow.Uint16(),
-  u32: () => new arrow.Uint32(),
-  u64: () => new arrow.Uint64(),
-  wide: () => new arrow.Uint64(),
-  i32: () => new arrow.Int32(),
-  bool: () => new arrow.Bool(),
-  utf8: () => new arrow.Utf8(),
-  binary: () => new arrow.Binary(),
-};
 
 /** Element type and elements per row: 64-bit values are pairs of 32-bit lanes, low lane first. */
 const WORDS: Record<Fixed, { make: (n: number) => Words; lanes: 1 | 2 }> = {
@@ -55,14 +43,22 @@ function countOnes(bits: Uint8Array): number {
   return ones;
 }
 
+const NOTHING = new Uint8Array(0);
+
+const bytesOf = (words: Words, length: number) =>
+  new Uint8Array(words.buffer, 0, length * words.BYTES_PER_ELEMENT);
+
+function clearBeyond(bits: Uint8Array, rows: number): void {
+  bits.fill(0, (rows + 7) >>> 3);
+  if (rows & 7) bits[rows >>> 3] &= (1 << (rows & 7)) - 1;
+}
+
 /** One column's rows since the last flush. `capacity` is a multiple of 64 rows. */
 export abstract class ColumnBuffer {
   /** Validity bits, cleared by a null; empty when the column is not nullable. */
   valid: Uint8Array;
-  protected readonly type: arrow.DataType;
 
   constructor(protected readonly column: Column, capacity: number) {
-    this.type = ARROW_TYPES[column.type]();
     this.valid = new Uint8Array(column.nullable ? bitmapBytes(capacity) : 0).fill(0xff);
   }
 
@@ -86,14 +82,15 @@ export abstract class ColumnBuffer {
   }
 
   /** All `rows` rows, sharing this buffer's memory until `reset`, which must come before more rows. */
-  abstract data(rows: number): arrow.Data;
+  abstract data(rows: number): ColumnData;
 
-  protected nulls(rows: number): { nullCount: number; nullBitmap?: Uint8Array } {
-    if (!this.column.nullable) return { nullCount: 0 };
-    const nullBitmap = this.valid.subarray(0, bitmapBytes(rows));
-    nullBitmap.fill(0, (rows + 7) >>> 3);
-    if (rows & 7) nullBitmap[rows >>> 3] &= (1 << (rows & 7)) - 1;
-    return { nullCount: rows - countOnes(nullBitmap), nullBitmap };
+  /** Validity comes first; a column without nulls has an empty bitmap. */
+  protected withValidity(rows: number, ...buffers: readonly Uint8Array[]): ColumnData {
+    const nullable = this.valid.length > 0;
+    const bitmap = this.valid.subarray(0, bitmapBytes(rows));
+    if (nullable) clearBeyond(bitmap, rows);
+    const nulls = nullable ? rows - countOnes(bitmap) : 0;
+    return { nulls, buffers: [nulls === 0 ? NOTHING : bitmap, ...buffers] };
   }
 }
 
@@ -112,16 +109,8 @@ export class FixedBuffer extends ColumnBuffer {
     this.values = grown(this.values, this.#shape.make(capacity * this.#shape.lanes));
   }
 
-  data(rows: number): arrow.Data {
-    const data = this.#shape.lanes === 2
-      ? new BigUint64Array(this.values.buffer, 0, rows)
-      : this.values.subarray(0, rows);
-    return arrow.makeData({
-      type: this.type as arrow.Uint64,
-      length: rows,
-      ...this.nulls(rows),
-      data: data as BigUint64Array,
-    });
+  data(rows: number): ColumnData {
+    return this.withValidity(rows, bytesOf(this.values, rows * this.#shape.lanes));
   }
 }
 
@@ -143,13 +132,8 @@ export class BitBuffer extends ColumnBuffer {
     this.values.fill(0, 0, bitmapBytes(rows));
   }
 
-  data(rows: number): arrow.Data {
-    return arrow.makeData({
-      type: this.type as arrow.Bool,
-      length: rows,
-      ...this.nulls(rows),
-      data: this.values.subarray(0, bitmapBytes(rows)),
-    });
+  data(rows: number): ColumnData {
+    return this.withValidity(rows, this.values.subarray(0, bitmapBytes(rows)));
   }
 }
 
@@ -176,14 +160,9 @@ export class BytesBuffer extends ColumnBuffer {
     this.#offsets[row + 1] = at + length;
   }
 
-  data(rows: number): arrow.Data {
-    return arrow.makeData({
-      type: this.type as arrow.Binary,
-      length: rows,
-      ...this.nulls(rows),
-      valueOffsets: this.#offsets.subarray(0, rows + 1),
-      data: this.#bytes.subarray(0, this.#offsets[rows]),
-    });
+  data(rows: number): ColumnData {
+    const bytes = this.#bytes.subarray(0, this.#offsets[rows]);
+    return this.withValidity(rows, bytesOf(this.#offsets, rows + 1), bytes);
   }
 
   #reserve(bytes: number): void {

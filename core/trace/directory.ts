@@ -9,10 +9,10 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { checksum } from "./checksum.ts";
 import { createTrace, explain } from "./create_trace.ts";
 import { MANIFEST, type Manifest, type Recording, tableFile, TEMPORARY, TOOL } from "./manifest.ts";
 import { SCHEMA_VERSION, TABLE_NAMES, type TableName } from "./schema.ts";
-import { checksum } from "./table_file.ts";
 import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
 
 interface TableWriter {

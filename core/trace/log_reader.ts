@@ -4,7 +4,7 @@
  * @module
  */
 import { TableBuffer, type Take } from "./appender.ts";
-import { END_OF_STREAM, StreamEncoder } from "./arrow_stream.ts";
+import { BatchEncoder, END_OF_STREAM, schemaMessage } from "./arrow_stream.ts";
 import {
   CLOSE,
   COMMIT,
@@ -27,7 +27,7 @@ import type { CommitState, TraceEnd, TraceSink } from "./trace.ts";
 
 interface Stream {
   readonly buffer: TableBuffer;
-  readonly encoder: StreamEncoder;
+  readonly encoder: BatchEncoder;
 }
 
 /** What to do with one kind of record. */
@@ -69,9 +69,9 @@ export class LogReader {
     this.#sink = sink;
     this.#kept = kept;
     for (const table of TABLE_NAMES) {
-      const encoder = new StreamEncoder(table, columns);
-      this.#streams.set(table, { encoder, buffer: new TableBuffer(table, columns) });
-      this.#write(table, encoder.open());
+      const buffer = new TableBuffer(table, columns);
+      this.#streams.set(table, { buffer, encoder: new BatchEncoder() });
+      this.#write(table, schemaMessage(table, columns));
     }
     RECORD_NAMES.forEach((name, kind) => this.#kinds[kind] = this.#kind(name, null));
     for (const control of [COMMIT, SYNC, CLOSE, TEMPLATE]) this.#kinds[control] = NO_KIND;

@@ -3,10 +3,9 @@
  * format": marker, metadata length, metadata, body), never as a whole.
  * @module
  */
-import { Buffer } from "node:buffer";
-import { crc32 } from "node:zlib";
 import * as arrow from "apache-arrow";
 import { END_OF_STREAM, schemaMessage } from "./arrow_stream.ts";
+import { checksum } from "./checksum.ts";
 import { TraceError } from "./error.ts";
 import type { TableName } from "./schema.ts";
 
@@ -150,10 +149,6 @@ function parse(
 export function rowsInBatch(bytes: Uint8Array): number {
   const metadataBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
   return parse(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + metadataBytes))?.rows ?? 0;
-}
-
-export function checksum(bytes: Uint8Array, before = 0): number {
-  return crc32(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), before);
 }
 
 export function concatenate(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
