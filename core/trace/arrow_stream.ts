@@ -6,7 +6,6 @@
  * that both make the same bytes.
  * @module
  */
-import type { ColumnBuffer } from "./columns.ts";
 import { FlatBuffer, type Place } from "./flatbuffer.ts";
 import { columnsOf } from "./rows.ts";
 import {
@@ -43,10 +42,7 @@ const TYPES: Record<ColumnType, { type: number; bits?: number; signed?: boolean 
   binary: { type: TYPE.binary },
 };
 
-/** What a buffer takes in a message's body: all of them begin at multiples of 8. */
-const padded = (bytes: number) => (bytes + 7) & ~7;
-
-/** The message of table Message: its metadata behind their prefix, padded. Valid until the next. */
+/** The message of table Message: its prefix and its metadata, padded so that the body begins at a multiple of 8. */
 function message(f: FlatBuffer, header: number, content: Place, bodyBytes: number): Uint8Array {
   const metadata = f.finish(f.table([
     [0, "i16", VERSION],
@@ -54,7 +50,7 @@ function message(f: FlatBuffer, header: number, content: Place, bodyBytes: numbe
     [1, "u8", header],
     [3, "i64", bodyBytes],
   ]));
-  const bytes = new Uint8Array(PREFIX_BYTES + padded(metadata.length));
+  const bytes = new Uint8Array(PREFIX_BYTES + (metadata.length + 7 & ~7));
   new Int32Array(bytes.buffer, 0, 2).set([-1, bytes.length - PREFIX_BYTES]);
   bytes.set(metadata, PREFIX_BYTES);
   return bytes;
@@ -109,50 +105,41 @@ export function schemaMessage(table: TableName, columns: Columns = "all"): Uint8
   return message(f, HEADER.schema, f.table([[1, "ref", fields], [2, "ref", metadata]]), 0);
 }
 
-/** A column of a batch: how many nulls it holds, and its buffers, whose padding is the stream's. */
+/** A column of a batch: how many nulls it holds, and its buffers, each padded to a multiple of 8. */
 export interface ColumnData {
   readonly nulls: number;
   readonly buffers: readonly Uint8Array[];
 }
 
-/** Encodes the batches of one table. */
+/** Encodes batches; what it returns is valid until the next. */
 export class BatchEncoder {
   readonly #flat = new FlatBuffer();
   #bytes = new Uint8Array(64 * 1024);
 
-  /** The message, valid until the next call. */
-  batch(columns: readonly ColumnBuffer[], rows: number): Uint8Array {
-    const data = columns.map((c) => c.data(rows));
-    const buffers = data.flatMap((d) => d.buffers);
-    let bodyBytes = 0;
-    const regions = buffers.map((b) => {
-      const at = bodyBytes;
-      bodyBytes += padded(b.length);
-      return [at, padded(b.length)] as const;
-    });
-    const head = this.#head(rows, data, regions, bodyBytes);
-    const bytes = this.#room(head.length + bodyBytes);
-    bytes.set(head);
-    buffers.forEach((b, i) => {
-      const [at, length] = regions[i];
-      bytes.set(b, head.length + at);
-      bytes.fill(0, head.length + at + b.length, head.length + at + length);
-    });
+  batch(columns: readonly ColumnData[], rows: number): Uint8Array {
+    const buffers = columns.flatMap((c) => c.buffers);
+    const head = this.#head(columns, buffers, rows);
+    const bytes = this.#room(buffers.reduce((sum, b) => sum + b.length, head.length));
+    let at = 0;
+    for (const part of [head, ...buffers]) {
+      bytes.set(part, at);
+      at += part.length;
+    }
     return bytes;
   }
 
   /** Table RecordBatch, with its structs FieldNode and Buffer. */
-  #head(
-    rows: number,
-    data: readonly ColumnData[],
-    regions: readonly (readonly [number, number])[],
-    bodyBytes: number,
-  ): Uint8Array {
+  #head(columns: readonly ColumnData[], buffers: readonly Uint8Array[], rows: number): Uint8Array {
     const f = this.#flat;
     f.clear();
-    const nodes = f.pairs(data.map((d) => [rows, d.nulls]));
-    const buffers = f.pairs(regions);
-    const batch = f.table([[0, "i64", rows], [1, "ref", nodes], [2, "ref", buffers]]);
+    let bodyBytes = 0;
+    const regions = buffers.map(({ length }): [number, number] => {
+      bodyBytes += length;
+      return [bodyBytes - length, length];
+    });
+    const nodes = f.pairs(columns.map((c) => [rows, c.nulls]));
+    const places = f.pairs(regions);
+    const batch = f.table([[0, "i64", rows], [1, "ref", nodes], [2, "ref", places]]);
     return message(f, HEADER.recordBatch, batch, bodyBytes);
   }
 

@@ -21,7 +21,7 @@ self.onmessage = (event: MessageEvent<Start>) => {
   giveWay();
   try {
     directory = new TraceDirectory(path, recording, { created: true });
-    const reader = new LogReader(directory, kept, columns);
+    const reader = new LogReader(directory, shared.memory, kept, columns);
     Atomics.store(shared.control, AT.state, STATE.running);
     if (!take(shared, reader)) directory.abandon();
     post(shared.control, AT.state, STATE.done);
@@ -47,9 +47,7 @@ function giveWay(): void {
 }
 
 /** False when the log was given up before its end. */
-function take({ control, memory, written }: Shared, reader: LogReader): boolean {
-  const lanes = new Uint32Array(memory.buffer);
-  const bytes = new Uint8Array(memory.buffer);
+function take({ control, written }: Shared, reader: LogReader): boolean {
   for (let taken = 0; !reader.closed;) {
     // The notification for a piece that was seen without it comes late: it gives nothing.
     while (Atomics.load(control, AT.given) === taken) Atomics.wait(control, AT.given, taken);
@@ -58,12 +56,7 @@ function take({ control, memory, written }: Shared, reader: LogReader): boolean 
       post(control, AT.taken, taken + 1);
       return false;
     }
-    const first = control[AT.pieces + taken % PIECES] * CHUNK_LANES;
-    reader.take(
-      lanes.subarray(first, first + length),
-      bytes.subarray(first * 4, (first + length) * 4),
-      length,
-    );
+    reader.take(control[AT.pieces + taken % PIECES] * CHUNK_LANES, length);
     written[0] = reader.bytes;
     written[1] = reader.rows;
     post(control, AT.taken, ++taken);

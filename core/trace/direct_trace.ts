@@ -8,7 +8,6 @@ import { Trace, type TraceOptions, type TraceSink } from "./trace.ts";
 export class DirectLog implements LogSink {
   readonly memory = logMemory(1);
   readonly #lanes = new Uint32Array(this.memory.buffer, 0, CHUNK_LANES);
-  readonly #bytes = new Uint8Array(this.#lanes.buffer);
   readonly #sink: TraceSink;
   #reader!: LogReader;
 
@@ -17,12 +16,12 @@ export class DirectLog implements LogSink {
   }
 
   open(kept: ReadonlySet<TableName>, columns: Columns): Uint32Array {
-    this.#reader = new LogReader(this.#sink, kept, columns);
+    this.#reader = new LogReader(this.#sink, this.memory, kept, columns);
     return this.#lanes;
   }
 
   next(lanes: number): Uint32Array {
-    this.#reader.take(this.#lanes, this.#bytes, lanes);
+    this.#reader.take(0, lanes);
     return this.#lanes;
   }
 

@@ -77,10 +77,20 @@ const storeTo = (opcode: number) => (memory: number, addr: Code, value: Code, of
   ...uleb(offset),
 ];
 
+/** A load from another memory than the first. */
+const loadFrom = (opcode: number) => (memory: number, addr: Code, offset = 0): Code => [
+  ...addr,
+  opcode,
+  0x40,
+  ...uleb(memory),
+  ...uleb(offset),
+];
+
 /** Instructions on 32-bit integers. Loads and stores take (address, static offset). */
 export const i32 = {
   const: (v: number): Code => [0x41, ...slebSmall(v | 0)],
   load: load(0x28),
+  loadFrom: loadFrom(0x28),
   load8u: load(0x2d),
   load16u: load(0x2f),
   store: store(0x36),
@@ -112,6 +122,7 @@ export const i64 = {
       ? [0x42, ...slebSmall(v)]
       : [0x42, ...sleb(BigInt.asIntN(64, BigInt(v)))],
   load: load(0x29),
+  loadFrom: loadFrom(0x29),
   load8s: load(0x30),
   load8u: load(0x31),
   load16s: load(0x32),
@@ -190,4 +201,14 @@ export const memoryFill = (at: Code, value: Code, bytes: Code): Code => [
   0xfc,
   0x0b,
   0,
+];
+/** Copies from another memory into the first. */
+export const memoryCopyFrom = (memory: number, to: Code, from: Code, bytes: Code): Code => [
+  ...to,
+  ...from,
+  ...bytes,
+  0xfc,
+  0x0a,
+  0,
+  ...uleb(memory),
 ];
