@@ -55,6 +55,24 @@ cliTest("answers come as table, CSV, JSON and Arrow; a view's name is a query", 
   assert.equal(fromFile.stdout, "one,letter\n1,x\n");
 });
 
+cliTest("a query says what its trace was recorded without", async (folder) => {
+  await run(folder, [...SMALL, "--trace-tables", "exit,mark", "-o", "a.trace"]);
+  const asked = await run(folder, ["query", "a.trace", "request_latency", "--format", "csv"]);
+  assert.equal(asked.code, 0);
+  assert.equal(asked.stdout.trimEnd().split("\n").length, 1);
+  assert.equal(
+    asked.stderr,
+    "a was recorded without irq, request, which the query reads; " +
+      "record it with --trace-tables exit,irq,request,mark, or without this option for all.\n",
+  );
+  const silent = await run(folder, [
+    "query",
+    "a.trace",
+    "SELECT count(device) AS request FROM exit",
+  ]);
+  assert.deepEqual([silent.code, silent.stderr], [0, ""]);
+});
+
 cliTest("bad SQL points at the place, without a stack", async (folder) => {
   await run(folder, [...SMALL, "-o", "a.trace"]);
   const { code, stderr } = await run(folder, ["query", "a.trace", "SELECT nothing FROM exit"]);

@@ -8,12 +8,16 @@ import assert from "node:assert/strict";
 import { type Engine, openEngine } from "../analysis/engine.ts";
 import { runImport } from "../analysis/import/import.ts";
 import { views } from "../analysis/library.ts";
+import { load } from "../analysis/load.ts";
 import { openNativeEngine } from "../analysis/native/engine.ts";
 import { openTraces } from "../analysis/open.ts";
 import { textOutput } from "../analysis/output.ts";
 import type { Result, Value } from "../analysis/rows.ts";
 import { writeSynthetic } from "../analysis/synthetic.ts";
+import { traceOf } from "../analysis/testing.ts";
+import { missingTables } from "../analysis/unrecorded.ts";
 import { Random, seeds } from "../core/mmio/test_random.ts";
+import type { TraceReader } from "../core/trace/reader.ts";
 import { TABLE_NAMES } from "../core/trace/schema.ts";
 import { DENO_RUN } from "./cli.ts";
 import { needsThat } from "./needs.ts";
@@ -201,6 +205,34 @@ native.test("engines: errors say the same, and a reset forgets everything", asyn
     });
     await engine.reset();
     await assert.rejects(engine.query("FROM kept"), /kept does not exist/);
+  }
+});
+
+native.test("engines: both name the tables that a query reads and a trace lacks", async () => {
+  const manifest = (machine: unknown, event_tables?: string[]) => ({
+    manifest: { machine, event_tables },
+  });
+  const readers = [
+    manifest({}),
+    manifest({}, ["exit", "input"]),
+    manifest({ imported: { format: "perf_script" } }, ["exit", "mark"]),
+  ] as unknown as TraceReader[];
+  const names = ["whole", "part", "host"];
+  for (const engine of [await engines.wasm, (await engines.native)!]) {
+    await engine.reset();
+    await load(engine, names.map((name) => traceOf({ mark: [{ label: "x begin" }] }, name)));
+    const told = async (sql: string) =>
+      (await missingTables({ engine, names, readers }, sql)).map((line) =>
+        line.split(", which")[0]
+      );
+    assert.deepEqual(await told("FROM exits_by_reason"), []);
+    assert.deepEqual(await told("SELECT reason AS request FROM exit"), []);
+    assert.deepEqual(await told("FROM no_such_view"), []);
+    const both = ["part was recorded without access", "host has no rows of access"];
+    assert.deepEqual(await told("SELECT count(*) FROM access"), both);
+    assert.deepEqual(await told("SELECT 1 WHERE EXISTS (FROM raw.access)"), both);
+    assert.deepEqual(await told("FROM accesses_to('uart0')"), both);
+    assert.deepEqual(await told("FROM region"), ["part was recorded without mark"]);
   }
 });
 
