@@ -71,6 +71,14 @@ cliTest("a query says what its trace was recorded without", async (folder) => {
     "SELECT count(device) AS request FROM exit",
   ]);
   assert.deepEqual([silent.code, silent.stderr], [0, ""]);
+  const rule = { name: "slow", metric: "latency_max_ns", max: 1 };
+  Deno.writeTextFileSync(join(folder, "b.json"), JSON.stringify({ rules: [rule] }));
+  const held = await run(folder, ["budget", "a.trace", "--file", "b.json"]);
+  assert.equal(held.code, 1);
+  assert.match(
+    held.stderr,
+    /^a was recorded without .*request.*\nbudget: slow in a: found no value/,
+  );
 });
 
 cliTest("bad SQL points at the place, without a stack", async (folder) => {
