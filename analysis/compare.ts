@@ -190,7 +190,7 @@ function work(runs: Runs): Section {
   const rows: FigureRow[] = [
     ...(known
       ? [
-        { name: "payload moved", values: of((run) => run.bytes), show: size, plain: true },
+        { name: "payload moved", values: of((run) => run.bytes || null), show: size, plain: true },
         { name: "exits per KiB", values: of(perKib), show: rate },
         { name: "exits at work", values: of(atWork), show: count },
         { name: "virtual time at work", values: of((run) => run.workNs), show: time },

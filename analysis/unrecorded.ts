@@ -6,38 +6,56 @@
  * for what they are made of, and a column that is called like a table for none.
  * @module
  */
-import { EVENT_TABLES } from "../core/trace/schema.ts";
+import { EVENT_TABLES, type EventTable } from "../core/trace/schema.ts";
 import type { Session } from "./open.ts";
 
 type Loaded = Pick<Session, "engine" | "names" | "readers">;
 
+/** What one trace lacks. */
+interface Lack {
+  readonly run: string;
+  /** Tables that are read and that it was not recorded with. */
+  readonly missing: readonly EventTable[];
+  readonly recorded: readonly EventTable[];
+  /** What it was imported from; null for a recording. */
+  readonly format: string | null;
+}
+
 /** A sentence for each trace that lacks something which `sql` reads. */
-export async function missingTables({ engine, names, readers }: Loaded, sql: string) {
-  const traces = readers.map(({ manifest }, i) => {
+export async function missingTables(session: Loaded, sql: string): Promise<string[]> {
+  return (await lacks(session, sql)).map(({ run, missing, recorded, format }) => {
+    const tables = missing.join(", ");
+    if (format !== null) {
+      return `${run} has no rows of ${tables}, which the query reads: ${format} tells nothing of them.`;
+    }
+    const all = EVENT_TABLES.filter((table) =>
+      table !== "input" && (recorded.includes(table) || missing.includes(table))
+    );
+    return `${run} was recorded without ${tables}, which the query reads; ` +
+      `record it with --trace-tables ${all.join(",")}, or without this option for all.`;
+  });
+}
+
+/** The same as part of a sentence, "a was recorded without irq and b without irq, vring"; null for nothing. */
+export async function whatIsMissing(session: Loaded, sql: string): Promise<string | null> {
+  const [first, ...rest] = await lacks(session, sql);
+  if (first === undefined) return null;
+  const told = rest.map(({ run, missing }) => ` and ${run} without ${missing.join(", ")}`);
+  return `${first.run} was recorded without ${first.missing.join(", ")}${told.join("")}`;
+}
+
+async function lacks({ engine, names, readers }: Loaded, sql: string): Promise<Lack[]> {
+  const traces = readers.map(({ manifest }, i): Lack => {
     const recorded = manifest.event_tables ?? EVENT_TABLES;
     const { imported } = (manifest.machine ?? {}) as { imported?: { format: string } };
     const missing = EVENT_TABLES.filter((table) => !recorded.includes(table));
-    return { name: names[i]!, recorded, missing, format: imported?.format ?? null };
+    return { run: names[i]!, missing, recorded, format: imported?.format ?? null };
   });
   if (traces.every(({ missing }) => missing.length === 0)) return [];
   const read = await tablesOf(engine, sql);
-  return traces.flatMap(({ name, recorded, missing, format }) => {
-    const wanted = missing.filter((table) => read.has(table));
-    if (wanted.length === 0) return [];
-    const tables = wanted.join(", ");
-    if (format !== null) {
-      return [
-        `${name} has no rows of ${tables}, which the query reads: ${format} tells nothing of them.`,
-      ];
-    }
-    const all = EVENT_TABLES.filter((table) =>
-      table !== "input" && (recorded.includes(table) || wanted.includes(table))
-    );
-    return [
-      `${name} was recorded without ${tables}, which the query reads; ` +
-      `record it with --trace-tables ${all.join(",")}, or without this option for all.`,
-    ];
-  });
+  return traces
+    .map((trace) => ({ ...trace, missing: trace.missing.filter((table) => read.has(table)) }))
+    .filter(({ missing }) => missing.length > 0);
 }
 
 /** Tables that the statement reads; none of what has no plan. */
