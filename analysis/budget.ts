@@ -11,6 +11,7 @@ import { openTraces, type Session } from "./open.ts";
 import { type Output, renderTable, standardOutput } from "./output.ts";
 import { records } from "./rows.ts";
 import { oneStatement } from "./statement.ts";
+import { missingTables } from "./unrecorded.ts";
 import { whileWaiting } from "./waiting.ts";
 
 export interface BudgetOptions {
@@ -28,8 +29,10 @@ export interface BudgetOptions {
 /** One rule on one run. */
 interface Verdict {
   readonly rule: Rule;
-  /** Null for an answer over all traces together. */
+  /** The rule's pattern where no trace fits it; null for an answer over all traces together. */
   readonly run: string | null;
+  /** False where no trace fits the rule's pattern. */
+  readonly isThere: boolean;
   /** Null when the trace does not tell it. */
   readonly found: number | null;
   readonly holds: boolean;
@@ -55,6 +58,11 @@ export async function runBudget(
       text(verdicts, options, Number.isFinite(output.width) ? output.width : DEFAULT_WIDTH),
     );
     const broken = verdicts.filter(({ holds }) => !holds);
+    const remarks = new Set<string>();
+    for (const { sql } of new Set(broken.map(({ rule }) => rule))) {
+      for (const remark of await missingTables(session, oneStatement(sql))) remarks.add(remark);
+    }
+    for (const remark of remarks) output.note(remark);
     for (const verdict of broken) {
       if (format !== "github") output.note(`budget: ${sentence(verdict)}`);
     }
@@ -78,7 +86,7 @@ async function judge({ engine, names }: Session, rule: Rule): Promise<Verdict[]>
     const found = value === null || value === undefined ? null : Number(value);
     const holds = found !== null && found <= (rule.max ?? Infinity) &&
       found >= (rule.min ?? -Infinity);
-    return { rule, run, found, holds };
+    return { rule, run, isThere: true, found, holds };
   };
   if (!columns.includes("run")) {
     return rows.length === 0
@@ -86,7 +94,7 @@ async function judge({ engine, names }: Session, rule: Rule): Promise<Verdict[]>
       : rows.map(({ value }) => verdict(null, value));
   }
   const runs = names.filter((name) => rule.runs.test(name));
-  if (runs.length === 0) return [verdict(null, null)];
+  if (runs.length === 0) return [{ ...verdict(rule.pattern, null), isThere: false }];
   return runs.flatMap((run) => {
     const own = rows.filter((row) => row.run === run);
     return own.length === 0 ? [verdict(run, null)] : own.map(({ value }) => verdict(run, value));
@@ -117,8 +125,8 @@ function allowed(rule: Rule): string {
   return `${show(min)} to ${withUnit(max, rule)}`;
 }
 
-const foundText = ({ found, rule }: Verdict): string =>
-  found === null ? "no value" : withUnit(found, rule);
+const foundText = ({ found, rule, isThere }: Verdict): string =>
+  !isThere ? "no such trace" : found === null ? "no value" : withUnit(found, rule);
 
 /** "kicks per request in virtio: found 1.5, allowed at most 1.1". */
 const sentence = (verdict: Verdict): string =>

@@ -11,7 +11,8 @@
  *
  * A rule has `name`; `metric` (see metrics.ts) with `where`, or `sql` whose answer has a column `value`
  * and perhaps `run`; `max`, `min` or both; and perhaps `runs`, a pattern of the traces' names that it
- * holds for (`*` for any characters). A run without a value breaks the rule.
+ * holds for (`*` for any characters). A run without a value breaks the rule, and so does a pattern that
+ * fits no trace.
  * @module
  */
 import { AnalysisError, refusal } from "./errors.ts";
@@ -24,7 +25,8 @@ export interface Rule {
   readonly unit: string;
   readonly min: number | null;
   readonly max: number | null;
-  /** The runs that it holds for. */
+  /** The runs that it holds for, as the file says it. */
+  readonly pattern: string;
   readonly runs: RegExp;
 }
 
@@ -88,7 +90,8 @@ function parseRule(rule: unknown, place: string): Rule {
     ...question(fields, (what, fix) => refuse(`${at}${what}`, fix)),
     max: max as number | null,
     min: min as number | null,
-    runs: pattern(runs),
+    pattern: runs,
+    runs: asRegExp(runs),
   };
 }
 
@@ -123,5 +126,5 @@ function question(
   return { sql: metricSql(metric as string, where as Where), unit: known.unit };
 }
 
-const pattern = (text: string): RegExp =>
+const asRegExp = (text: string): RegExp =>
   new RegExp(`^${text.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}$`);

@@ -40,9 +40,9 @@ Deno.test("budget: rules that hold give 0, a broken one gives 1 and is named wit
   assert.deepEqual(fine.notes, []);
   const broken = await judged([KICKS, { ...KICKS, name: "fewer", max: 0.5 }]);
   assert.equal(broken.code, 1);
-  assert.match(broken.text, /fewer +virtio +1 kicks +at most 0\.5 kicks +BROKEN/);
+  assert.match(broken.text, /fewer +virtio +1 kicks\/request +at most 0\.5 kicks\/request +BROKEN/);
   assert.deepEqual(broken.notes, [
-    "budget: fewer in virtio: found 1 kicks, allowed at most 0.5 kicks",
+    "budget: fewer in virtio: found 1 kicks/request, allowed at most 0.5 kicks/request",
   ]);
 });
 
@@ -58,8 +58,8 @@ Deno.test("budget: what a trace does not tell is no value, which breaks a rule",
   ]);
   assert.equal(code, 1);
   assert.deepEqual(notes, [
-    "budget: kicks in sifive: found no value, allowed at most 1 kicks",
-    "budget: no such run: found no value, allowed at most 1 kicks",
+    "budget: kicks in sifive: found no value, allowed at most 1 kicks/request",
+    "budget: no such run in other*: found no such trace, allowed at most 1 kicks/request",
     "budget: too few in sifive: found 1,024 exits, allowed at least 2,000 exits",
   ]);
 });
@@ -78,7 +78,7 @@ Deno.test("budget: JUnit and GitHub's annotations say the same, escaped", async 
   assert.equal(
     github.text,
     '::error file=F/budget.json,title=a "<b>"%2C 100%25%3A c::a "<b>", 100%25: c in virtio: ' +
-      "found 1 kicks, allowed at most 0.5 kicks\n",
+      "found 1 kicks/request, allowed at most 0.5 kicks/request\n",
   );
   assert.match((await judged([KICKS], "github")).text, /^::notice file=.*::1 rules/);
 });

@@ -17,6 +17,7 @@ import {
   renderMarkdown,
   standardOutput,
 } from "./output.ts";
+import { TraceReader } from "../core/trace/reader.ts";
 import type { Between } from "./between.ts";
 import { groupRuns, renderSpread } from "./spread.ts";
 import { whileWaiting } from "./waiting.ts";
@@ -48,6 +49,7 @@ export async function runCompare(
   output: Output = standardOutput(),
 ): Promise<number> {
   if (options.traces.length < 2) {
+    for (const path of options.traces) TraceReader.open(path); // It may not even be one.
     throw new AnalysisError("One trace cannot be compared.", "Name two traces or more.");
   }
   const { engine, between, choice } = options;
@@ -188,7 +190,7 @@ function work(runs: Runs): Section {
   const rows: FigureRow[] = [
     ...(known
       ? [
-        { name: "payload moved", values: of((run) => run.bytes), show: size, plain: true },
+        { name: "payload moved", values: of((run) => run.bytes || null), show: size, plain: true },
         { name: "exits per KiB", values: of(perKib), show: rate },
         { name: "exits at work", values: of(atWork), show: count },
         { name: "virtual time at work", values: of((run) => run.workNs), show: time },

@@ -97,12 +97,14 @@ Deno.test("compare: tables that were not recorded and work that is not known are
   }
 });
 
-Deno.test("compare: a single trace is refused with a fix", async () => {
-  await assert.rejects(
-    runCompare({ traces: ["a.trace"] }, textOutput()),
-    (error: Error & { fix?: string }) => error.fix === "Name two traces or more.",
-  );
-});
+Deno.test("compare: a single trace is refused with a fix, and so is what is none", () =>
+  withTraces(async (sifive) => {
+    await assert.rejects(
+      runCompare({ traces: [sifive] }, textOutput()),
+      (error: Error & { fix?: string }) => error.fix === "Name two traces or more.",
+    );
+    await assert.rejects(runCompare({ traces: ["no/sweep"] }, textOutput()), /does not exist/);
+  }));
 
 Deno.test("inspect: says how a trace ended, its machine, tables and bytes per event", () =>
   withTraces(async (sifive) => {

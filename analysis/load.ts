@@ -62,6 +62,7 @@ export async function load(
   let bytes = 0;
   for (const [run, source] of sources.entries()) {
     await engine.query(`CREATE SCHEMA run${run}`);
+    const missing: string[] = [];
     for (const table of TABLE_NAMES) {
       let empty = true;
       for (const chunk of source.chunks(table)) {
@@ -70,8 +71,9 @@ export async function load(
         await engine.insert(`run${run}`, table, chunk);
         options.progress?.(bytes);
       }
-      if (empty) await engine.query(createTable(run, table));
+      if (empty) missing.push(createTable(run, table));
     }
+    if (missing.length > 0) await engine.query(missing.join(";"));
   }
   await createSurface(engine, sources.map((source) => source.name), options);
 }

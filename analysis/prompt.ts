@@ -153,7 +153,7 @@ class Prompt {
 
   async #ask(sql: string): Promise<void> {
     const { session, output } = this.#o;
-    await answer(session.engine, oneStatement(sql), this.#params, this.#format, output);
+    await answer(session, oneStatement(sql), this.#params, this.#format, output);
   }
 
   async #command(line: string): Promise<void> {

@@ -5,7 +5,7 @@
  */
 import { type Engine, type EngineChoice, openEngine } from "./engine.ts";
 import { AnalysisError, refusal } from "./errors.ts";
-import { openTraces } from "./open.ts";
+import { openTraces, type Session } from "./open.ts";
 import {
   gridOf,
   type Output,
@@ -20,6 +20,7 @@ import { renderSchema } from "./schema_doc.ts";
 import type { Between } from "./between.ts";
 import { oneStatement, type Params, setParam, withParams } from "./statement.ts";
 import { tour } from "./tour.ts";
+import { missingTables } from "./unrecorded.ts";
 import { libraryTypes } from "./view_types.ts";
 import { whileWaiting } from "./waiting.ts";
 
@@ -63,7 +64,7 @@ export async function runQuery(
   try {
     for (const [name, value] of params) await session.engine.query(setParam(name, value));
     if (sql !== null) {
-      await answer(session.engine, sql, params, format, output);
+      await answer(session, sql, params, format, output);
       return 0;
     }
     if (options.prompt !== "at once") output.write(await tour(session, output.width));
@@ -78,15 +79,18 @@ export async function runQuery(
   }
 }
 
-/** Asks one statement and prints the answer. */
+/** Asks one statement and prints the answer; what its traces lack for it is remarked. */
 export async function answer(
-  engine: Engine,
+  session: Pick<Session, "engine" | "names" | "readers">,
   sql: string,
   params: Params,
   format: QueryFormat,
   output: Output,
 ): Promise<void> {
-  const stream = await whileWaiting(output, "Asking", engine.arrow(withParams(sql, params)));
+  const asked = withParams(sql, params);
+  const remarks = await missingTables(session, asked);
+  const stream = await whileWaiting(output, "Asking", session.engine.arrow(asked));
+  for (const remark of remarks) output.note(remark);
   if (format === "arrow") output.write(stream);
   else output.write(render(decode(stream), format, output));
 }

@@ -3,7 +3,7 @@
  * to try, all derived from the schema and the headers of the library.
  * @module
  */
-import { TABLE_NAMES, TABLES } from "../core/trace/schema.ts";
+import { EVENT_TABLES, TABLE_NAMES, TABLES } from "../core/trace/schema.ts";
 import { type LibraryEntry, macros, views } from "./library.ts";
 import type { Session } from "./open.ts";
 import { wrap } from "./wrap.ts";
@@ -17,7 +17,7 @@ export async function tour(session: Session, width: number): Promise<string> {
   const library = views();
   const tables = TABLE_NAMES.map((table): Line => ({
     name: table,
-    count: counts.get(table)!,
+    rows: counts.get(table)!,
     doc: TABLES[table].doc,
   }));
   const sections = [
@@ -40,13 +40,23 @@ export async function tour(session: Session, width: number): Promise<string> {
 interface Line {
   readonly name: string;
   readonly doc: string;
-  readonly count?: bigint;
+  /** A count, or why there is none. */
+  readonly rows?: string;
 }
 
-async function rowCounts(session: Session): Promise<Map<string, bigint>> {
+async function rowCounts(session: Session): Promise<Map<string, string>> {
   const counts = TABLE_NAMES.map((table) => `(SELECT count(*) FROM raw."${table}")`);
   const result = await session.engine.query(`SELECT ${counts.join(", ")}`);
-  return new Map(TABLE_NAMES.map((table, i) => [table, result.rows[0]![i] as bigint]));
+  const recorded = new Set<string>(
+    session.readers.flatMap(({ manifest }) => manifest.event_tables ?? EVENT_TABLES),
+  );
+  const isEvent = (table: string) => (EVENT_TABLES as readonly string[]).includes(table);
+  return new Map(TABLE_NAMES.map((table, i) => [
+    table,
+    isEvent(table) && !recorded.has(table)
+      ? "not recorded"
+      : (result.rows[0]![i] as bigint).toLocaleString("en"),
+  ]));
 }
 
 function heading(title: string, remark: string): string {
@@ -56,10 +66,10 @@ function heading(title: string, remark: string): string {
 /** Name, rows and sentence; the sentence goes on below itself where it is long. */
 function lines(entries: readonly Line[], width: number): string {
   const name = Math.min(24, Math.max(...entries.map((entry) => entry.name.length)));
-  const counted = entries.some((entry) => entry.count !== undefined);
+  const counted = entries.some((entry) => entry.rows !== undefined);
   const left = INDENT + name + (counted ? 13 : 0) + 2;
   return entries.map((entry) => {
-    const count = counted ? entry.count!.toLocaleString("en").padStart(13) : "";
+    const count = counted ? entry.rows!.padStart(13) : "";
     const first = `${" ".repeat(INDENT)}${entry.name.padEnd(name)}${count}  `;
     const text = wrap(entry.doc, width - left).join(`\n${" ".repeat(left)}`);
     const fits = first.length <= left;

@@ -40,7 +40,7 @@ export interface ReplayResult {
   /** False when a difference was found. Without `verify`: true when it ran to its end. */
   readonly ok: boolean;
   readonly firstDifference: Difference | null;
-  /** Rows found equal; without `verify`, rows produced. */
+  /** Rows of event tables, as a recording counts them: found equal; without `verify`, produced. */
   readonly rows: number;
   readonly icount: number;
   readonly timeNs: number;
@@ -89,7 +89,7 @@ export async function replay(directory: string, o: ReplayOptions): Promise<Repla
   return {
     ok: difference === null,
     firstDifference: difference,
-    rows: sink?.rows ?? trace.seq,
+    rows: sink?.rows ?? trace.rows,
     icount: board.machine.executed,
     timeNs: board.machine.nowNs,
     end,

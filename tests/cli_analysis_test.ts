@@ -55,6 +55,32 @@ cliTest("answers come as table, CSV, JSON and Arrow; a view's name is a query", 
   assert.equal(fromFile.stdout, "one,letter\n1,x\n");
 });
 
+cliTest("a query says what its trace was recorded without", async (folder) => {
+  await run(folder, [...SMALL, "--trace-tables", "exit,mark", "-o", "a.trace"]);
+  const asked = await run(folder, ["query", "a.trace", "request_latency", "--format", "csv"]);
+  assert.equal(asked.code, 0);
+  assert.equal(asked.stdout.trimEnd().split("\n").length, 1);
+  assert.equal(
+    asked.stderr,
+    "a was recorded without irq, request, which the query reads; " +
+      "record it with --trace-tables exit,irq,request,mark, or without this option for all.\n",
+  );
+  const silent = await run(folder, [
+    "query",
+    "a.trace",
+    "SELECT count(device) AS request FROM exit",
+  ]);
+  assert.deepEqual([silent.code, silent.stderr], [0, ""]);
+  const rule = { name: "slow", metric: "latency_max_ns", max: 1 };
+  Deno.writeTextFileSync(join(folder, "b.json"), JSON.stringify({ rules: [rule] }));
+  const held = await run(folder, ["budget", "a.trace", "--file", "b.json"]);
+  assert.equal(held.code, 1);
+  assert.match(
+    held.stderr,
+    /^a was recorded without .*request.*\nbudget: slow in a: found no value/,
+  );
+});
+
 cliTest("bad SQL points at the place, without a stack", async (folder) => {
   await run(folder, [...SMALL, "-o", "a.trace"]);
   const { code, stderr } = await run(folder, ["query", "a.trace", "SELECT nothing FROM exit"]);

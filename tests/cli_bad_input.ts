@@ -204,7 +204,7 @@ export const BAD_USAGE: readonly Bad[] = [
   { name: "an answer that is none", args: ["record", "--answer", "a->b"], says: /PATTERN=>TEXT/ },
   { name: "a choice that is none", args: ["record", "--stage2-page", "1g"], says: /4k/ },
   { name: "a value left out", args: ["record", "--memory"], says: /--memory/ },
-  { name: "one trace to compare", args: ["compare", "a.trace"], says: /two traces/ },
+  { name: "no trace to compare", args: ["compare", "a.trace"], says: /does not exist/ },
   { name: "no budget", args: ["budget", "a.trace"], says: /--file/ },
   {
     name: "a budget that is not there",

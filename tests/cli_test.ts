@@ -86,16 +86,19 @@ cliTest(
   "the guest's console is standard output, and its exit code is passed on",
   async (folder) => {
     const args = ["record", "--serial", "virtio", "--append", "mode=echo", "-o"];
+    let recorded = "";
     for (const code of [0, 1, 7]) {
       const echo = await run(folder, [...args, `${code}.trace`], {
         input: `hello\nexit ${code}\n`,
       });
       assert.equal(echo.code, code, echo.stderr);
       assert.match(echo.stdout, /hello/);
+      recorded = /([\d,]+ rows), /.exec(echo.stderr)![1]!;
     }
     const replayed = await run(folder, ["replay", "7.trace", "--verify"]);
     assert.equal(replayed.code, 0, replayed.stderr);
-    assert.match(replayed.stderr, /reproduced/);
+    const [, reproduced] = /reproduced: ([\d,]+ rows) over/.exec(replayed.stderr)!;
+    assert.equal(reproduced, recorded);
   },
 );
 

@@ -117,9 +117,9 @@ async function recordAndReplay(folder: string, r: Random): Promise<void> {
   for (const batchRows of [undefined, 50]) {
     const again = await replay(one.directory, { verify: true, batchRows });
     assert.deepEqual(again.firstDifference, null);
-    const { icount, timeNs, end } = one.result;
+    const { icount, timeNs, rows, end } = one.result;
     assert.deepEqual([again.end?.kind, again.end?.code], [end.kind, end.code]);
-    assert.deepEqual([again.icount, again.timeNs], [icount, timeNs]);
+    assert.deepEqual([again.icount, again.timeNs, again.rows], [icount, timeNs, rows]);
   }
 }
 

@@ -6,11 +6,11 @@
  * database in the host's temporary folder, which is removed when the engine closes.
  * @module
  */
-import { tableFromIPC } from "apache-arrow";
 import type { Engine } from "../engine.ts";
 import { AnalysisError, sqlError } from "../errors.ts";
 import { decode, type Result, type Value } from "../rows.ts";
-import { type Appender, fill, type NodeApi, sqlType } from "./fill.ts";
+import { Inserter } from "./insert.ts";
+import type { Connection, Instance } from "./node_api.ts";
 import { nativePackages, type Packages } from "./packages.ts";
 import { toArrow } from "./to_arrow.ts";
 
@@ -37,11 +37,10 @@ export async function openNativeEngine(bytes = 0): Promise<Engine> {
 }
 
 class NativeEngine implements Engine {
-  #instance!: Awaited<ReturnType<NodeApi["DuckDBInstance"]["create"]>>;
-  #connection!: Awaited<ReturnType<typeof this.connect>>;
+  #instance!: Instance;
+  #connection!: Connection;
+  #inserter!: Inserter;
   readonly #folder: string;
-  /** Open while a table is filled; what they hold is not to be seen until they are closed. */
-  readonly #appenders = new Map<string, Appender>();
   /** Statements follow each other. */
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -68,15 +67,12 @@ class NativeEngine implements Engine {
     const { DuckDBInstance } = this.packages.api;
     const path = this.onDisk ? `${this.#folder}/${++this.#databases}.duckdb` : ":memory:";
     this.#instance = await DuckDBInstance.create(path);
-    this.#connection = await this.connect();
+    this.#connection = await this.#instance.connect();
     const spill = `SET temp_directory = '${this.#folder.replaceAll("'", "''")}'`;
     const { total, available } = Deno.systemMemoryInfo();
     const mib = Math.floor(Math.min(total * MEMORY_SHARE, available * FREE_SHARE) / 2 ** 20);
     await this.#connection.run([...SETTINGS, spill, `SET memory_limit = '${mib}MiB'`].join(";"));
-  }
-
-  connect() {
-    return this.#instance.connect();
+    this.#inserter = new Inserter(this.packages, this.#instance, this.#connection);
   }
 
   async query(sql: string, params?: readonly Value[]): Promise<Result> {
@@ -85,7 +81,7 @@ class NativeEngine implements Engine {
 
   arrow(sql: string, params: readonly Value[] = []): Promise<Uint8Array> {
     return this.#next(async () => {
-      this.#closeAppenders();
+      await this.#inserter.settle();
       const values = params.map((value) => this.#parameter(value));
       const result = await this.#connection.run(sql, values.length > 0 ? values : undefined);
       return toArrow(result.columnNames(), result.columnTypes(), await result.fetchAllChunks());
@@ -93,25 +89,12 @@ class NativeEngine implements Engine {
   }
 
   insert(schema: string, table: string, stream: Uint8Array): Promise<void> {
-    return this.#next(async () => {
-      const { schema: { fields }, batches } = tableFromIPC(stream);
-      const key = `${schema}.${table}`;
-      let appender = this.#appenders.get(key);
-      if (appender === undefined) {
-        const columns = fields.map((field) => `"${field.name}" ${sqlType(field.type)}`);
-        await this.#connection.run(
-          `CREATE TABLE IF NOT EXISTS ${schema}."${table}" (${columns.join(", ")})`,
-        );
-        appender = await this.#connection.createAppender(table, schema);
-        this.#appenders.set(key, appender);
-      }
-      for (const batch of batches) fill(this.packages, appender, batch);
-    });
+    return this.#next(() => this.#inserter.insert(schema, table, stream));
   }
 
   reset(): Promise<void> {
     return this.#next(async () => {
-      this.#closeAppenders();
+      await this.#inserter.settle().catch(() => {}); // Rows that nobody will ask for.
       this.#disconnect();
       await this.open();
     });
@@ -122,16 +105,11 @@ class NativeEngine implements Engine {
     this.#closed = true;
     // A statement that runs holds the connection, which is let go when that has ended; else at once, as
     // the process may be about to end, and must not while DuckDB is at work.
-    if (this.#waiting === 0) this.#letGo();
-    else this.#last.then(() => this.#letGo(), () => {});
+    if (this.#waiting === 0 && !this.#inserter.busy) this.#letGo();
+    else this.#last.then(() => this.#inserter.settle()).catch(() => {}).then(() => this.#letGo());
   }
 
   #letGo(): void {
-    try {
-      this.#closeAppenders();
-    } catch {
-      // Rows that nobody will ask for.
-    }
     this.#disconnect();
     Deno.removeSync(this.#folder, { recursive: true });
     Deno.removeSignalListener("SIGINT", this.#interrupted);
@@ -139,13 +117,9 @@ class NativeEngine implements Engine {
   }
 
   #disconnect(): void {
+    this.#inserter.close();
     this.#connection.closeSync();
     this.#instance.closeSync();
-  }
-
-  #closeAppenders(): void {
-    for (const appender of this.#appenders.values()) appender.closeSync();
-    this.#appenders.clear();
   }
 
   #parameter(value: Value) {

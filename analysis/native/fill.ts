@@ -1,66 +1,11 @@
 /**
- * Arrow batches into native DuckDB: chunks of 2,048 rows, column by column, by copying memory. DuckDB's
+ * Arrow batches into native DuckDB: vectors of 2,048 rows, column by column, by copying memory. DuckDB's
  * vectors have Arrow's layout for numbers and for validity bits; booleans are bytes there, and texts are
  * assigned one by one.
  * @module
  */
 import { DataType, type RecordBatch, type Vector } from "apache-arrow";
-
-// The packages are fetched when asked for, and so are not there to be checked against: what is used of
-// them is declared here.
-export interface Appender {
-  appendDataChunk(chunk: unknown): void;
-  closeSync(): void;
-}
-export interface NativeChunk {
-  readonly chunk: unknown;
-  rowCount: number;
-  reset(): void;
-  getColumnValues(column: number): unknown[];
-}
-export interface NativeType {
-  readonly typeId: number;
-  toString(): string;
-}
-interface NativeResult {
-  columnNames(): string[];
-  columnTypes(): NativeType[];
-  fetchAllChunks(): Promise<NativeChunk[]>;
-}
-interface Connection {
-  run(sql: string, values?: unknown[]): Promise<NativeResult>;
-  createAppender(table: string, schema: string): Promise<Appender>;
-  closeSync(): void;
-}
-interface Instance {
-  connect(): Promise<Connection>;
-  closeSync(): void;
-}
-export interface NodeApi {
-  DuckDBInstance: { create(path: string): Promise<Instance> };
-  DuckDBDataChunk: { create(types: readonly NativeType[]): NativeChunk };
-  DuckDBBlobValue: new (bytes: Uint8Array) => unknown;
-  [type: string]: unknown;
-}
-export interface NodeBindings {
-  data_chunk_get_vector(chunk: unknown, column: number): unknown;
-  vector_ensure_validity_writable(vector: unknown): void;
-  vector_assign_string_element_len(vector: unknown, row: number, bytes: Uint8Array): void;
-  copy_data_to_vector(
-    vector: unknown,
-    targetAt: number,
-    source: ArrayBufferLike,
-    sourceAt: number,
-    bytes: number,
-  ): void;
-  copy_data_to_vector_validity(
-    vector: unknown,
-    targetAt: number,
-    source: ArrayBufferLike,
-    sourceAt: number,
-    bytes: number,
-  ): void;
-}
+import type { NativeChunk, NodeBindings } from "./node_api.ts";
 
 /** Rows of a vector. */
 const CHUNK_ROWS = 2048;
@@ -86,32 +31,42 @@ export function sqlType(type: DataType): string {
   return integer;
 }
 
-const SINGLETONS: Readonly<Record<string, string>> = { ...SQL_INTEGERS, Bool: "BOOLEAN" };
+/** The rows of some batches, handed out once, a chunk at a time. */
+export class Rows {
+  readonly #bindings: NodeBindings;
+  readonly #batches: readonly RecordBatch[];
+  #copiers: readonly Copy[] = [];
+  #batch = -1;
+  /** The next row of the batch. */
+  #at = 0;
 
-function nativeType(api: NodeApi, type: DataType): NativeType {
-  const name = DataType.isUtf8(type)
-    ? "VARCHAR"
-    : DataType.isBinary(type)
-    ? "BLOB"
-    : SINGLETONS[String(type)];
-  return api[name] as NativeType;
-}
+  constructor(bindings: NodeBindings, batches: readonly RecordBatch[]) {
+    this.#bindings = bindings;
+    this.#batches = batches.filter((batch) => batch.numRows > 0);
+  }
 
-/** Appends all rows of `batch`. */
-export function fill(
-  { api, bindings }: { api: NodeApi; bindings: NodeBindings },
-  appender: Appender,
-  batch: RecordBatch,
-): void {
-  const columns = batch.schema.fields.map((_, i) => batch.getChildAt(i) as Vector);
-  const chunk = api.DuckDBDataChunk.create(columns.map((c) => nativeType(api, c.type)));
-  const copiers = columns.map((column) => copier(bindings, column));
-  for (let from = 0; from < batch.numRows; from += CHUNK_ROWS) {
-    const rows = Math.min(CHUNK_ROWS, batch.numRows - from);
-    if (from > 0) chunk.reset();
+  get isEmpty(): boolean {
+    return this.#batches.length === 0;
+  }
+
+  /** Fills an empty chunk; after the last row it stays empty. */
+  fill(chunk: NativeChunk): void {
+    let batch = this.#batches[this.#batch];
+    if (batch === undefined || this.#at === batch.numRows) {
+      batch = this.#batches[++this.#batch];
+      if (batch === undefined) return;
+      this.#at = 0;
+      const from = batch;
+      this.#copiers = from.schema.fields.map((_, i) =>
+        copier(this.#bindings, from.getChildAt(i) as Vector)
+      );
+    }
+    const rows = Math.min(CHUNK_ROWS, batch.numRows - this.#at);
+    this.#copiers.forEach((copy, i) =>
+      copy(this.#bindings.data_chunk_get_vector(chunk.chunk, i), this.#at, rows)
+    );
     chunk.rowCount = rows;
-    copiers.forEach((copy, i) => copy(bindings.data_chunk_get_vector(chunk.chunk, i), from, rows));
-    appender.appendDataChunk(chunk);
+    this.#at += rows;
   }
 }
 

@@ -9,7 +9,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { cacheFolder } from "../cache_folder.ts";
 import { AnalysisError } from "../errors.ts";
-import type { NodeApi, NodeBindings } from "./fill.ts";
+import type { NodeApi, NodeBindings } from "./node_api.ts";
 
 export const DUCKDB_VERSION = "1.5.5-r.5";
 const API = "@duckdb/node-api";

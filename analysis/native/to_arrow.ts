@@ -4,7 +4,7 @@
  * @module
  */
 import * as arrow from "apache-arrow";
-import type { NativeChunk, NativeType } from "./fill.ts";
+import type { NativeChunk, NativeType } from "./node_api.ts";
 
 interface Conversion {
   readonly type: arrow.DataType;

@@ -3,12 +3,14 @@
  * from the manifests.
  * @module
  */
+import { EVENT_TABLES } from "../../core/trace/schema.ts";
 import { collect, type Comparison, flatten, sumExits } from "../comparison.ts";
 import type { Engine } from "../engine.ts";
 import { exitRate, explain, hasExits, kindName } from "../explain.ts";
 import { count, rate, time } from "../format.ts";
 import type { Session } from "../open.ts";
 import { jsonInteger, records, type Value } from "../rows.ts";
+import { whatIsMissing } from "../unrecorded.ts";
 import { DEVICE_FIGURES } from "./device_figures.ts";
 import { share } from "./figure_rows.ts";
 import { EXIT_FIGURES } from "./figures.ts";
@@ -35,8 +37,10 @@ export async function collectChapter(session: Session, asked: Asked): Promise<Ch
   const context = { runs: session.names };
   for (const figure of FIGURES) {
     const filled = await fillFigure(session.engine, figure, context);
-    if (filled === null) absent.push({ title: figure.title, why: figure.absent });
-    else figures.push(filled);
+    const missing = await whatIsMissing(session, figure.sql);
+    if (filled === null) absent.push({ title: figure.title, why: missing ?? figure.absent });
+    else if (missing === null) figures.push(filled);
+    else figures.push({ ...filled, finding: `${filled.finding} But ${missing}.` });
   }
   return {
     ...asked,
@@ -92,7 +96,7 @@ function setupOf({ readers }: Session): SetupRow[] {
       ["recorded by", `${tool} ${version}, schema ${schema_version}`],
       ["ended", clean_end ? `${end?.kind ?? "closed"}, code ${end?.code ?? 0}` : "not cleanly"],
       ["virtual time", time(commit.time_ns)],
-      ["rows", count(Object.values(manifest.tables).reduce((sum, t) => sum + (t?.rows ?? 0), 0))],
+      ["rows", count(EVENT_TABLES.reduce((sum, t) => sum + (manifest.tables[t]?.rows ?? 0), 0))],
       ["digest of the trace", digest],
     ]);
     flatten("", manifest.machine, leaves);

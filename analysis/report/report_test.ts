@@ -1,6 +1,7 @@
 /** The report's formats: one set of data, a page that asks for nothing, the same bytes each time. @module */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { EVENT_TABLES } from "../../core/trace/schema.ts";
 import { openEngine } from "../engine.ts";
 import { openTraces, type Session } from "../open.ts";
 import { textOutput } from "../output.ts";
@@ -163,4 +164,33 @@ Deno.test("published numbers: each has a source and its place; ours stand beside
     second.length * REPORT.chapters.length,
     "marked wherever it stands",
   );
+});
+
+Deno.test("report: a figure says which of its traces was recorded without what it reads", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "exitscope-report-" });
+  const engine = openEngine();
+  try {
+    const paths = ["sifive", "virtio"].map((name) => `${folder}/${name}.trace`);
+    writeSynthetic(paths[0]!, { serial: "sifive", regions: REGIONS });
+    writeSynthetic(paths[1]!, { serial: "virtio", regions: REGIONS });
+    const session = await openTraces(paths, textOutput(), { engine });
+    // As if the first had been recorded without these: of one of them it has no rows anyway.
+    for (const table of ["irq", "vring"] as const) {
+      session.readers[0]!.manifest.event_tables = EVENT_TABLES.filter((t) => t !== table);
+      const { figures, absent } = await chapterOf(session, "c", paths);
+      const but = figures.filter(({ finding }) =>
+        finding.endsWith(` But sifive was recorded without ${table}.`)
+      ).map(({ figure }) => figure.id);
+      assert.ok(but.includes(table === "irq" ? "interrupts" : "batches"), but.join());
+      assert.ok(!but.includes("registers"));
+      for (const { why } of absent) assert.doesNotMatch(why, /irq|vring/);
+    }
+    const alone = await openTraces(paths.slice(0, 1), textOutput(), { engine });
+    alone.readers[0]!.manifest.event_tables = ["exit", "access", "mark"];
+    const { absent } = await chapterOf(alone, "c", paths.slice(0, 1));
+    assert.ok(absent.some(({ why }) => why === "sifive was recorded without vring"));
+  } finally {
+    (await engine).close();
+    Deno.removeSync(folder, { recursive: true });
+  }
 });

@@ -3,10 +3,12 @@
  * place of `{name}` in any option; a name that stands nowhere is an option of its own, `--name VALUE`.
  * @module
  */
+import { extractOptionNames } from "@optique/core/usage";
 import { join } from "node:path";
 import { sweepName, type SweepPoint } from "../../analysis/sweep_names.ts";
 import { EXIT, UserError } from "./errors.ts";
 import type { RecordArguments } from "./machine_spec.ts";
+import { COMMANDS } from "./options.ts";
 import { recipeFor } from "./recipe.ts";
 import { recordInto, remarks, summary, TRACES } from "./recording.ts";
 import { Terminal, withTerminal } from "./terminal.ts";
@@ -81,11 +83,26 @@ function product(values: readonly (readonly [string, readonly string[]])[]): Swe
   return points.map((point) => new Map(point));
 }
 
+const placeOf = (name: string) => `{${name}}`;
+
+/** Throws UserError for a name that stands nowhere and is no option. */
+export function checkNames({ args, points }: Sweep): void {
+  const options = extractOptionNames(COMMANDS.get("record")!().usage);
+  for (const name of points[0]!.keys()) {
+    const place = placeOf(name);
+    if (args.some((arg) => arg.includes(place)) || options.has(`--${name}`)) continue;
+    throw new UserError(
+      `--sweep ${name}=…: no option contains ${place}, and none is called --${name}`,
+      `Write ${place} where the value belongs, as in --append "${name}=${place}".`,
+    );
+  }
+}
+
 /** The command line of one recording. */
 export function argsAt({ args, folder }: Sweep, point: SweepPoint): string[] {
   let out = [...args];
   for (const [name, value] of point) {
-    const place = `{${name}}`;
+    const place = placeOf(name);
     out = out.some((arg) => arg.includes(place))
       ? out.map((arg) => arg.replaceAll(place, value))
       : [...out, `--${name}`, value];
@@ -111,6 +128,7 @@ export async function runSweep(
   parse: (args: readonly string[]) => RecordArguments,
 ): Promise<number> {
   const sweep = parseSweep(commandLine);
+  checkNames(sweep);
   const recordings = sweep.points.map((point) => parse(argsAt(sweep, point)));
   let failed: number = EXIT.ok;
   for (const [i, a] of recordings.entries()) {

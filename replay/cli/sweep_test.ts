@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { argsAt, parseSweep } from "./sweep.ts";
+import { argsAt, checkNames, parseSweep } from "./sweep.ts";
 
 const sweep = (...args: string[]) => parseSweep(["record", ...args]);
 const names = (s: ReturnType<typeof parseSweep>) => s.points.map((p) => [...p.values()].join(" "));
@@ -38,4 +38,12 @@ Deno.test("sweep: what is none is refused in one line", () => {
     assert.throws(() => sweep("--sweep", text), /--sweep/, text);
   }
   assert.throws(() => sweep("--sweep", "a=1..100", "--sweep", "b=1..100"), /10000 recordings/);
+});
+
+Deno.test("sweep: a name that stands nowhere and is no option is refused", () => {
+  checkNames(sweep("--append", "seed={seed}", "--sweep", "seed=1..2,harts=1,2"));
+  assert.throws(
+    () => checkNames(sweep("--sweep", "harts=1,2,seed=1..2")),
+    /--sweep seed=…: no option contains \{seed\}, and none is called --seed/,
+  );
 });
