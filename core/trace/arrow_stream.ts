@@ -111,21 +111,14 @@ export interface ColumnData {
   readonly buffers: readonly Uint8Array[];
 }
 
-/** Encodes batches; what it returns is valid until the next. */
+/** Encodes batches. */
 export class BatchEncoder {
   readonly #flat = new FlatBuffer();
-  #bytes = new Uint8Array(64 * 1024);
 
-  batch(columns: readonly ColumnData[], rows: number): Uint8Array {
+  /** The message in parts: its head, and the buffers of `columns` as they are. */
+  batch(columns: readonly ColumnData[], rows: number): Uint8Array[] {
     const buffers = columns.flatMap((c) => c.buffers);
-    const head = this.#head(columns, buffers, rows);
-    const bytes = this.#room(buffers.reduce((sum, b) => sum + b.length, head.length));
-    let at = 0;
-    for (const part of [head, ...buffers]) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    return bytes;
+    return [this.#head(columns, buffers, rows), ...buffers];
   }
 
   /** Table RecordBatch, with its structs FieldNode and Buffer. */
@@ -141,10 +134,5 @@ export class BatchEncoder {
     const places = f.pairs(regions);
     const batch = f.table([[0, "i64", rows], [1, "ref", nodes], [2, "ref", places]]);
     return message(f, HEADER.recordBatch, batch, bodyBytes);
-  }
-
-  #room(bytes: number): Uint8Array {
-    if (bytes > this.#bytes.length) this.#bytes = new Uint8Array(bytes * 2);
-    return this.#bytes.subarray(0, bytes);
   }
 }

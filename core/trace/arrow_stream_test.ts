@@ -4,6 +4,7 @@ import { schemaMessage } from "./arrow_stream.ts";
 import { DirectTrace } from "./direct_trace.ts";
 import { Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
 import { columnsOf } from "./rows.ts";
+import { concatenate } from "./table_file.ts";
 import {
   type Code,
   CODES,
@@ -57,7 +58,7 @@ function arrowStream(schema: arrow.Schema, batches: arrow.RecordBatch[]): Uint8A
 function streams(columns: Columns, batchRows: number, steps: number): Map<TableName, Uint8Array> {
   const parts = new Map<TableName, Uint8Array[]>(TABLE_NAMES.map((t) => [t, []]));
   const trace = new DirectTrace({
-    write: (table, bytes) => void parts.get(table)!.push(bytes.slice()),
+    write: (table, message) => void parts.get(table)!.push(concatenate(...message)),
     sync() {},
     commit() {},
     close() {},

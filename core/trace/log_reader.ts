@@ -52,7 +52,7 @@ export class LogReader {
   ) {
     this.#sink = sink;
     this.#lanes = new Uint32Array(log.buffer);
-    for (const table of TABLE_NAMES) this.#write(table, schemaMessage(table, columns));
+    for (const table of TABLE_NAMES) this.#write(table, [schemaMessage(table, columns)]);
     const memory = new ColumnMemory();
     this.#tables = new Map([...kept].map((t) => [t, new TableColumns(memory, t, columns)]));
     this.#taker = new Taker(memory, log, this.#tables);
@@ -98,7 +98,7 @@ export class LogReader {
   }
 
   #close(end: TraceEnd | null): void {
-    for (const table of TABLE_NAMES) this.#write(table, END_OF_STREAM);
+    for (const table of TABLE_NAMES) this.#write(table, [END_OF_STREAM]);
     this.#commit();
     this.#sink.close(end);
     this.closed = true;
@@ -114,9 +114,9 @@ export class LogReader {
     table.reset();
   }
 
-  #write(table: TableName, bytes: Uint8Array): void {
-    this.#sink.write(table, bytes);
-    this.bytes += bytes.length;
+  #write(table: TableName, message: readonly Uint8Array[]): void {
+    this.#sink.write(table, message);
+    for (const part of message) this.bytes += part.length;
     this.#dirty = true;
   }
 }

@@ -8,6 +8,7 @@ import { MANIFEST, TEMPORARY } from "./manifest.ts";
 import { inTemp, Random, RandomMachine, SEED, withSeed, type Written } from "./random_trace.ts";
 import { TraceReader } from "./reader.ts";
 import { CODES, EVENT_TABLES, TABLE_NAMES, type TableName } from "./schema.ts";
+import { concatenate } from "./table_file.ts";
 import { type CommitState, type TraceEnd } from "./trace.ts";
 
 /** What happened to the disk, in order. */
@@ -18,9 +19,9 @@ type Step =
 /** A trace directory that also keeps a journal of what it does to the disk. */
 class JournaledDirectory extends TraceDirectory {
   readonly steps: Step[] = [];
-  override write(table: TableName, bytes: Uint8Array) {
-    super.write(table, bytes);
-    this.steps.push({ kind: "append", table, bytes: bytes.slice(), durable: false });
+  override write(table: TableName, message: readonly Uint8Array[]) {
+    super.write(table, message);
+    this.steps.push({ kind: "append", table, bytes: concatenate(...message), durable: false });
   }
   override sync(table: TableName) {
     super.sync(table);

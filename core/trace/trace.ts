@@ -38,10 +38,10 @@ export interface TraceEnd {
   executed?: number;
 }
 
-/** Takes the bytes of a trace. Must be done with `bytes` when it returns: the memory is used again. */
+/** Takes the bytes of a trace. Must be done with `message` when it returns: the memory is used again. */
 export interface TraceSink {
-  /** Bytes of whole Arrow IPC messages to append to `table`. */
-  write(table: TableName, bytes: Uint8Array): void;
+  /** An Arrow IPC message to append to `table`, whole, in parts that follow each other. */
+  write(table: TableName, message: readonly Uint8Array[]): void;
   /** Makes what was written to `table` durable before it returns. */
   sync(table: TableName): void;
   /** Everything written so far is a consistent prefix of the trace. */

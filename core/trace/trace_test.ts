@@ -4,6 +4,7 @@ import * as arrow from "apache-arrow";
 import { contentDigest } from "./digest.ts";
 import { batchRows } from "./reader.ts";
 import { columnsOf } from "./rows.ts";
+import { concatenate } from "./table_file.ts";
 import { Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
 import { CODES, EVENT_TABLES, TABLE_NAMES, type TableName, TABLES } from "./schema.ts";
 import { type CommitState, Trace, type TraceOptions, type TraceSink } from "./trace.ts";
@@ -12,9 +13,9 @@ import { type CommitState, Trace, type TraceOptions, type TraceSink } from "./tr
 class MemorySink implements TraceSink {
   readonly parts = new Map<TableName, Uint8Array[]>();
   readonly commits: CommitState[] = [];
-  write(table: TableName, bytes: Uint8Array) {
+  write(table: TableName, message: readonly Uint8Array[]) {
     const parts = this.parts.get(table) ?? [];
-    this.parts.set(table, [...parts, bytes.slice()]);
+    this.parts.set(table, [...parts, concatenate(...message)]);
   }
   sync() {}
   commit(state: CommitState) {

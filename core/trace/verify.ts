@@ -190,9 +190,9 @@ export class VerifySink implements TraceSink {
     return [...this.#tables.values()].reduce((sum, t) => sum + t.rows, 0);
   }
 
-  write(table: TableName, bytes: Uint8Array): void {
+  write(table: TableName, message: readonly Uint8Array[]): void {
     if (this.#difference !== null || this.#found.some((d) => d.table === table)) return;
-    const difference = this.#tables.get(table)?.write(bytes) ?? null;
+    const difference = this.#tables.get(table)?.write(concatenate(...message)) ?? null;
     if (difference === null) return;
     // What a replay does beyond the end of a killed recording has nothing to be compared with.
     const isSurplus = difference.column === null && difference.expected === null;

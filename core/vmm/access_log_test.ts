@@ -9,8 +9,8 @@ import { ACCESS_LANES, type AccessConstants, accessEnder } from "./access_log.ts
 /** Keeps what is written to each table. */
 class Bytes implements TraceSink {
   readonly tables: Partial<Record<TableName, number[]>> = {};
-  write(table: TableName, bytes: Uint8Array) {
-    (this.tables[table] ??= []).push(...bytes);
+  write(table: TableName, message: readonly Uint8Array[]) {
+    (this.tables[table] ??= []).push(...message.flatMap((part) => [...part]));
   }
   sync() {}
   commit() {}
