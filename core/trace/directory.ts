@@ -31,7 +31,7 @@ const WRITE_BYTES = 64 * 1024;
 export class TraceDirectory implements TraceSink {
   readonly #tables = new Map<TableName, TableWriter>();
   readonly #fixed: { schema_version: number; tool: string } & Recording;
-  /** What is written next: small enough to stay in a cache from the columns to the system. */
+  /** What is too small for a write of its own. It stays in a cache on its way to the system. */
   readonly #gathered = new Uint8Array(WRITE_BYTES);
   #flushes = 0;
   #digest = "";
@@ -60,28 +60,28 @@ export class TraceDirectory implements TraceSink {
   write(table: TableName, message: readonly Uint8Array[]): void {
     const t = this.#tables.get(table)!;
     this.#guard(t.path, () => {
-      let gathered = 0;
-      for (const part of message) {
-        for (let done = 0; done < part.length;) {
-          const room = WRITE_BYTES - (t.bytes + gathered) % WRITE_BYTES;
-          const piece = part.subarray(done, done + room);
-          this.#gathered.set(piece, gathered);
-          gathered += piece.length;
-          done += piece.length;
-          if (piece.length === room) gathered = this.#append(t, gathered);
-        }
-      }
-      this.#append(t, gathered);
+      const held = message.reduce((held, part) => this.#gather(t, part, held), 0);
+      append(t, this.#gathered.subarray(0, held));
     });
   }
 
-  /** Writes what has been gathered; returns how much is left of it. */
-  #append(t: TableWriter, gathered: number): 0 {
-    const bytes = this.#gathered.subarray(0, gathered);
-    writeAll(t.file, bytes);
-    t.bytes += gathered;
-    t.crc32 = checksum(bytes, t.crc32);
-    return 0;
+  /** Writes `part` as far as it fills up writes; returns what `#gathered` holds then, before `held`. */
+  #gather(t: TableWriter, part: Uint8Array, held: number): number {
+    for (let done = 0; done < part.length;) {
+      const room = WRITE_BYTES - (t.bytes + held) % WRITE_BYTES;
+      const piece = part.subarray(done, done + room);
+      done += piece.length;
+      if (piece.length === WRITE_BYTES) {
+        append(t, piece);
+        continue;
+      }
+      this.#gathered.set(piece, held);
+      held += piece.length;
+      if (piece.length < room) continue;
+      append(t, this.#gathered.subarray(0, held));
+      held = 0;
+    }
+    return held;
   }
 
   sync(table: TableName): void {
@@ -150,6 +150,12 @@ export class TraceDirectory implements TraceSink {
       throw this.#failure = explain(error as Error, path);
     }
   }
+}
+
+function append(t: TableWriter, bytes: Uint8Array): void {
+  writeAll(t.file, bytes);
+  t.bytes += bytes.length;
+  t.crc32 = checksum(bytes, t.crc32);
 }
 
 function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {

@@ -1,11 +1,14 @@
 import { DirectTrace } from "./direct_trace.ts";
 import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
 import { TraceDirectory } from "./directory.ts";
 import { TraceError } from "./error.ts";
 import type { Recording } from "./manifest.ts";
 import { inTemp, Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
 import { TraceReader } from "./reader.ts";
 import { EVENT_TABLES, TABLE_NAMES } from "./schema.ts";
+import type { CommitState } from "./trace.ts";
+import { equalBytes } from "./verify.ts";
 
 const RECORDING: Recording = {
   version: "0.0.0",
@@ -82,6 +85,44 @@ Deno.test("directory: what exists is overwritten only when forced, and only a tr
     assert.equal(Deno.readTextFileSync(`${path}/thesis.txt`), "years of work");
     record(`${folder}/new.trace`, { force: true });
   }));
+
+Deno.test("directory: messages of any size lie behind each other, written in pieces that end at 64 KiB", () =>
+  inTemp((folder) =>
+    withSeed("core/trace/directory_test.ts", () => {
+      const random = new Random(SEED);
+      const path = `${folder}/a.trace`;
+      const directory = new TraceDirectory(path, RECORDING);
+      const real = Deno.FsFile.prototype.writeSync;
+      const expected: number[] = [];
+      let at = 0;
+      Deno.FsFile.prototype.writeSync = function (bytes) {
+        const last = Math.max(at, at + bytes.length - 1);
+        assert.equal(Math.floor(last / 65536), Math.floor(at / 65536), `${bytes.length} at ${at}`);
+        const n = real.call(this, bytes.subarray(0, 1 + random.below(bytes.length)));
+        at += n;
+        return n;
+      };
+      try {
+        for (const largest of [10, 100_000, 300_000, 65536, 10, 200_000]) {
+          const sizes = Array.from({ length: 4 }, () => random.below(largest));
+          const message = [...sizes, 65536].map((n) =>
+            new Uint8Array(n).map((_, i) => n + i + i / 251)
+          );
+          directory.write("exit", message);
+          for (const part of message) for (const byte of part) expected.push(byte);
+        }
+      } finally {
+        Deno.FsFile.prototype.writeSync = real;
+      }
+      const rows = Object.fromEntries(TABLE_NAMES.map((t) => [t, 0])) as CommitState["rows"];
+      directory.commit({ seq: 0, time_ns: 0, icount: 0, vcpu: 0, rows });
+      directory.abandon();
+      const bytes = Deno.readFileSync(`${path}/exit.arrow`);
+      assert.ok(equalBytes(bytes, Uint8Array.from(expected)));
+      const { exit } = JSON.parse(Deno.readTextFileSync(`${path}/manifest.json`)).tables;
+      assert.deepEqual(exit, { rows: 0, bytes: bytes.length, crc32: crc32(bytes) });
+    })
+  ));
 
 Deno.test("directory: a missing folder is an error that says so", () =>
   inTemp((folder) =>
