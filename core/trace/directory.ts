@@ -23,8 +23,9 @@ interface TableWriter {
 }
 
 /**
- * A write ends at a multiple of this in its file. A longer one makes Linux look for larger pieces of
- * memory to hold it, and where memory is in pieces that costs several times what the write does.
+ * A write ends at a multiple of this in its file. Linux holds what comes in one write in pieces of memory
+ * as large; those beyond this size are seldom ones that were in use before, and in a virtual machine fresh
+ * memory costs several times the copy into it.
  */
 const WRITE_BYTES = 64 * 1024;
 
