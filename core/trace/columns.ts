@@ -119,19 +119,20 @@ export class TableColumns {
     memory.words[(header + CAPACITY) >>> 2] = capacity;
   }
 
-  /** Makes room in column `name` for a text of so many bytes, or for a null. */
-  growText(name: string, length: number): void {
+  /** Makes room in column `name` for a text of so many bytes, or for a null; false when it has that. */
+  growText(name: string, length: number): boolean {
     const { memory } = this;
     const i = this.declared.findIndex(([n]) => n === name);
-    if (length === NONE) return;
+    if (length === NONE) return false;
     const at = this.at(i);
     const end = this.#word(this.#word(at + VALUES) + this.rows * 4);
     const room = this.#word(at + TEXT_ROOM);
-    if (end + length <= room) return;
+    if (end + length <= room) return false;
     const larger = Math.max(FIRST_BYTES, room * 2, aligned(end + length, LINE));
     const text = memory.move(this.#word(at + TEXT), end, larger);
     memory.words[(at + TEXT) >>> 2] = text;
     memory.words[(at + TEXT_ROOM) >>> 2] = larger;
+    return true;
   }
 
   /** All rows. Shares this memory until the next row or `reset`. */

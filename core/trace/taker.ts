@@ -102,10 +102,15 @@ export class Taker {
 
 /** The record at lane `at` found no room in a table. */
 function makeRoom({ layout, tables }: Shape, lanes: Uint32Array, at: number): void {
+  let grown = false;
   for (const table of tables) {
-    if (table.isFull) table.grow();
+    if (table.isFull) {
+      table.grow();
+      grown = true;
+    }
     for (const { name, column, at: field } of layout.fields) {
-      if (hasBytes(column)) table.growText(name, lanes[at + field]);
+      if (hasBytes(column) && table.growText(name, lanes[at + field])) grown = true;
     }
   }
+  if (!grown) throw new Error(`record of kind ${lanes[at]} is not taken and there is room`);
 }

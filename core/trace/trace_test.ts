@@ -180,6 +180,50 @@ Deno.test("trace: rows that are alike are the same bytes as rows by their column
   assert.equal(sinks[0].batches("irq").length, 6);
 });
 
+Deno.test("trace: templates may be many, told early or late, and their records come in any order", () =>
+  withSeed(here, () => {
+    const random = new Random(SEED);
+    const sinks = [new MemorySink(), new MemorySink()];
+    const [one, two] = sinks.map((sink) => new DirectTrace(sink, { batchRows: 5000 }));
+    const writers: (() => number)[] = [];
+    for (let i = 0; i < 20_000; i++) {
+      if (i % 50 === 0) {
+        const device = random.below(3) === 0 ? null : random.below(255);
+        const row = { event: random.below(7), device, line: random.below(65536), path: 2 };
+        const alike = one.alike("irq", row);
+        writers.push(() => {
+          two.irq(row);
+          return alike();
+        });
+      }
+      if (random.below(3) === 0) { for (const trace of [one, two]) trace.exit(PLAIN_EXIT); }
+      writers[random.below(writers.length)]();
+      for (const trace of [one, two]) if (trace.full) trace.flush();
+    }
+    for (const trace of [one, two]) trace.close();
+    assert.equal(writers.length, 400);
+    for (const table of ["irq", "exit"] as const) {
+      assert.deepEqual(sinks[0].parts.get(table), sinks[1].parts.get(table), table);
+    }
+  }));
+
+Deno.test("trace: texts may be empty, null or as long as the log's pieces let them", () =>
+  withSeed(here, () => {
+    const random = new Random(SEED);
+    const sink = new MemorySink();
+    const trace = new DirectTrace(sink);
+    const text = (max: number) => "ab🙂".repeat(random.below(max)).slice(random.below(2));
+    const rows = Array.from({ length: 300 }, (_, i) => ({
+      ...{ address: BigInt(i), size: i, source: 0 },
+      name: i % 50 === 0 ? "x".repeat(250_000) : text(i % 7 === 0 ? 9000 : 3),
+      module: random.below(3) === 0 ? null : text(30),
+    }));
+    for (const row of rows) trace.symbol({ ...row, address: Number(row.address) });
+    trace.close();
+    const read = sink.batches("symbol").flatMap((b) => [...batchRows("symbol", b)]);
+    assert.deepEqual(read, rows);
+  }));
+
 Deno.test("trace: a flush inside an exit is refused: its row would come too late", () => {
   const trace = new DirectTrace(new MemorySink());
   trace.exitSeq = trace.take();
