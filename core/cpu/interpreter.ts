@@ -12,7 +12,7 @@ import { ENTRY_FIELDS, type Frame, HandlerOps, OutlineOps } from "./handler.ts";
 import type { Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
 import { CODE_PAGE, ENTRY, EXITS, type Layout, onlyHart, PAGE, PSEUDO, TLB } from "./layout.ts";
-import { tlbEntry } from "./memory_ops.ts";
+import { dropCopies, tlbEntry } from "./memory_ops.ts";
 import { SLOT, STATUS_ILLEGAL, STATUS_STOP, Stop } from "./state.ts";
 import { mipNow, nextInterrupt, takeTrap, time } from "./trap.ts";
 import { type Code, i32, i64 } from "./wasm/code.ts";
@@ -154,11 +154,12 @@ function finish(f: Func, left: Local, stop: Code): void {
 }
 
 function emitRun(p: Parts): Map<Insn, Operations> {
-  const { f } = p;
+  const { f, routines: { layout: l } } = p;
   const [ep, delta, bank] = [f.local("i32"), f.local("i64"), f.local("i32")];
   const left = 1; // The budget's own parameter counts down.
   let operations = new Map<Insn, Operations>();
   f.emit(setSlot("icountEnd", i64.add(getSlot("icount"), i64.extendU(f.get(left)))));
+  if (onlyHart(l) === null) takeCopies(f, l);
   f.loop((check) => {
     emitCheck(p, left, bank);
     f.loop((refetch) => {
@@ -178,6 +179,15 @@ function emitRun(p: Parts): Map<Insn, Operations> {
   });
   f.unreachable();
   return operations;
+}
+
+/** The copies of TLB entries are for the hart that runs. */
+function takeCopies(f: Func, l: Layout): void {
+  const owner = i32.const(l.copiesOwner);
+  f.if(i32.ne(i32.load(owner), H), () => {
+    dropCopies(f, l);
+    f.emit(i32.store(owner, H));
+  });
 }
 
 /** Between instructions, when modes or interrupts may have changed. */

@@ -99,8 +99,9 @@ export interface Layout {
   metered: boolean;
   walks: number;
   codePagesUsed: number;
-  /** See copiesOf. */
+  /** See copiesOf; i32: the hart whose they are. */
   copies: number;
+  copiesOwner: number;
   stage2: number;
   codeMap: number;
   codePool: number;
@@ -119,13 +120,13 @@ export const onlyHart = (l: Layout): number | null => l.harts === 1 ? l.hartsAt 
 const COPIES = 16;
 /**
  * Copies of entries of the data TLB, for accesses that compiled code expects in the page of the one before.
- * Only a machine with one hart has them. What changes the data TLB, or the bank in force, empties all.
+ * They are those of the hart that runs. What changes a data TLB, the bank in force, or the hart, empties all.
  */
 export const copiesOf = (l: Layout): readonly number[] =>
-  l.harts === 1 ? Array.from({ length: COPIES }, (_, i) => l.copies + i * TLB.entryBytes) : [];
+  Array.from({ length: COPIES }, (_, i) => l.copies + i * TLB.entryBytes);
 /** The copy for accesses by a base register; `array`: TLB.load or TLB.store. */
-export const copyAt = (l: Layout, array: number, base: number): number | null =>
-  copiesOf(l)[base * 2 % COPIES + (array === TLB.store ? 1 : 0)] ?? null;
+export const copyAt = (l: Layout, array: number, base: number): number =>
+  copiesOf(l)[base * 2 % COPIES + (array === TLB.store ? 1 : 0)];
 
 const align = (v: number, to: number) => Math.ceil(v / to) * to;
 
@@ -158,7 +159,8 @@ export function layout(o: {
     ...{ harts: o.harts, ramBase: o.ramBase, ramBytes: o.ramBytes, hartsAt, stage2, codeMap },
     hartBytes: HART.bytes,
     ...{ codePool, codePages, ram, wasmPages, exits, nextCodePage: 1024, codePagesUsed: 1028 },
-    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048, walks: 1056, copies: 1088 },
+    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048, walks: 1056 },
+    ...{ copiesOwner: 1064, copies: 1088 },
     metered: o.metered ?? false,
   };
 }
