@@ -14,9 +14,10 @@ import { INSNS } from "./isa/mod.ts";
 import { CODE_PAGE, ENTRY, EXITS, type Layout, onlyHart, PAGE, PSEUDO, TLB } from "./layout.ts";
 import { dropCopies, tlbEntry } from "./memory_ops.ts";
 import { SLOT, STATUS_ILLEGAL, STATUS_STOP, Stop } from "./state.ts";
+import { noteTarget } from "./targets.ts";
 import { mipNow, nextInterrupt, takeTrap, time } from "./trap.ts";
 import { type Code, i32, i64 } from "./wasm/code.ts";
-import { type Func, type Import, type Local, Module } from "./wasm/module.ts";
+import { type Callee, type Func, type Import, type Local, Module } from "./wasm/module.ts";
 
 /** Operation numbers of a row's handlers. */
 export interface Operations {
@@ -69,6 +70,7 @@ interface Parts {
   decode: Import;
   decodeWord: Import;
   rawWord: Func;
+  noteTarget: Callee;
   pc: Local;
   code: Local;
 }
@@ -89,9 +91,10 @@ export function buildInterpreter(l: Layout): Interpreter {
   raiseFromOutside(m, routines, access);
   recheck(m, routines, access);
   const rawWord = illegalWord(m);
+  const noted = noteTarget(m, l);
   const f = m.export(m.func("run", ["i32", "i32"], ["i32"]));
   const parts = {
-    ...{ module: m, f, routines, access, decode, decodeWord, rawWord },
+    ...{ module: m, f, routines, access, decode, decodeWord, rawWord, noteTarget: noted },
     ...{ pc: f.local("i64"), code: f.local("i32") },
   };
   const operations = emitRun(parts);
@@ -167,7 +170,11 @@ function emitRun(p: Parts): Map<Insn, Operations> {
         f.block((leave) => {
           emitFetch(p, { ep, left, delta }, () => f.br(leaveAtPc));
           f.loop((next) => {
-            const frame = { ep, left, delta, bank, next, refetch, check, leave };
+            const { noteTarget } = p;
+            const frame = {
+              ...{ ep, left, delta, bank, noteTarget },
+              ...{ next, refetch, check, leave },
+            };
             operations = emitDispatch(p, frame, () => f.br(leaveAtPc));
           });
         });
@@ -340,6 +347,7 @@ const isOutlined = (insn: Insn) => insn.floats.size > 0 && insn.mapping.imm === 
 const NOWHERE: Frame = {
   ...{ ep: 1, left: 0, delta: 0, bank: 0 },
   ...{ next: { depth: 0 }, refetch: { depth: 0 }, check: { depth: 0 }, leave: { depth: 0 } },
+  noteTarget: { index: 0 },
 };
 
 function emitOutlined(p: Parts, frame: Frame, insn: Insn): void {

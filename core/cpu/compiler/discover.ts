@@ -19,6 +19,8 @@ export interface CodeView {
   /** Whether it leaves its page; then `word` gives its first half, and the other one is here. */
   straddles(page: number, offset: number): boolean;
   half(page: number, offset: number): number;
+  /** Distances to where the indirect jump at an offset of a decoded page has been seen to lead. */
+  targets(page: number, offset: number): number[];
   /** Whether a region is entered at an offset of the home page. */
   isEntry(offset: number): boolean;
 }
@@ -39,8 +41,8 @@ export interface Edge {
 export type End =
   | { readonly kind: "branch"; readonly taken: Edge; readonly next: Edge }
   | { readonly kind: "jump"; readonly next: Edge }
-  /** `next`: where a return leads, unless the guest changed its return address. */
-  | { readonly kind: "indirect"; readonly next: Edge | null }
+  /** `known`: where it has been seen to lead, or a return leads unless the guest changed its address. */
+  | { readonly kind: "indirect"; readonly known: readonly Edge[] }
   /** The next instruction is left to the interpreter. */
   | { readonly kind: "interpret"; readonly at: number };
 
@@ -61,24 +63,31 @@ export interface Region {
   readonly insns: number;
 }
 
-export const LIMITS = { insns: 500, blockInsns: 48, depth: 3, pages: 8 } as const;
+/** `small`: what is reached by an indirect call is copied up to this size. */
+export const LIMITS = { insns: 500, blockInsns: 48, depth: 3, pages: 8, small: 32 } as const;
 
 /** A function body: the region's own, or a callee's copy for one place that calls it. */
 interface Context {
   readonly depth: number;
   /** Where this copy returns to. */
-  readonly back: { readonly context: Context; readonly at: number } | null;
+  readonly back: Target | null;
   readonly insts: Map<number, Inst>;
   readonly leaders: Set<number>;
   readonly blocks: Map<number, Block>;
   readonly entries: Set<number>;
   /** Copies made for the calls of this body. */
   readonly callees: Map<number, Context>;
+  /** Where indirect jumps of this body lead. */
+  readonly known: Map<number, Target[]>;
+}
+interface Target {
+  readonly context: Context;
+  readonly at: number;
 }
 
 const context = (depth: number, back: Context["back"]): Context => ({
   ...{ depth, back, insts: new Map(), leaders: new Set(), blocks: new Map() },
-  ...{ entries: new Set(), callees: new Map() },
+  ...{ entries: new Set(), callees: new Map(), known: new Map() },
 });
 
 export const pageOf = (at: number): number => Math.floor(at / PAGE);
@@ -176,21 +185,54 @@ class Search {
       if (isCall) this.#call(c, inst.at, next, target);
       else this.#target(c, inst.at, target);
     } else if (isReturn && c.back) {
+      c.known.set(inst.at, [c.back]);
       this.#lead(c.back.context, c.back.at);
-    } else if (isCall) {
-      this.#enter(c, next);
-      this.#lead(c, next);
+    } else if (kind === "indirect" && !isReturn) {
+      this.#indirect(c, inst, isCall ? next : null);
     }
+  }
+  /** `back`: where a call returns to, for it returns from unknown callees too. */
+  #indirect(c: Context, { at }: Inst, back: number | null): void {
+    if (back !== null) {
+      this.#enter(c, back);
+      this.#lead(c, back);
+    }
+    const number = pageOf(at);
+    const known: Target[] = [];
+    for (const distance of this.view.targets(this.#page(number), at - number * PAGE)) {
+      const target = at + distance;
+      if (this.inst(target) === null) continue;
+      const context = back === null ? c : this.#isSmall(target) ? this.#callee(c, back) : null;
+      if (context === null) continue;
+      known.push({ context, at: target });
+      this.#lead(context, target);
+    }
+    c.known.set(at, known);
+  }
+  /** Whether what begins there is hardly more than a call and a return through the fetch TLB. */
+  #isSmall(at: number): boolean {
+    const trial = new Search(
+      { ...this.view, targets: () => [] },
+      this.instructions,
+      LIMITS.small + 1,
+    );
+    trial.run(at);
+    return trial.insns <= LIMITS.small;
+  }
+  /** A copy of a callee, while there is room for one. */
+  #callee(c: Context, back: number): Context | null {
+    if (c.depth === LIMITS.depth || this.insns >= this.limit / 2) return null;
+    const callee = context(c.depth + 1, { context: c, at: back });
+    this.contexts.push(callee);
+    return callee;
   }
   #target(c: Context, from: number, target: number): void {
     if (target <= from) this.#enter(c, target);
     this.#lead(c, target);
   }
   #call(c: Context, from: number, next: number, target: number): void {
-    const known = this.inst(target) !== null;
-    if (c.depth < LIMITS.depth && known && this.insns < this.limit / 2) {
-      const callee = context(c.depth + 1, { context: c, at: next });
-      this.contexts.push(callee);
+    const callee = this.inst(target) === null ? null : this.#callee(c, next);
+    if (callee) {
       c.callees.set(from, callee);
       this.#lead(callee, target);
     } else {
@@ -246,8 +288,8 @@ class Cutter {
         b.end = { kind: "jump", next: edge(target, c.callees.get(last.at) ?? c) };
         break;
       case "indirect": {
-        const back = last.is.isReturn ? c.back : null;
-        b.end = { kind: "indirect", next: back ? edge(back.at, back.context) : null };
+        const known = c.known.get(last.at) ?? [];
+        b.end = { kind: "indirect", known: known.map((t) => edge(t.at, t.context)) };
         break;
       }
       default:

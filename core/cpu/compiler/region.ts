@@ -348,10 +348,14 @@ export class RegionEmitter {
     this.#goto(end.next);
   }
   #indirect(target: Code): void {
-    const { next } = this.#block.end as { next: Edge | null };
-    if (next?.to) {
-      const expected = i64.add(this.#f.get(this.#frame.base), i64.const(next.at));
-      this.#f.if(i64.eq(target, expected), () => this.#goto(next), undefined, true);
+    const { known } = this.#block.end as { known: readonly Edge[] };
+    const inside = known.filter(({ to }) => to !== null);
+    if (inside.length > 0) {
+      const at = this.#f.bind("i64", i64.sub(target, this.#f.get(this.#frame.base)));
+      for (const edge of inside) {
+        const likely = inside.length === 1 ? true : undefined;
+        this.#f.if(i64.eq(at, i64.const(edge.at)), () => this.#goto(edge), undefined, likely);
+      }
     }
     this.#store(this.#dirtyOut(this.#block));
     this.#f.set(CHAIN.pc, target);
@@ -424,7 +428,7 @@ function successors(b: Block): Edge[] {
     case "jump":
       return [b.end.next];
     case "indirect":
-      return b.end.next ? [b.end.next] : [];
+      return [...b.end.known];
     case "interpret":
       return [];
   }
