@@ -258,6 +258,35 @@ Deno.test("compiled: what a call through a register often reaches is part of the
   compare(cpu, reference);
 });
 
+Deno.test("compiled: a loop behind a call that is not followed, in a callee that is copied", () => {
+  const [count, large, kept] = [A2, A3, 5];
+  const lines: Line[] = [
+    ["auipc", { rd: large, imm: 0 }],
+    ["jal", { rd: 1, imm: 12 }],
+    add(A0, A0, 1),
+    ["jal", { rd: 0, imm: -12 }],
+    add(kept, 1, 0),
+    ["jalr", { rd: 1, rs1: large, imm: 0x100 }],
+    add(count, count, -1), // The loop is the first thing behind the call.
+    ["bne", { rs1: count, rs2: 0, imm: -4 }],
+    add(count, 0, 3),
+    ["jalr", { rd: 0, rs1: kept, imm: 0 }],
+  ];
+  const [cpu, reference] = [
+    running("compiled", lines, { ...POLICY, slice: 1000 }),
+    running("interpreter", lines),
+  ];
+  for (const c of [cpu, reference]) {
+    const body = Array.from({ length: 40 }, () => add(A4, A4, 1));
+    program(c, 0x100, [...body, ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
+    c.hart(0).setX(count, 1n);
+    c.run(0, 10_000);
+  }
+  compare(cpu, reference);
+  const { executed } = cpu.compilation!;
+  assert.ok(executed > 8000, `${executed} compiled`);
+});
+
 Deno.test("compiled: what runs once or twice is not compiled", () => {
   const cpu = machine({ mode: "compiled", policy: undefined });
   program(cpu, 0, [add(A0, 0, 1000), add(A0, A0, -1), ["bne", { rs1: A0, rs2: 0, imm: -4 }]]);

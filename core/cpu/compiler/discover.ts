@@ -47,7 +47,8 @@ export type End =
   | { readonly kind: "interpret"; readonly at: number };
 
 export interface Block {
-  readonly id: number;
+  /** Its place among the region's. */
+  id: number;
   readonly at: number;
   readonly insts: Inst[];
   end: End;
@@ -65,6 +66,20 @@ export interface Region {
 
 /** `small`: what is reached by an indirect call is copied up to this size. */
 export const LIMITS = { insns: 500, blockInsns: 48, depth: 3, pages: 8, small: 32 } as const;
+
+/** Where control may go inside the region, or out of it, but for places that are not known. */
+export function successors(b: Block): Edge[] {
+  switch (b.end.kind) {
+    case "branch":
+      return [b.end.taken, b.end.next];
+    case "jump":
+      return [b.end.next];
+    case "indirect":
+      return [...b.end.known];
+    case "interpret":
+      return [];
+  }
+}
 
 /** A function body: the region's own, or a callee's copy for one place that calls it. */
 interface Context {
@@ -160,9 +175,7 @@ class Search {
       const next = at + inst.is.length;
       const { kind } = inst.is;
       if (kind === "interpret") {
-        this.#enter(c, next);
-        if (c.depth === 0 && pageOf(next) === 0) this.#lead(c, next);
-        return;
+        return this.#resume(c, next);
       }
       if (inst.straddles && at !== leader) return this.#lead(c, at);
       c.insts.set(at, inst);
@@ -191,23 +204,24 @@ class Search {
       this.#indirect(c, inst, isCall ? next : null);
     }
   }
-  /** `back`: where a call returns to, for it returns from unknown callees too. */
+  /** `back`: where a call returns to; null: it is none. */
   #indirect(c: Context, { at }: Inst, back: number | null): void {
-    if (back !== null) {
-      this.#enter(c, back);
-      this.#lead(c, back);
-    }
     const number = pageOf(at);
     const known: Target[] = [];
     for (const distance of this.view.targets(this.#page(number), at - number * PAGE)) {
       const target = at + distance;
       if (this.inst(target) === null) continue;
       const context = back === null ? c : this.#isSmall(target) ? this.#callee(c, back) : null;
-      if (context === null) continue;
-      known.push({ context, at: target });
-      this.#lead(context, target);
+      if (context !== null) known.push({ context, at: target });
     }
     c.known.set(at, known);
+    if (back !== null) this.#resume(c, back);
+    for (const t of known) this.#lead(t.context, t.at);
+  }
+  /** Behind what the region leaves: it goes on there if it can be entered there. */
+  #resume(c: Context, at: number): void {
+    this.#enter(c, at);
+    if (c.entries.has(at)) this.#lead(c, at);
   }
   /** Whether what begins there is hardly more than a call and a return through the fetch TLB. */
   #isSmall(at: number): boolean {
@@ -236,8 +250,7 @@ class Search {
       c.callees.set(from, callee);
       this.#lead(callee, target);
     } else {
-      this.#enter(c, next);
-      this.#lead(c, next);
+      this.#resume(c, next);
     }
   }
 }
@@ -255,6 +268,15 @@ class Cutter {
     for (const c of this.search.contexts) {
       for (const b of c.blocks.values()) this.#tie(c, b);
     }
+    this.#keepReachable();
+  }
+  /** What is left out where there was no more room may have led to others. */
+  #keepReachable(): void {
+    const reached = new Set(this.blocks.filter((b) => b.entry));
+    for (const b of reached) for (const { to } of successors(b)) if (to) reached.add(to); // Grows.
+    const kept = this.blocks.filter((b) => reached.has(b));
+    this.blocks.splice(0, this.blocks.length, ...kept);
+    kept.forEach((b, i) => b.id = i);
   }
   #cut(c: Context, leader: number): void {
     const insts: Inst[] = [];
@@ -343,5 +365,6 @@ export function discover(
   const cutter = new Cutter(search);
   cutter.run();
   if (cutter.blocks.length === 0 || cutter.blocks[0].at !== at) return null;
-  return { blocks: cutter.blocks, pages: search.pages, insns: search.insns };
+  const insns = cutter.blocks.reduce((n, b) => n + b.insts.length, 0);
+  return { blocks: cutter.blocks, pages: search.pages, insns };
 }

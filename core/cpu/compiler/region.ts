@@ -16,7 +16,7 @@ import { FS_MASK } from "../mstatus.ts";
 import { SLOT, STATUS_STOP } from "../state.ts";
 import { type Code, f64, i32, i64, uleb } from "../wasm/code.ts";
 import type { Callee, Func, Label, Local, Module } from "../wasm/module.ts";
-import { type Block, type Edge, pageOf, type Region } from "./discover.ts";
+import { type Block, type Edge, pageOf, type Region, successors } from "./discover.ts";
 import type { Instructions, Registers } from "./instruction.ts";
 import { Steady } from "./steady.ts";
 import { type Item, type Loop, structure } from "./structure.ts";
@@ -419,17 +419,4 @@ function loopLengths(blocks: readonly Block[]): number[] {
     }
   }
   return lengths;
-}
-
-function successors(b: Block): Edge[] {
-  switch (b.end.kind) {
-    case "branch":
-      return [b.end.taken, b.end.next];
-    case "jump":
-      return [b.end.next];
-    case "indirect":
-      return [...b.end.known];
-    case "interpret":
-      return [];
-  }
 }
