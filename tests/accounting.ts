@@ -3,6 +3,11 @@
  * register, for each way in which a disk is virtio's.
  * @module
  */
+import { multiple } from "@optique/core/modifiers";
+import { argument } from "@optique/core/primitives";
+import { choice } from "@optique/core/valueparser";
+import { say } from "../replay/cli/say.ts";
+import { parseTask } from "../replay/cli/task.ts";
 import { accounts, compared, FENCE } from "./linux/accounting.ts";
 import { type LinuxMachine, linuxMachine } from "./linux/guest.ts";
 import { type QemuDisk, runQemu } from "./linux/qemu.ts";
@@ -40,8 +45,14 @@ export async function countBoth(folder: string, disk: QemuDisk) {
 }
 
 async function main(): Promise<void> {
-  const asked = DISKS.filter((d) => Deno.args.length === 0 || Deno.args.includes(d));
-  for (const disk of asked) {
+  const asked = parseTask(
+    "accounting",
+    say`Count the stock Linux guest's accesses on ours and on QEMU, side by side.`,
+    multiple(argument(choice(DISKS, { metavar: "DISK" }), {
+      description: say`How the disk is attached; all ways where none is named.`,
+    })),
+  );
+  for (const disk of asked.length > 0 ? asked : DISKS) {
     const folder = Deno.makeTempDirSync({ prefix: "exitscope-" });
     try {
       const { lines, unexplained } = await countBoth(folder, disk);

@@ -3,7 +3,12 @@
  * peer or to itself in the same run. It judges nothing and exits 0. PARTS lists the parts.
  * @module
  */
+import { multiple } from "@optique/core/modifiers";
+import { argument } from "@optique/core/primitives";
+import { choice } from "@optique/core/valueparser";
 import { cpus, totalmem } from "node:os";
+import { say } from "../replay/cli/say.ts";
+import { parseTask } from "../replay/cli/task.ts";
 import { devices } from "./bench/devices.ts";
 import { events } from "./bench/events.ts";
 import { imports } from "./bench/import.ts";
@@ -38,22 +43,18 @@ function machine(): string {
     `V8 ${Deno.version.v8}`;
 }
 
-function chosen(args: readonly string[]): string[] {
-  const unknown = args.filter((a) => !(a in PARTS));
-  if (unknown.length > 0) {
-    console.error(
-      `no part named ${unknown.join(", ")}; there are: ${Object.keys(PARTS).join(" ")}`,
-    );
-  }
-  const known = args.filter((a) => a in PARTS);
-  const all = Object.keys(PARTS).filter((part) => !ASKED_FOR.includes(part));
-  return args.length === 0 ? all : known;
-}
-
+const named = parseTask(
+  "bench",
+  say`Measure how fast the machine is and what tracing costs. Without a part, all of them but ${
+    ASKED_FOR.join(", ")
+  }, which takes minutes and gigabytes of disk.`,
+  multiple(argument(choice(Object.keys(PARTS), { metavar: "PART" }))),
+);
+const parts = named.length > 0 ? named : Object.keys(PARTS).filter((p) => !ASKED_FOR.includes(p));
 const folder = Deno.makeTempDirSync({ prefix: "exitscope-bench-" });
 try {
   console.log(machine());
-  for (const part of chosen(Deno.args)) {
+  for (const part of parts) {
     try {
       console.log(`\n${await PARTS[part](folder)}`);
     } catch (error) {

@@ -8,45 +8,53 @@ import { object } from "@optique/core/constructs";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { choice, integer, string } from "@optique/core/valueparser";
-import { message } from "@optique/core/message";
-import { run } from "@optique/run";
 import { basename, join } from "node:path";
 import { ISA } from "../core/cpu/mod.ts";
 import { parseIsa } from "../core/cpu/extensions.ts";
+import { say } from "../replay/cli/say.ts";
+import { parseTask } from "../replay/cli/task.ts";
 import type { RunOptions } from "./conformance/execute.ts";
 import { runAll } from "./conformance/pool.ts";
 import { report } from "./conformance/report.ts";
 import type { Answer } from "./conformance/worker.ts";
 
 const parser = object({
-  folder: argument(string({ metavar: "DIR" }), { description: message`Folder with ELF files.` }),
+  folder: argument(string({ metavar: "DIR" }), { description: say`Folder with ELF files.` }),
   signature: optional(option("--signature", string({ metavar: "DIR" }), {
-    description: message`Write each program's signature region to DIR/NAME.signature.`,
+    description: say`Write each program's signature region to DIR/NAME.signature.`,
   })),
   granularity: withDefault(
     option("--signature-granularity", choice(["4", "8"]), {
-      description: message`Bytes of a signature's line.`,
+      description: say`Bytes of a signature's line.`,
     }),
     "4" as const,
   ),
   isa: withDefault(
-    option("--isa", string({ metavar: "ISA" }), { description: message`The harts' ISA string.` }),
+    option("--isa", string({ metavar: "ISA" }), { description: say`The harts' ISA string.` }),
     ISA,
   ),
-  harts: withDefault(option("--harts", integer({ min: 1, max: 8 })), 1),
+  harts: withDefault(
+    option("--harts", integer({ min: 1, max: 8 }), {
+      description: say`Harts that run each program.`,
+    }),
+    1,
+  ),
   timeout: withDefault(
     option("--timeout", integer({ min: 1, metavar: "INSNS" }), {
-      description: message`Instructions after which a program is given up.`,
+      description: say`Instructions after which a program is given up.`,
     }),
     20_000_000,
   ),
   cpu: withDefault(
     option("--cpu", choice(["interpreter", "compiled", "lockstep"], { metavar: "HOW" }), {
-      description: message`How the harts execute.`,
+      description: say`How the harts execute.`,
     }),
     "compiled" as const,
   ),
-  jobs: withDefault(option("--jobs", integer({ min: 1 })), navigator.hardwareConcurrency),
+  jobs: withDefault(
+    option("--jobs", integer({ min: 1 }), { description: say`Programs at the same time.` }),
+    navigator.hardwareConcurrency,
+  ),
 });
 
 function elfs(folder: string): string[] {
@@ -63,9 +71,8 @@ function writeSignatures(folder: string, answers: readonly Answer[]): void {
 }
 
 async function main(): Promise<number> {
-  const callers = Deno.env.get("EXITSCOPE_CWD");
-  if (callers) Deno.chdir(callers);
-  const o = run(parser, { programName: "conformance", help: "option", showDefault: true });
+  const brief = say`Run every ELF of a folder that speaks tohost on bare harts, and sum up.`;
+  const o = parseTask("conformance", brief, parser);
   const claimed = parseIsa(o.isa);
   const options: RunOptions = {
     harts: o.harts,

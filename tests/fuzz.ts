@@ -3,55 +3,45 @@
  * script of QEMU's qtest commands. Ends with one line of figures, and with 1 when a law was broken.
  * @module
  */
+import { object } from "@optique/core/constructs";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { option } from "@optique/core/primitives";
+import { choice, integer, string } from "@optique/core/valueparser";
 import { DEVICES } from "../core/mmio/devices.ts";
+import { EXIT } from "../replay/cli/errors.ts";
+import { say } from "../replay/cli/say.ts";
+import { parseTask } from "../replay/cli/task.ts";
 import { type Counts, runCase, runScript } from "./fuzz/case.ts";
 import { lineOf, parseScript, ScriptError } from "./fuzz/script.ts";
-
-const USAGE = `deno task fuzz [--seconds N] [--cases N] [--seed N] [--device NAME] [--script FILE]
-  --seconds N    starts cases for so long (60; an hour: 3600)
-  --cases N      runs so many cases instead
-  --seed N       the first case's seed, the others follow it (1)
-  --device NAME  aims at the devices of one type alone
-  --script FILE  runs qtest commands instead, and prints what they read`;
 
 /** After so many failing cases a run stops. */
 const MAX_FAILURES = 3;
 
-export interface Options {
-  readonly seconds: number;
-  readonly cases: number;
-  readonly seed: number;
-  readonly device: string | null;
-  readonly script: string | null;
-}
+const count = integer({ min: 0 });
 
-/** Throws a RangeError for what is no option. */
-export function parseOptions(args: readonly string[]): Options {
-  const numbers = new Map<string, number>();
-  const words = new Map<string, string>();
-  for (let i = 0; i < args.length; i += 2) {
-    const name = /^--(seconds|cases|seed|device|script)$/.exec(args[i])?.[1];
-    const text = args[i + 1];
-    if (name === undefined || text === undefined) {
-      throw new RangeError(`${args.slice(i, i + 2).join(" ")}: no option with a value`);
-    }
-    const v = Number(text);
-    if (name === "device" || name === "script") words.set(name, text);
-    else if (Number.isInteger(v) && v >= 0) numbers.set(name, v);
-    else throw new RangeError(`--${name} ${text}: no whole number`);
-  }
-  const device = words.get("device") ?? null;
-  if (device !== null && DEVICES[device] === undefined) {
-    throw new RangeError(`--device ${device}: there are ${Object.keys(DEVICES).join(", ")}`);
-  }
-  const cases = numbers.get("cases") ?? Infinity;
-  return {
-    seconds: numbers.get("seconds") ?? (cases === Infinity ? 60 : Infinity),
-    cases,
-    seed: numbers.get("seed") ?? 1,
-    device,
-    script: words.get("script") ?? null,
-  };
+const OPTIONS = object({
+  seconds: optional(option("--seconds", count, {
+    description: say`Starts cases for so long; an hour is 3600. 60 unless --cases is given.`,
+  })),
+  cases: optional(option("--cases", count, { description: say`Runs so many cases instead.` })),
+  seed: withDefault(
+    option("--seed", count, { description: say`The first case's; the others follow it.` }),
+    1,
+  ),
+  device: optional(option("--device", choice(Object.keys(DEVICES), { metavar: "NAME" }), {
+    description: say`Aims at the devices of one type alone.`,
+  })),
+  script: optional(option("--script", string({ metavar: "FILE" }), {
+    description: say`Runs qtest commands instead, and prints what they read.`,
+  })),
+});
+
+export interface Options {
+  /** Starts cases for so long, a minute where neither it nor `cases` is given. */
+  readonly seconds?: number;
+  readonly cases?: number;
+  readonly seed: number;
+  readonly device?: string;
 }
 
 export interface Outcome extends Counts {
@@ -67,8 +57,10 @@ export function fuzz(o: Options, tell: (text: string) => void): Outcome {
     ...{ cases: 0, failures: [], seconds: 0 },
     ...{ accesses: 0, rows: 0, restores: 0, virtualNs: 0 },
   };
-  while (all.cases < o.cases && elapsed() < o.seconds && all.failures.length < MAX_FAILURES) {
-    const failure = runCase(o.seed + all.cases, o.device, all);
+  const cases = o.cases ?? Infinity;
+  const seconds = o.seconds ?? (o.cases === undefined ? 60 : Infinity);
+  while (all.cases < cases && elapsed() < seconds && all.failures.length < MAX_FAILURES) {
+    const failure = runCase(o.seed + all.cases, o.device ?? null, all);
     all.cases++;
     if (failure === null) continue;
     all.failures.push(failure);
@@ -101,18 +93,17 @@ function script(path: string): number {
 }
 
 function main(): number {
+  const brief = say`Let a hostile guest loose on whole boards, from a seed.`;
+  const options = parseTask("fuzz", brief, OPTIONS);
   try {
-    const options = parseOptions(Deno.args);
-    if (options.script !== null) return script(options.script);
+    if (options.script !== undefined) return script(options.script);
     const all = fuzz(options, console.log);
     console.log(summary(options, all));
     return all.failures.length === 0 ? 0 : 1;
   } catch (e) {
-    const known = e instanceof RangeError || e instanceof ScriptError ||
-      e instanceof Deno.errors.NotFound;
-    if (!known) throw e;
-    console.error(`${e.message}\n${USAGE}`);
-    return 2;
+    if (!(e instanceof ScriptError || e instanceof Deno.errors.NotFound)) throw e;
+    console.error(`fuzz: ${e.message}`);
+    return EXIT.usage;
   }
 }
 

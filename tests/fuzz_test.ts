@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { device, type DeviceType, u32 } from "../core/mmio/device.ts";
 import { Random, seeds } from "../core/mmio/test_random.ts";
-import { fuzz, parseOptions, summary } from "./fuzz.ts";
+import { fuzz, summary } from "./fuzz.ts";
 import { noCounts, runScript, scriptOf, shrink } from "./fuzz/case.ts";
 import { parseScript, type Script, textOf } from "./fuzz/script.ts";
 
@@ -16,7 +16,7 @@ const SCRIPTS = new URL("./fuzz/scripts/", import.meta.url);
 
 Deno.test("fuzz: a hostile guest on whole boards breaks no law", () => {
   const [seed] = seeds(1);
-  const options = parseOptions(["--cases", `${CASES}`, "--seed", `${seed}`]);
+  const options = { cases: CASES, seed };
   const failures: string[] = [];
   const all = fuzz(options, (text) => failures.push(text));
   console.log(summary(options, all));

@@ -4,20 +4,39 @@
  * differed.
  * @module
  */
+import { object } from "@optique/core/constructs";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { option } from "@optique/core/primitives";
+import { integer } from "@optique/core/valueparser";
+import { say } from "../replay/cli/say.ts";
+import { parseTask } from "../replay/cli/task.ts";
 import { againstQemu } from "./lockstep/qemu_streams.ts";
 import type { Done, Job } from "./lockstep/worker.ts";
-
-const USAGE = `deno task lockstep [--seconds N] [--streams N] [--seed N] [--workers N] [--qemu]
-  --seconds N   starts streams for so long (60; an hour: 3600)
-  --streams N   runs so many streams instead
-  --seed N      the first stream's seed, the others follow it (1)
-  --workers N   at the same time (one for each processor)
-  --qemu        against QEMU, over its GDB port, in one process`;
 
 /** Streams in one message; the last job of a run is smaller. */
 const BATCH = 8;
 /** After so many failing streams a run stops. */
 const MAX_FAILURES = 3;
+
+const count = integer({ min: 0 });
+
+export const OPTIONS = object({
+  seconds: optional(option("--seconds", count, {
+    description: say`Starts streams for so long; an hour is 3600. 60 unless --streams is given.`,
+  })),
+  streams: optional(option("--streams", count, {
+    description: say`Runs so many streams instead.`,
+  })),
+  seed: withDefault(
+    option("--seed", count, { description: say`The first stream's; the others follow it.` }),
+    1,
+  ),
+  workers: withDefault(
+    option("--workers", integer({ min: 1 }), { description: say`At the same time.` }),
+    navigator.hardwareConcurrency,
+  ),
+  qemu: option("--qemu", { description: say`Against QEMU, over its GDB port, in one process.` }),
+});
 
 export interface Options {
   seconds: number;
@@ -27,25 +46,17 @@ export interface Options {
   qemu: boolean;
 }
 
-/** Throws a RangeError for what is no option. */
-export function parseOptions(args: readonly string[], processors: number): Options {
-  const given = new Map<string, number>();
-  const numbers = args.filter((a) => a !== "--qemu");
-  for (let i = 0; i < numbers.length; i += 2) {
-    const name = /^--(seconds|streams|seed|workers)$/.exec(numbers[i])?.[1];
-    const v = Number(numbers[i + 1] ?? NaN);
-    if (!name || !Number.isInteger(v) || v < 0) {
-      throw new RangeError(`${numbers.slice(i, i + 2).join(" ")}: no option with a whole number`);
-    }
-    given.set(name, v);
-  }
-  const streams = given.get("streams") ?? Infinity;
+/** So many streams, or so long, or a minute. */
+export function bounded(
+  { seconds, streams, ...rest }: Omit<Options, "seconds" | "streams"> & {
+    seconds?: number;
+    streams?: number;
+  },
+): Options {
   return {
-    seconds: given.get("seconds") ?? (streams === Infinity ? 60 : Infinity),
-    streams,
-    seed: given.get("seed") ?? 1,
-    workers: Math.max(1, given.get("workers") ?? processors),
-    qemu: args.includes("--qemu"),
+    ...rest,
+    seconds: seconds ?? (streams === undefined ? 60 : Infinity),
+    streams: streams ?? Infinity,
   };
 }
 
@@ -123,13 +134,8 @@ export function summary(o: Options, all: Outcome): string {
 }
 
 if (import.meta.main) {
-  let options: Options;
-  try {
-    options = parseOptions(Deno.args, navigator.hardwareConcurrency);
-  } catch (e) {
-    console.error(`${(e as Error).message}\n${USAGE}`);
-    Deno.exit(2);
-  }
+  const brief = say`Run random instruction streams on the interpreter and on a second machine.`;
+  const options = bounded(parseTask("lockstep", brief, OPTIONS));
   const all = await (options.qemu ? lockstepWithQemu : lockstep)(options, console.log);
   console.log(summary(options, all));
   Deno.exit(all.failures.length === 0 ? 0 : 1);

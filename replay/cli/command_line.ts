@@ -11,7 +11,7 @@ import { VERSION } from "../version.ts";
 import { EXIT } from "./errors.ts";
 import type { RecordArguments } from "./machine_spec.ts";
 import { COMMANDS, OPTIONS, type Parsed } from "./options.ts";
-import { lines, say } from "./say.ts";
+import { lines, mistake, say } from "./say.ts";
 import { nearest } from "./suggest.ts";
 
 export const parser = or(
@@ -97,9 +97,9 @@ function meant(error: string): string {
 
 /** Optique shows usage and hints on lines of their own; an error is one line here. */
 function printUsageError(shown: string): void {
-  if (!shown.startsWith("Error:")) return;
+  const line = mistake(shown);
+  if (line === null) return;
   const [name] = Deno.args;
-  const line = shown.slice("Error:".length).trim().replace(/\s*\n\s*/g, " ").replace(/\.$/, "");
   const words = COMMANDS.has(name) || name === "completion" ? [name] : [];
   console.error(
     `exitscope: ${line}${meant(line)} (see ${["exitscope", ...words, "--help"].join(" ")})`,

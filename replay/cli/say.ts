@@ -9,3 +9,9 @@ export function say(parts: TemplateStringsArray, ...values: string[]): Message {
 /** Lines that stay lines. */
 export const lines = (...all: string[]): Message =>
   all.flatMap((line, i) => i === 0 ? [text(line)] : [lineBreak(), text(line)]);
+
+/** The mistake alone, as one line without its full stop, of what Optique prints; null for other lines. */
+export function mistake(shown: string): string | null {
+  if (!shown.startsWith("Error:")) return null;
+  return shown.slice("Error:".length).trim().replace(/\s*\n\s*/g, " ").replace(/\.$/, "");
+}
