@@ -13,6 +13,7 @@ import { RAM_BASE, TIMEBASE_HZ } from "../core/board/virt.ts";
 import type { RiscvCpu } from "../core/cpu/mod.ts";
 import { Trace } from "../core/trace/trace.ts";
 import { readInput } from "../replay/files.ts";
+import { company, companyList } from "./harts/company.ts";
 import { expected, KERNEL, type Litmus, litmus, results } from "./harts/litmus.ts";
 import { shadow } from "./lockstep/shadow.ts";
 import { fileDigests, recordInto } from "./recorder.ts";
@@ -38,10 +39,11 @@ interface Run {
   printed: number[];
 }
 
-function start(o: Litmus, spec: MachineSpec): Run {
+const start = (o: Litmus, spec: MachineSpec): Run => startWith(litmus(o), spec);
+function startWith(image: Uint8Array<ArrayBuffer>, spec: MachineSpec): Run {
   const printed: number[] = [];
   const host = { out: (_device: string, bytes: Uint8Array) => void printed.push(...bytes) };
-  const files = new Map([[FILE.path, litmus(o)]]);
+  const files = new Map([[FILE.path, image]]);
   const board = buildBoard(spec, files, new Map(), new Trace(null), host);
   return { board, printed };
 }
@@ -96,6 +98,20 @@ for (const harts of HARTS) {
     assert.equal(done.instructions + done.left, run.board.machine.executed);
   });
 }
+
+Deno.test("harts: one that was alone shares its turn as if it had been stopped at each quantum's end", () => {
+  const rounds = 60;
+  for (const quantumInsns of [5, 16, 29, 100]) {
+    const lists = [[PATIENCE], [1], [7, 64]].map((slices) => {
+      const run = startWith(company(rounds), specOf(2, { quantumInsns }));
+      finish(run, slices);
+      return companyList(run.board.machine.cpu.ram, RAM_BASE, rounds);
+    });
+    const changes = lists[0].filter((hart, i) => i > 0 && hart !== lists[0][i - 1]).length;
+    assert.ok(changes > rounds, `the harts took turns ${changes} times only`);
+    for (const other of lists.slice(1)) assert.deepEqual(other, lists[0]);
+  }
+});
 
 const BROKEN: Record<string, (cpu: RiscvCpu) => void> = {
   "reservations that outlive a turn": (cpu) => cpu.clearReservation = () => {},

@@ -7,8 +7,9 @@ import { getSlot, getSlot32, H, type RoutineSet, setSlot } from "./emit.ts";
 import { ENTRY } from "./layout.ts";
 import { type AccessFuncs, MemoryOps } from "./memory_ops.ts";
 import type { Csr, Fields, Imm, Reg, Rm, Routine } from "./ops.ts";
+import { X_SINK } from "./state.ts";
 import { type Code, i32, i64 } from "./wasm/code.ts";
-import type { Func, Label, Local } from "./wasm/module.ts";
+import type { Callee, Func, Label, Local } from "./wasm/module.ts";
 
 /** The operand handles are offsets in the entry. */
 export const ENTRY_FIELDS: Fields = {
@@ -21,6 +22,9 @@ export const ENTRY_FIELDS: Fields = {
   csr: ENTRY.rs2,
 };
 
+/** rd and rs1, which lie side by side, of a jump to ra that links nothing. */
+const RETURN = X_SINK | 8 << 16;
+
 /** Locals and labels of the main function. */
 export interface Frame {
   /** Current entry, budget left after this instruction, pc − ep/8, data bank. */
@@ -32,6 +36,8 @@ export interface Frame {
   refetch: Label;
   check: Label;
   leave: Label;
+  /** (h, ep, distance): an indirect jump is noted (targets.ts). */
+  noteTarget: Callee;
 }
 
 export class HandlerOps extends MemoryOps {
@@ -123,12 +129,26 @@ export class HandlerOps extends MemoryOps {
     else this.#farJump(offset);
   }
   #farJump(offset: Imm): void {
-    this.jump(i64.add(this.#pcAt(0), this.imm(offset)));
+    this.#jumpTo(i64.add(this.#pcAt(0), this.imm(offset)), this.frame.refetch);
   }
   override jump(target: Code, serialize?: "serialize"): void {
+    if (serialize) return this.#jumpTo(target, this.frame.check);
+    this.#note(target);
+    this.#jumpTo(target, this.frame.refetch);
+  }
+  #jumpTo(target: Code, by: Label): void {
     this.f.emit(setSlot("pc", target));
-    this.f.br(serialize ? this.frame.check : this.frame.refetch);
+    this.f.br(by);
     this.#ended = true;
+  }
+  /** Where returns lead, their callers know. */
+  #note(target: Code): void {
+    const { ep, noteTarget } = this.frame;
+    const registers = i32.load(this.f.get(ep), ENTRY.rd);
+    this.f.if(i32.ne(registers, i32.const(RETURN)), () => {
+      const distance = i32.wrap(i64.sub(target, this.#pcAt(0)));
+      this.f.emit(this.f.call(noteTarget, H, this.f.get(ep), distance));
+    });
   }
   override serialize(): void {
     this.f.if(getSlot32("dirty"), () => {

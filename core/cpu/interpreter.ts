@@ -12,11 +12,12 @@ import { ENTRY_FIELDS, type Frame, HandlerOps, OutlineOps } from "./handler.ts";
 import type { Insn } from "./insn.ts";
 import { INSNS } from "./isa/mod.ts";
 import { CODE_PAGE, ENTRY, EXITS, type Layout, onlyHart, PAGE, PSEUDO, TLB } from "./layout.ts";
-import { tlbEntry } from "./memory_ops.ts";
+import { dropCopies, tlbEntry } from "./memory_ops.ts";
 import { SLOT, STATUS_ILLEGAL, STATUS_STOP, Stop } from "./state.ts";
+import { noteTarget } from "./targets.ts";
 import { mipNow, nextInterrupt, takeTrap, time } from "./trap.ts";
 import { type Code, i32, i64 } from "./wasm/code.ts";
-import { type Func, type Import, type Local, Module } from "./wasm/module.ts";
+import { type Callee, type Func, type Import, type Local, Module } from "./wasm/module.ts";
 
 /** Operation numbers of a row's handlers. */
 export interface Operations {
@@ -69,6 +70,7 @@ interface Parts {
   decode: Import;
   decodeWord: Import;
   rawWord: Func;
+  noteTarget: Callee;
   pc: Local;
   code: Local;
 }
@@ -89,9 +91,10 @@ export function buildInterpreter(l: Layout): Interpreter {
   raiseFromOutside(m, routines, access);
   recheck(m, routines, access);
   const rawWord = illegalWord(m);
+  const noted = noteTarget(m, l);
   const f = m.export(m.func("run", ["i32", "i32"], ["i32"]));
   const parts = {
-    ...{ module: m, f, routines, access, decode, decodeWord, rawWord },
+    ...{ module: m, f, routines, access, decode, decodeWord, rawWord, noteTarget: noted },
     ...{ pc: f.local("i64"), code: f.local("i32") },
   };
   const operations = emitRun(parts);
@@ -154,11 +157,12 @@ function finish(f: Func, left: Local, stop: Code): void {
 }
 
 function emitRun(p: Parts): Map<Insn, Operations> {
-  const { f } = p;
+  const { f, routines: { layout: l } } = p;
   const [ep, delta, bank] = [f.local("i32"), f.local("i64"), f.local("i32")];
   const left = 1; // The budget's own parameter counts down.
   let operations = new Map<Insn, Operations>();
   f.emit(setSlot("icountEnd", i64.add(getSlot("icount"), i64.extendU(f.get(left)))));
+  if (onlyHart(l) === null) takeCopies(f, l);
   f.loop((check) => {
     emitCheck(p, left, bank);
     f.loop((refetch) => {
@@ -166,7 +170,11 @@ function emitRun(p: Parts): Map<Insn, Operations> {
         f.block((leave) => {
           emitFetch(p, { ep, left, delta }, () => f.br(leaveAtPc));
           f.loop((next) => {
-            const frame = { ep, left, delta, bank, next, refetch, check, leave };
+            const { noteTarget } = p;
+            const frame = {
+              ...{ ep, left, delta, bank, noteTarget },
+              ...{ next, refetch, check, leave },
+            };
             operations = emitDispatch(p, frame, () => f.br(leaveAtPc));
           });
         });
@@ -178,6 +186,15 @@ function emitRun(p: Parts): Map<Insn, Operations> {
   });
   f.unreachable();
   return operations;
+}
+
+/** The copies of TLB entries are for the hart that runs. */
+function takeCopies(f: Func, l: Layout): void {
+  const owner = i32.const(l.copiesOwner);
+  f.if(i32.ne(i32.load(owner), H), () => {
+    dropCopies(f, l);
+    f.emit(i32.store(owner, H));
+  });
 }
 
 /** Between instructions, when modes or interrupts may have changed. */
@@ -330,6 +347,7 @@ const isOutlined = (insn: Insn) => insn.floats.size > 0 && insn.mapping.imm === 
 const NOWHERE: Frame = {
   ...{ ep: 1, left: 0, delta: 0, bank: 0 },
   ...{ next: { depth: 0 }, refetch: { depth: 0 }, check: { depth: 0 }, leave: { depth: 0 } },
+  noteTarget: { index: 0 },
 };
 
 function emitOutlined(p: Parts, frame: Frame, insn: Insn): void {

@@ -1,7 +1,7 @@
 /**
  * Where everything lies in the machine's one linear memory, and the shape of TLB and decoded code.
  *
- * counted exits | hart states and TLBs | stage-2 bytes | code map | decoded pages | guest RAM
+ * counted exits | targets of jumps | hart states and TLBs | stage-2 bytes | code map | decoded pages | guest RAM
  *
  * A decoded page holds one 16-byte entry for each two bytes of a 4 KiB page of RAM, so the address
  * of an entry gives the pc and the reverse. Entry: u16 operation, u16 rd, u16 rs1, u16 rs2 (byte
@@ -75,6 +75,9 @@ export const CODE_PAGE = {
 /** Counts the jumps from compiled code to code that is not, by a hash of the target: u32 each. */
 export const EXITS = { entries: 4096, bytes: 4 * 4096 } as const;
 
+/** Where indirect jumps lead (targets.ts): u32 place, unused; then i32 distance and u32 count of each target. */
+export const TARGETS = { places: 1024, ways: 7, bytes: 1024 * 64 } as const;
+
 const HART_TLB = Math.ceil(HART_STATE_BYTES / 1024) * 1024;
 export const HART = { tlb: HART_TLB, bytes: HART_TLB + BANK.count * TLB.bankBytes } as const;
 
@@ -92,6 +95,8 @@ export interface Layout {
   /** u32[EXITS.entries]; i32: counts that are multiples of this plus 1, a power of two, are told. */
   exits: number;
   exitsMask: number;
+  /** Rows of TARGETS. */
+  targets: number;
   /** i64 each: instructions executed by compiled regions, and how often the interpreter entered one. */
   compiledInsns: number;
   entered: number;
@@ -99,8 +104,9 @@ export interface Layout {
   metered: boolean;
   walks: number;
   codePagesUsed: number;
-  /** See copiesOf. */
+  /** See copiesOf; i32: the hart whose they are. */
   copies: number;
+  copiesOwner: number;
   stage2: number;
   codeMap: number;
   codePool: number;
@@ -119,13 +125,13 @@ export const onlyHart = (l: Layout): number | null => l.harts === 1 ? l.hartsAt 
 const COPIES = 16;
 /**
  * Copies of entries of the data TLB, for accesses that compiled code expects in the page of the one before.
- * Only a machine with one hart has them. What changes the data TLB, or the bank in force, empties all.
+ * They are those of the hart that runs. What changes a data TLB, the bank in force, or the hart, empties all.
  */
 export const copiesOf = (l: Layout): readonly number[] =>
-  l.harts === 1 ? Array.from({ length: COPIES }, (_, i) => l.copies + i * TLB.entryBytes) : [];
+  Array.from({ length: COPIES }, (_, i) => l.copies + i * TLB.entryBytes);
 /** The copy for accesses by a base register; `array`: TLB.load or TLB.store. */
-export const copyAt = (l: Layout, array: number, base: number): number | null =>
-  copiesOf(l)[base * 2 % COPIES + (array === TLB.store ? 1 : 0)] ?? null;
+export const copyAt = (l: Layout, array: number, base: number): number =>
+  copiesOf(l)[base * 2 % COPIES + (array === TLB.store ? 1 : 0)];
 
 const align = (v: number, to: number) => Math.ceil(v / to) * to;
 
@@ -143,7 +149,8 @@ export function layout(o: {
   }
   const codePages = Math.max(2, Math.min(o.codePages ?? MAX_CODE_PAGES, ramPages));
   const exits = PAGE;
-  const hartsAt = exits + EXITS.bytes;
+  const targets = exits + EXITS.bytes;
+  const hartsAt = targets + TARGETS.bytes;
   const stage2 = align(hartsAt + o.harts * HART.bytes, PAGE);
   const codeMap = align(stage2 + ramPages, PAGE);
   const codePool = align(codeMap + ramPages * 4, PAGE);
@@ -157,8 +164,18 @@ export function layout(o: {
   return {
     ...{ harts: o.harts, ramBase: o.ramBase, ramBytes: o.ramBytes, hartsAt, stage2, codeMap },
     hartBytes: HART.bytes,
-    ...{ codePool, codePages, ram, wasmPages, exits, nextCodePage: 1024, codePagesUsed: 1028 },
-    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048, walks: 1056, copies: 1088 },
+    ...{
+      codePool,
+      codePages,
+      ram,
+      wasmPages,
+      exits,
+      targets,
+      nextCodePage: 1024,
+      codePagesUsed: 1028,
+    },
+    ...{ exitsMask: 1032, compiledInsns: 1040, entered: 1048, walks: 1056 },
+    ...{ copiesOwner: 1064, copies: 1088 },
     metered: o.metered ?? false,
   };
 }

@@ -13,7 +13,10 @@ export const NS_PER_INSN = 100;
 
 export type Execution = Pick<CpuOptions, "mode" | "policy">;
 /** Compiles what has run once or twice. */
-export const EAGER = { samples: 1, jumps: 1, slice: 3, batch: 1, patience: 0, most: 100 };
+export const EAGER = {
+  ...{ samples: 1, jumps: 1, often: 1, slice: 3 },
+  ...{ batch: 1, patience: 0, most: 100 },
+};
 /** Ways to execute, between which nobody can tell; the compiler has no patience here. */
 export const MODES: Record<string, Execution> = {
   interpreter: { mode: "interpreter" },

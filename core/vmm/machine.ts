@@ -25,6 +25,8 @@ const STIE = 1n << 5n;
 const MAX_JUMPS = 10_000;
 /** Typed bytes that wait for the guest to ask SBI for them. */
 const MAX_TYPED = 4096;
+/** With these, the CPU comes back behind an instruction; with the others, at one that it has begun. */
+const RETIRED: ReadonlySet<Stop> = new Set([Stop.Budget, Stop.Wfi, Stop.Timer]);
 
 /** Interrupt causes (Privileged ISA, table "mcause values after trap") and what carries them. */
 const CAUSE_PATH: Readonly<Record<number, number>> = {
@@ -291,13 +293,31 @@ export class Machine {
     return best;
   }
 
+  /** No other hart can run, and none will before the CPU comes back. */
+  #isAlone(hart: number): boolean {
+    for (let i = 0; i < this.#turns.length; i++) {
+      if (i !== hart && this.#turns[i].state === "running") return false;
+    }
+    return true;
+  }
+  /**
+   * A hart that is alone is not stopped where its quantum ends, but its quanta follow each other as if it were.
+   * One that ends now is over once the next instruction has begun.
+   */
+  #passQuanta(nowNs: number, stop: Stop): void {
+    const { quantumNs } = this.#p;
+    const beyond = nowNs - this.#quantumEndNs + (RETIRED.has(stop) ? 0 : 1);
+    if (beyond > 0) this.#quantumEndNs += Math.ceil(beyond / quantumNs) * quantumNs;
+  }
+
   #runHart(hart: number, left: number, nextNs: number): void {
     const { harts, cpu, nsPerInsn, meter } = this.#p;
     const h = harts[hart];
     const clock = h.clockNs;
     const timer = h.timerDeadlineNs();
     let untilNs = nextNs;
-    if (harts.length > 1 && this.#quantumEndNs < untilNs) untilNs = this.#quantumEndNs;
+    const alone = harts.length > 1 && this.#isAlone(hart);
+    if (harts.length > 1 && !alone && this.#quantumEndNs < untilNs) untilNs = this.#quantumEndNs;
     if (timer < untilNs) untilNs = timer;
     let counts = left < MAX_COUNTS ? left : MAX_COUNTS;
     const room = Math.ceil((untilNs - clock) / nsPerInsn);
@@ -305,6 +325,7 @@ export class Machine {
     meter?.enter("run");
     const stop = cpu.run(hart, counts);
     meter?.leave();
+    if (alone) this.#passQuanta(h.clockNs, stop);
     meter?.enter("devices");
     this.#serve(hart, h, stop);
     meter?.leave();

@@ -35,14 +35,14 @@ const CELL = {
 } as const;
 const PRINTED = 0x240;
 
-const SBI = {
+export const SBI = {
   ipi: 0x735049,
   rfence: 0x52464e43,
   hsm: 0x48534d,
   srst: 0x53525354,
   dbcn: 0x4442434e,
 };
-const CSR = { sie: 0x104, sip: 0x144, satp: 0x180 } as const;
+export const CSR = { sie: 0x104, sip: 0x144, satp: 0x180 } as const;
 
 export interface Litmus {
   harts: number;

@@ -14,6 +14,7 @@ import type { Decoder } from "../insn.ts";
 import { CODE_PAGE, ENTRY, EXITS, type Layout, onlyHart, PAGE, PSEUDO, TLB } from "../layout.ts";
 import type { Meter } from "../meter.ts";
 import { SLOT } from "../state.ts";
+import { targetsOf } from "../targets.ts";
 import { type Callee, Module } from "../wasm/module.ts";
 import { type Block, type CodeView, discover, pageOf, type Region } from "./discover.ts";
 import { Instructions } from "./instruction.ts";
@@ -36,6 +37,8 @@ export interface Policy {
   /** Samples near a place, and jumps to it from compiled code (a power of two), that make it hot. */
   samples: number;
   jumps: number;
+  /** Interpreted jumps to a target of an indirect jump that make it worth code there. */
+  often: number;
   /** Instructions from one sample to the next; more while samples show compiled code. */
   slice: number;
   /** So many hot places make a module; or what there is, after so many instructions. */
@@ -45,7 +48,8 @@ export interface Policy {
   most: number;
 }
 export const POLICY: Policy = {
-  ...{ samples: 16, jumps: 4096, slice: 10_000, batch: 32, patience: 500_000, most: 16_384 },
+  ...{ samples: 16, jumps: 4096, often: 64, slice: 10_000 },
+  ...{ batch: 32, patience: 500_000, most: 16_384 },
 };
 
 export interface Statistics {
@@ -226,6 +230,8 @@ export class Compiler {
       word: (page, offset) => this.#word(page, offset),
       straddles: (page, offset) => offset === PAGE - 2 && (this.#half(page, offset) & 3) === 3,
       half: (page, offset) => this.#half(page, offset),
+      targets: (page, offset) =>
+        targetsOf(this.#view, this.layout, page + offset * 8, this.policy.often),
       isEntry: (offset) => this.#op(page, offset) === PSEUDO.compiled,
     };
     return discover(view, this.#instructions, at, place.entry);

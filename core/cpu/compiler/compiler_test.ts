@@ -226,6 +226,70 @@ Deno.test("compiled: a loop that another region only holds a copy of is compiled
   assert.ok(executed - before > 900_000, `${executed - before} compiled`);
 });
 
+Deno.test("compiled: what a call through a register often reaches is part of the region that calls", () => {
+  const [rounds, target, which] = [A0, A1, A2];
+  const [callees, step] = [PAGE + 0x100, PAGE]; // Alike but for their pages.
+  const lines: Line[] = [
+    ["andi", { rd: which, rs1: rounds, imm: 3 }],
+    ["slli", { rd: which, rs1: which, shamt: 12 }],
+    ["auipc", { rd: target, imm: PAGE }],
+    ["add", { rd: target, rs1: target, rs2: which }],
+    ["jalr", { rd: 1, rs1: target, imm: callees - PAGE - 8 }],
+    add(rounds, rounds, 1),
+    ["jal", { rd: 0, imm: -24 }],
+  ];
+  const callee = (v: number): Line[] => [
+    add(A3, A3, v),
+    ["jalr", { rd: 0, rs1: 1, imm: 0 }],
+  ];
+  const policy = { ...POLICY, samples: 4, jumps: 64, often: 8, slice: 1000 };
+  const [cpu, reference] = [running("compiled", lines, policy), running("interpreter", lines)];
+  const both = (act: (c: RiscvCpu) => void) => [cpu, reference].forEach(act);
+  both((c) => {
+    for (let i = 0; i < 4; i++) program(c, callees + i * step, callee(1 << i));
+    c.run(0, 50_000);
+  });
+  compare(cpu, reference);
+  assert.equal(cpu.compilation!.regions, 1);
+  // One of them changes, and one leads elsewhere than it was called from.
+  both((c) => {
+    program(c, callees + step, callee(100));
+    program(c, callees + 2 * step, [add(1, 1, 4), ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
+    program(c, 24, [["jal", { rd: 0, imm: 4 }], ["jal", { rd: 0, imm: -28 }]]);
+    c.run(0, 50_001);
+  });
+  compare(cpu, reference);
+});
+
+Deno.test("compiled: a loop behind a call that is not followed, in a callee that is copied", () => {
+  const [count, large, kept] = [A2, A3, 5];
+  const lines: Line[] = [
+    ["auipc", { rd: large, imm: 0 }],
+    ["jal", { rd: 1, imm: 12 }],
+    add(A0, A0, 1),
+    ["jal", { rd: 0, imm: -12 }],
+    add(kept, 1, 0),
+    ["jalr", { rd: 1, rs1: large, imm: 0x100 }],
+    add(count, count, -1), // The loop is the first thing behind the call.
+    ["bne", { rs1: count, rs2: 0, imm: -4 }],
+    add(count, 0, 3),
+    ["jalr", { rd: 0, rs1: kept, imm: 0 }],
+  ];
+  const [cpu, reference] = [
+    running("compiled", lines, { ...POLICY, slice: 1000 }),
+    running("interpreter", lines),
+  ];
+  for (const c of [cpu, reference]) {
+    const body = Array.from({ length: 40 }, () => add(A4, A4, 1));
+    program(c, 0x100, [...body, ["jalr", { rd: 0, rs1: 1, imm: 0 }]]);
+    c.hart(0).setX(count, 1n);
+    c.run(0, 10_000);
+  }
+  compare(cpu, reference);
+  const { executed } = cpu.compilation!;
+  assert.ok(executed > 8000, `${executed} compiled`);
+});
+
 Deno.test("compiled: what runs once or twice is not compiled", () => {
   const cpu = machine({ mode: "compiled", policy: undefined });
   program(cpu, 0, [add(A0, 0, 1000), add(A0, A0, -1), ["bne", { rs1: A0, rs2: 0, imm: -4 }]]);

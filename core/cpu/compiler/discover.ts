@@ -19,6 +19,8 @@ export interface CodeView {
   /** Whether it leaves its page; then `word` gives its first half, and the other one is here. */
   straddles(page: number, offset: number): boolean;
   half(page: number, offset: number): number;
+  /** Distances to where the indirect jump at an offset of a decoded page has been seen to lead. */
+  targets(page: number, offset: number): number[];
   /** Whether a region is entered at an offset of the home page. */
   isEntry(offset: number): boolean;
 }
@@ -39,13 +41,14 @@ export interface Edge {
 export type End =
   | { readonly kind: "branch"; readonly taken: Edge; readonly next: Edge }
   | { readonly kind: "jump"; readonly next: Edge }
-  /** `next`: where a return leads, unless the guest changed its return address. */
-  | { readonly kind: "indirect"; readonly next: Edge | null }
+  /** `known`: where it has been seen to lead, or a return leads unless the guest changed its address. */
+  | { readonly kind: "indirect"; readonly known: readonly Edge[] }
   /** The next instruction is left to the interpreter. */
   | { readonly kind: "interpret"; readonly at: number };
 
 export interface Block {
-  readonly id: number;
+  /** Its place among the region's. */
+  id: number;
   readonly at: number;
   readonly insts: Inst[];
   end: End;
@@ -61,24 +64,45 @@ export interface Region {
   readonly insns: number;
 }
 
-export const LIMITS = { insns: 500, blockInsns: 48, depth: 3, pages: 8 } as const;
+/** `small`: what is reached by an indirect call is copied up to this size. */
+export const LIMITS = { insns: 500, blockInsns: 48, depth: 3, pages: 8, small: 32 } as const;
+
+/** Where control may go inside the region, or out of it, but for places that are not known. */
+export function successors(b: Block): Edge[] {
+  switch (b.end.kind) {
+    case "branch":
+      return [b.end.taken, b.end.next];
+    case "jump":
+      return [b.end.next];
+    case "indirect":
+      return [...b.end.known];
+    case "interpret":
+      return [];
+  }
+}
 
 /** A function body: the region's own, or a callee's copy for one place that calls it. */
 interface Context {
   readonly depth: number;
   /** Where this copy returns to. */
-  readonly back: { readonly context: Context; readonly at: number } | null;
+  readonly back: Target | null;
   readonly insts: Map<number, Inst>;
   readonly leaders: Set<number>;
   readonly blocks: Map<number, Block>;
   readonly entries: Set<number>;
   /** Copies made for the calls of this body. */
   readonly callees: Map<number, Context>;
+  /** Where indirect jumps of this body lead. */
+  readonly known: Map<number, Target[]>;
+}
+interface Target {
+  readonly context: Context;
+  readonly at: number;
 }
 
 const context = (depth: number, back: Context["back"]): Context => ({
   ...{ depth, back, insts: new Map(), leaders: new Set(), blocks: new Map() },
-  ...{ entries: new Set(), callees: new Map() },
+  ...{ entries: new Set(), callees: new Map(), known: new Map() },
 });
 
 export const pageOf = (at: number): number => Math.floor(at / PAGE);
@@ -151,9 +175,7 @@ class Search {
       const next = at + inst.is.length;
       const { kind } = inst.is;
       if (kind === "interpret") {
-        this.#enter(c, next);
-        if (c.depth === 0 && pageOf(next) === 0) this.#lead(c, next);
-        return;
+        return this.#resume(c, next);
       }
       if (inst.straddles && at !== leader) return this.#lead(c, at);
       c.insts.set(at, inst);
@@ -176,26 +198,59 @@ class Search {
       if (isCall) this.#call(c, inst.at, next, target);
       else this.#target(c, inst.at, target);
     } else if (isReturn && c.back) {
+      c.known.set(inst.at, [c.back]);
       this.#lead(c.back.context, c.back.at);
-    } else if (isCall) {
-      this.#enter(c, next);
-      this.#lead(c, next);
+    } else if (kind === "indirect" && !isReturn) {
+      this.#indirect(c, inst, isCall ? next : null);
     }
+  }
+  /** `back`: where a call returns to; null: it is none. */
+  #indirect(c: Context, { at }: Inst, back: number | null): void {
+    const number = pageOf(at);
+    const known: Target[] = [];
+    for (const distance of this.view.targets(this.#page(number), at - number * PAGE)) {
+      const target = at + distance;
+      if (this.inst(target) === null) continue;
+      const context = back === null ? c : this.#isSmall(target) ? this.#callee(c, back) : null;
+      if (context !== null) known.push({ context, at: target });
+    }
+    c.known.set(at, known);
+    if (back !== null) this.#resume(c, back);
+    for (const t of known) this.#lead(t.context, t.at);
+  }
+  /** Behind what the region leaves: it goes on there if it can be entered there. */
+  #resume(c: Context, at: number): void {
+    this.#enter(c, at);
+    if (c.entries.has(at)) this.#lead(c, at);
+  }
+  /** Whether what begins there is hardly more than a call and a return through the fetch TLB. */
+  #isSmall(at: number): boolean {
+    const trial = new Search(
+      { ...this.view, targets: () => [] },
+      this.instructions,
+      LIMITS.small + 1,
+    );
+    trial.run(at);
+    return trial.insns <= LIMITS.small;
+  }
+  /** A copy of a callee, while there is room for one. */
+  #callee(c: Context, back: number): Context | null {
+    if (c.depth === LIMITS.depth || this.insns >= this.limit / 2) return null;
+    const callee = context(c.depth + 1, { context: c, at: back });
+    this.contexts.push(callee);
+    return callee;
   }
   #target(c: Context, from: number, target: number): void {
     if (target <= from) this.#enter(c, target);
     this.#lead(c, target);
   }
   #call(c: Context, from: number, next: number, target: number): void {
-    const known = this.inst(target) !== null;
-    if (c.depth < LIMITS.depth && known && this.insns < this.limit / 2) {
-      const callee = context(c.depth + 1, { context: c, at: next });
-      this.contexts.push(callee);
+    const callee = this.inst(target) === null ? null : this.#callee(c, next);
+    if (callee) {
       c.callees.set(from, callee);
       this.#lead(callee, target);
     } else {
-      this.#enter(c, next);
-      this.#lead(c, next);
+      this.#resume(c, next);
     }
   }
 }
@@ -213,6 +268,15 @@ class Cutter {
     for (const c of this.search.contexts) {
       for (const b of c.blocks.values()) this.#tie(c, b);
     }
+    this.#keepReachable();
+  }
+  /** What is left out where there was no more room may have led to others. */
+  #keepReachable(): void {
+    const reached = new Set(this.blocks.filter((b) => b.entry));
+    for (const b of reached) for (const { to } of successors(b)) if (to) reached.add(to); // Grows.
+    const kept = this.blocks.filter((b) => reached.has(b));
+    this.blocks.splice(0, this.blocks.length, ...kept);
+    kept.forEach((b, i) => b.id = i);
   }
   #cut(c: Context, leader: number): void {
     const insts: Inst[] = [];
@@ -246,8 +310,8 @@ class Cutter {
         b.end = { kind: "jump", next: edge(target, c.callees.get(last.at) ?? c) };
         break;
       case "indirect": {
-        const back = last.is.isReturn ? c.back : null;
-        b.end = { kind: "indirect", next: back ? edge(back.at, back.context) : null };
+        const known = c.known.get(last.at) ?? [];
+        b.end = { kind: "indirect", known: known.map((t) => edge(t.at, t.context)) };
         break;
       }
       default:
@@ -301,5 +365,6 @@ export function discover(
   const cutter = new Cutter(search);
   cutter.run();
   if (cutter.blocks.length === 0 || cutter.blocks[0].at !== at) return null;
-  return { blocks: cutter.blocks, pages: search.pages, insns: search.insns };
+  const insns = cutter.blocks.reduce((n, b) => n + b.insts.length, 0);
+  return { blocks: cutter.blocks, pages: search.pages, insns };
 }

@@ -135,12 +135,40 @@ class Program {
     src.put("addi", { rd: counter, rs1: counter, imm: -1 });
     src.put("bne", { rs1: counter, rs2: 0 }, top);
   }
-  #call(callee: string): void {
+  #address(label: string): void {
+    this.src.put("auipc", { rd: TARGET, imm: 0 });
+    this.src.put("addi", { rd: TARGET, rs1: TARGET }, label); // From the auipc: see `assemble`.
+  }
+  /** One place or another one. */
+  #either(labels: readonly [string, string]): void {
     const { r, src } = this;
-    if (r.chance(70)) return src.put("jal", { rd: RA }, callee);
-    src.put("auipc", { rd: TARGET, imm: 0 });
-    src.put("addi", { rd: TARGET, rs1: TARGET }, callee); // From the auipc: see `assemble`.
+    const [other, end] = [src.later(), src.later()];
+    src.put(r.pick(BRANCHES), { rs1: r.pick(FREE), rs2: r.pick(FREE) }, other);
+    this.#address(labels[0]);
+    src.put("jal", { rd: 0 }, end);
+    src.place(other);
+    this.#address(labels[1]);
+    src.place(end);
+  }
+  #call(callees: readonly [string, string]): void {
+    const { r, src } = this;
+    if (r.chance(60)) return src.put("jal", { rd: RA }, callees[0]);
+    if (r.chance(40)) this.#address(callees[0]);
+    else this.#either(callees);
     src.put("jalr", { rd: RA, rs1: TARGET, imm: 0 });
+  }
+  #switch(): void {
+    const { r, src } = this;
+    const cases = [src.later(), src.later()] as const;
+    const end = src.later();
+    this.#either(cases);
+    src.put("jalr", { rd: r.pick([0, 0, 5]), rs1: TARGET, imm: 0 });
+    src.place(cases[0]);
+    this.#straight();
+    if (r.chance(60)) src.put("jal", { rd: 0 }, end);
+    src.place(cases[1]);
+    this.#straight();
+    src.place(end);
   }
   #odd(): void {
     const { r, src } = this;
@@ -172,9 +200,9 @@ class Program {
     for (let n = 1 + r.below(5); n > 0; n--) {
       const what = r.below(10);
       if (what < 3) this.#straight();
-      else if (what < 5) this.#diamond();
+      else if (what < 5) r.chance(60) ? this.#diamond() : this.#switch();
       else if (what < 7) this.#loop(COUNTERS + 6 + r.below(2));
-      else if (what < 9 && i > 0) this.#call(`f${r.below(i)}`);
+      else if (what < 9 && i > 0) this.#call([`f${r.below(i)}`, `f${r.below(i)}`]);
       else this.#odd();
     }
     if (i === 1) {

@@ -16,7 +16,7 @@ import { FS_MASK } from "../mstatus.ts";
 import { SLOT, STATUS_STOP } from "../state.ts";
 import { type Code, f64, i32, i64, uleb } from "../wasm/code.ts";
 import type { Callee, Func, Label, Local, Module } from "../wasm/module.ts";
-import { type Block, type Edge, pageOf, type Region } from "./discover.ts";
+import { type Block, type Edge, pageOf, type Region, successors } from "./discover.ts";
 import type { Instructions, Registers } from "./instruction.ts";
 import { Steady } from "./steady.ts";
 import { type Item, type Loop, structure } from "./structure.ts";
@@ -348,10 +348,14 @@ export class RegionEmitter {
     this.#goto(end.next);
   }
   #indirect(target: Code): void {
-    const { next } = this.#block.end as { next: Edge | null };
-    if (next?.to) {
-      const expected = i64.add(this.#f.get(this.#frame.base), i64.const(next.at));
-      this.#f.if(i64.eq(target, expected), () => this.#goto(next), undefined, true);
+    const { known } = this.#block.end as { known: readonly Edge[] };
+    const inside = known.filter(({ to }) => to !== null);
+    if (inside.length > 0) {
+      const at = this.#f.bind("i64", i64.sub(target, this.#f.get(this.#frame.base)));
+      for (const edge of inside) {
+        const likely = inside.length === 1 ? true : undefined;
+        this.#f.if(i64.eq(at, i64.const(edge.at)), () => this.#goto(edge), undefined, likely);
+      }
     }
     this.#store(this.#dirtyOut(this.#block));
     this.#f.set(CHAIN.pc, target);
@@ -415,17 +419,4 @@ function loopLengths(blocks: readonly Block[]): number[] {
     }
   }
   return lengths;
-}
-
-function successors(b: Block): Edge[] {
-  switch (b.end.kind) {
-    case "branch":
-      return [b.end.taken, b.end.next];
-    case "jump":
-      return [b.end.next];
-    case "indirect":
-      return b.end.next ? [b.end.next] : [];
-    case "interpret":
-      return [];
-  }
 }

@@ -194,7 +194,7 @@ export class RegionOps extends MemoryOps {
   override ltU = (a: Code, b: Code): Code =>
     this.#decide(a, b, (x, y) => x < y) ?? this.cond(i64.ltU(a, b));
   override both = (a: Code, b: Code): Code => {
-    if (this.#truths.get(a) === true) return b;
+    if (this.#truths.get(a) === true || this.#truths.get(b) === false) return b;
     return this.#truths.get(b) === true ? a : this.cond(i32.and(a, b));
   };
   override not = (c: Code): Code => {
@@ -226,18 +226,23 @@ export class RegionOps extends MemoryOps {
     }
     const { f } = this;
     const operands = args.map((v) => f.bind("i64", v));
-    const { result, sure } = quick.operation(this, operands);
-    const inexact = i32.and(getSlot32("fflags"), i32.const(FLAG.NX));
+    const { result, sure, inexact } = quick.operation(this, operands);
+    const nx = i32.and(getSlot32("fflags"), i32.const(FLAG.NX));
     const final = f.temp("i64");
     f.set(final, result);
     const known = this.#truths.get(sure) === true;
-    const asked = !quick.rounds ? sure : known ? inexact : i32.and(sure, inexact);
+    const asked = !quick.rounds ? sure : known ? nx : i32.and(sure, nx);
     if (known && !quick.rounds) return f.get(final);
     const routine = () => f.set(final, super.float(op, format, mode, ...operands));
-    const otherwise = () => {
+    const neither = () => {
       const second = quick.second?.(this, operands);
       if (second) f.if(second.sure, () => f.set(final, second.result), routine);
       else routine();
+    };
+    const otherwise = () => {
+      const exact = inexact ? this.both(sure, this.not(inexact())) : this.#truth(false);
+      if (this.#truths.get(exact) === false) neither();
+      else f.if(i32.eqz(exact), neither);
     };
     f.if(i32.eqz(asked), otherwise, undefined, false);
     return f.get(final);

@@ -1,13 +1,14 @@
 /**
  * Loops whose accesses are steady, while everything that a copy of a TLB entry depends on changes under them:
- * pages are crossed, mapped elsewhere with and without a fence, evicted, watched, closed to the mode.
+ * pages are crossed, mapped elsewhere with and without a fence, evicted, watched, closed to the mode, and another
+ * hart's turn comes.
  * `SEED=7 PROGRAMS=1 deno test -A core/cpu/compiler/steady_test.ts` repeats one program.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type CpuMode, RiscvCpu, Stop } from "../mod.ts";
+import { type CpuMode, type Hart, RiscvCpu, Stop } from "../mod.ts";
 import { FS_MASK, PTE } from "../mstatus.ts";
 import { RAM_BASE, RAM_BYTES, Rng } from "../random_streams.ts";
 import { EAGER, type Line, machine, program, word } from "../testing.ts";
@@ -102,10 +103,10 @@ function tables(cpu: RiscvCpu, r: Rng): void {
   }
 }
 
-function build(seed: number, mode: CpuMode, loop?: Line[]): RiscvCpu {
+function build(seed: number, mode: CpuMode, harts = 1, loop?: Line[]): RiscvCpu {
   const r = new Rng(seed);
   const cpu = new RiscvCpu({
-    ...{ harts: 1, ramBase: RAM_BASE, ramBytes: RAM_BYTES, nsPerInsn: 100, timebaseHz: 10_000_000 },
+    ...{ harts, ramBase: RAM_BASE, ramBytes: RAM_BYTES, nsPerInsn: 100, timebaseHz: 10_000_000 },
     ...{ sbi: false, mode, policy: { ...EAGER, slice: 50 } },
   });
   cpu.stage2.fill(1);
@@ -113,11 +114,14 @@ function build(seed: number, mode: CpuMode, loop?: Line[]): RiscvCpu {
   program(cpu, CODE, loop ?? randomLoop(r));
   program(cpu, HANDLER, SKIP);
   cpu.wroteRam(0, RAM_BYTES);
-  const h = cpu.hart(0);
+  for (let i = 0; i < harts; i++) begin(cpu.hart(i), r, i % 2 === 0 ? TABLES : OTHER_TABLES);
+  return cpu;
+}
+function begin(h: Hart, r: Rng, root: number): void {
   h.start({ pc: RAM_BASE + CODE, a0: 0, a1: 0, priv: 1 });
   h.setCsr(0x300, h.csr(0x300) | FS_MASK);
   h.setCsr(0x305, BigInt(RAM_BASE + HANDLER));
-  h.setCsr(0x180, satp(TABLES));
+  h.setCsr(0x180, satp(root));
   for (const b of BASES) {
     const page = (r.chance(60) ? 0 : r.below(PAGES - 1) * PAGE) + (r.chance(40) ? ALIAS : 0);
     h.setX(b, BigInt(DATA_VA + page + r.below(PAGE / 8) * 8));
@@ -130,35 +134,40 @@ function build(seed: number, mode: CpuMode, loop?: Line[]): RiscvCpu {
   h.setX(SATP_B, satp(OTHER_TABLES));
   h.setX(SUM, r.chance(70) ? 1n << 18n : 3n << 18n);
   h.setX(COUNTER, 20n);
-  return cpu;
 }
 
 /** Exactly `counts`: there are no devices, only budgets. */
-function runExactly(cpu: RiscvCpu, counts: number): void {
-  assert.equal(cpu.run(0, counts), Stop.Budget);
+function runExactly(cpu: RiscvCpu, counts: number, hart = 0): void {
+  assert.equal(cpu.run(hart, counts), Stop.Budget);
 }
 
 function randomRun(seed: number): number {
   const r = new Rng(seed + 1_000_000);
-  const interpreted = build(seed, "interpreter");
-  const others = [build(seed, "compiled"), build(seed, "lockstep")];
-  for (let chunk = 0; chunk < 12; chunk++) {
+  const harts = r.pick([1, 1, 2, 3]);
+  const interpreted = build(seed, "interpreter", harts);
+  const others = [build(seed, "compiled", harts), build(seed, "lockstep", harts)];
+  for (let chunk = 0; chunk < 12 * harts; chunk++) {
     const counts = 1 + r.below(1500);
-    // From outside, alike for all: a watched byte, or none.
+    const hart = r.below(harts);
+    // From outside, alike for all: another watched byte, or none; that flushes.
+    const changes = r.chance(50);
     const [watched, bits] = [DATA_VA + r.below(PAGES * PAGE), r.pick([0, 0, 0x11, 0x12])];
     for (const cpu of [interpreted, ...others]) {
-      cpu.hart(0).setCsr(0x7a2, BigInt(watched));
-      cpu.hart(0).setCsr(0x7a1, 6n << 60n | BigInt(bits));
-      runExactly(cpu, counts);
+      if (changes) {
+        cpu.hart(hart).setCsr(0x7a2, BigInt(watched));
+        cpu.hart(hart).setCsr(0x7a1, 6n << 60n | BigInt(bits));
+      }
+      runExactly(cpu, counts, hart);
     }
     for (const cpu of others) {
       const repeat = `SEED=${seed} PROGRAMS=1 deno test -A core/cpu/compiler/steady_test.ts`;
-      const place = `at chunk ${chunk} of ${counts}; to repeat: ${repeat}`;
+      const place = `at chunk ${chunk} of ${counts} on hart ${hart}; to repeat: ${repeat}`;
       assert.deepEqual(cpu.stateBytes(), interpreted.stateBytes(), place);
       assert.equal(Buffer.compare(cpu.ram, interpreted.ram), 0, `RAM differs ${place}`);
     }
   }
-  return others[0].compilation!.executed / others[0].hart(0).icount;
+  const icounts = Array.from({ length: harts }, (_, i) => interpreted.hart(i).icount);
+  return others[0].compilation!.executed / icounts.reduce((a, b) => a + b);
 }
 
 for (const rs1 of [0, BASES[0]]) {
@@ -175,7 +184,7 @@ for (const rs1 of [0, BASES[0]]) {
       ["addi", { rd: COUNTER, rs1: 0, imm: 20 }],
       ["jal", { rd: 0, imm: -32 }],
     ];
-    const cpu = build(1, "compiled", lines);
+    const cpu = build(1, "compiled", 1, lines);
     const h = cpu.hart(0);
     const leaves = [0, 1].map((page) => pte(DATA + page * PAGE, LEAF));
     cpu.ramView.setBigUint64(TABLES + 2 * PAGE, leaves[0], true);
@@ -188,6 +197,34 @@ for (const rs1 of [0, BASES[0]]) {
     assert.ok(cpu.compilation!.executed > 500);
   });
 }
+
+Deno.test("steady accesses: what is remembered is the running hart's", () => {
+  const [base, other, sum] = [BASES[0], BASES[1], 14];
+  const lines: Line[] = [
+    ["ld", { rd: TEMPS[0], rs1: base, imm: 0 }],
+    ["add", { rd: sum, rs1: sum, rs2: TEMPS[0] }],
+    ["sd", { rs2: sum, rs1: other, imm: 8 }],
+    ["addi", { rd: COUNTER, rs1: COUNTER, imm: -1 }],
+    ["bne", { rs1: COUNTER, rs2: 0, imm: -16 }],
+  ];
+  const [harts, turns, rounds] = [2, 40, 30];
+  const cpu = build(1, "compiled", harts, lines);
+  const put = (at: number, v: bigint) => cpu.ramView.setBigUint64(at, v, true);
+  for (let i = 0; i < harts; i++) {
+    put([TABLES, OTHER_TABLES][i] + 2 * PAGE, pte(DATA + i * PAGE, LEAF));
+    put(DATA + i * PAGE, [1n, 1000n][i]);
+    for (const b of [base, other]) cpu.hart(i).setX(b, BigInt(DATA_VA));
+    cpu.hart(i).setX(sum, 0n);
+    cpu.hart(i).setX(COUNTER, 1_000_000n);
+  }
+  for (let turn = 0; turn < harts * turns; turn++) {
+    runExactly(cpu, rounds * lines.length, turn % harts);
+    const sums = [0, 1].map((i) => cpu.ramView.getBigUint64(DATA + i * PAGE + 8, true));
+    const each = (i: number) => BigInt(rounds * ((turn + harts - i) >> 1));
+    assert.deepEqual(sums, [each(0), 1000n * each(1)], `after turn ${turn}`);
+  }
+  assert.ok(cpu.compilation!.executed > 500);
+});
 
 Deno.test("steady accesses: a page of data that is executed becomes code", () => {
   const [A0, A1, A2, A3, A4] = [10, 11, 12, 13, 14];

@@ -1,7 +1,7 @@
 /**
  * Floating point for compiled code: the host's operation in line, and when its result is right. What is
- * not sure is asked of the routines, as is everything while NX is clear or the mode is not the one named
- * here: so no flag but NX can rise here, and that one is up already.
+ * not sure is asked of the routines, as is everything in another mode than the one named here, and what
+ * may be inexact while NX is clear: so no flag but NX can rise here, and that one is up already.
  *
  * @module
  */
@@ -20,7 +20,12 @@ import { D, type FloatOp, type Format, H, RM, S, signBitOf } from "./format.ts";
 import { infinityOf } from "./format.ts";
 import { isZero, magnitude } from "./parts.ts";
 
-type Operation = <V, C>(o: Ops<V, C>, args: V[]) => { result: V; sure: C };
+/** `inexact`, asked while NX is clear: whether the result, which is sure, may differ from the exact value. */
+type Operation = <V, C>(o: Ops<V, C>, args: V[]) => {
+  result: V;
+  sure: C;
+  inexact?: () => C;
+};
 
 export interface Quick {
   readonly operation: Operation;
@@ -59,7 +64,11 @@ const fmaD: Operation = (o, [a, b, c]) => {
     exponentWithin(o, D, c, D.bias - 900, D.bias + 900),
     isZero(o, magnitude(o, c)),
   );
-  return { result: low, sure: o.both(o.both(factors, addend), o.eq(low, high)) };
+  return {
+    result: low,
+    sure: o.both(o.both(factors, addend), o.eq(low, high)),
+    inexact: () => o.ne(magnitude(o, rest), o.konst(0)),
+  };
 };
 
 const wide = <V, C>(o: Ops<V, C>, f: Format, v: V): V => f === S ? promote(o, v) : v;

@@ -64,6 +64,18 @@ function cancelling(r: Rng, f: Format, fused: boolean): bigint[] {
   return [a, b, exactFloat("mul", f, 0, [a, b]).bits + beside | signBitOf(f)];
 }
 
+/** Significands of any length about one: products and sums that are exact, or just not. */
+function shortOnes(r: Rng, f: Format): bigint[] {
+  const at = BigInt(f.precision - 1);
+  const short = (by: number) => {
+    const kept = -1n << BigInt(r.below(f.precision));
+    const fraction = r.u64() & ((1n << at) - 1n) & kept;
+    const sign = r.chance(50) ? signBitOf(f) : 0n;
+    return sign | BigInt(f.bias + r.below(2 * by) - by) << at | fraction;
+  };
+  return [short(6), short(6), short(12)];
+}
+
 /** Operand lists of three registers, `random` of each kind beside the corners. */
 export function* operandsFor(insn: Insn, r: Rng, random: number): Generator<bigint[]> {
   const f = sourceOf(insn);
@@ -77,6 +89,7 @@ export function* operandsFor(insn: Insn, r: Rng, random: number): Generator<bigi
   const fused = insn.mapping.rs3 !== undefined;
   for (let i = 0; insn.mapping.rs2 !== undefined && i < random; i++) {
     yield cancelling(r, f, fused).map(box);
+    yield shortOnes(r, f).map(box);
     if (fused) yield nextToTie(r, f).map(box);
   }
   if (insn.floats.has("rs1")) return;
