@@ -37,8 +37,13 @@ const PATIENCE = 2_000_000_000;
 const MAX_LINE = 512;
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
+const ESCAPE = "\x1b";
 // deno-lint-ignore no-control-regex
 const COLOURS = /\x1b\[[\d;]*m/g;
+
+/** `bytes` as text, byte by byte. They are handed over as they are: a spread would walk an iterator. */
+const textOf = (bytes: Uint8Array): string =>
+  String.fromCharCode.apply(null, bytes as unknown as number[]);
 
 /** A line as far as it has been sent. */
 interface Line {
@@ -64,9 +69,9 @@ export class ConsoleLines {
     for (let i = 0; i < bytes.length; i++) {
       const byte = bytes[i];
       if (byte === NEWLINE) {
-        const text = String.fromCharCode(...line.bytes.subarray(0, line.length));
+        const text = textOf(line.bytes.subarray(0, line.length));
         line.length = 0;
-        this.#take(text.replace(COLOURS, ""), device);
+        this.#take(text.includes(ESCAPE) ? text.replace(COLOURS, "") : text, device);
       } else if (byte !== CARRIAGE_RETURN && line.length < MAX_LINE) {
         line.bytes[line.length++] = byte;
       }

@@ -249,7 +249,9 @@ class Recording {
       // The pause takes effect after this very access, so that the place is exact.
       if (this.#matched) this.#board.machine.pause();
     }
-    for (const byte of bytes) this.#answer(this.#answers.see(byte));
+    if (this.#answers.left.length > 0) {
+      for (const byte of bytes) this.#answer(this.#answers.see(byte));
+    }
     log?.flush();
     this.#host.out(device, bytes);
   }

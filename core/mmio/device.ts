@@ -40,6 +40,7 @@ export type { DtContext, DtNode, DtProps, DtValue } from "./dt.ts";
 export type { Drive } from "./medium.ts";
 export type { GuestMemory } from "./memory.ts";
 export type {
+  CellValues,
   DeviceTrace,
   DmaRow,
   IrqRow,
@@ -47,6 +48,7 @@ export type {
   Port,
   RequestRow,
   StepRow,
+  VringCell,
   VringRow,
 } from "./port.ts";
 

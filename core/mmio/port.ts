@@ -27,6 +27,12 @@ export interface VringRow {
   request?: number | null;
 }
 
+/** A column of `vring` beside those that say whose event it is. */
+export type VringCell = Exclude<keyof VringRow, "event" | "queue">;
+
+/** A number for each of some cells. */
+export type CellValues<C extends readonly unknown[]> = { readonly [K in keyof C]: number };
+
 /** A row of `dma`. */
 export interface DmaRow {
   gpa: number;
@@ -82,6 +88,16 @@ export interface MarkRow {
 
 export interface DeviceTrace {
   vring(row: VringRow): void;
+  /**
+   * For what a queue does all the time: a function that writes such rows, given the values of `cells` in
+   * their order; the other columns are null. It costs much less than an object for each. -1 is null but
+   * in gpa, gpa_hi and length, which take the lower 32 bits of any number.
+   */
+  vringRows<const C extends readonly VringCell[]>(
+    event: VringRow["event"],
+    queue: number,
+    cells: C,
+  ): (...values: CellValues<C>) => void;
   dma(row: DmaRow): void;
   step(row: StepRow): void;
   /** seq of the row. */

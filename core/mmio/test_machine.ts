@@ -7,6 +7,7 @@ import type { DeviceInstance, DeviceType, PropValue } from "./device.ts";
 import { type Drive, makeDrive, overlayMedium, seededMedium } from "./medium.ts";
 import { RamMemory } from "./memory.ts";
 import type { DeviceTrace, Port } from "./port.ts";
+import { rowOf } from "../trace/alike.ts";
 import { Wire } from "./wire.ts";
 
 export const RAM_BASE = 0x8000_0000;
@@ -89,6 +90,11 @@ export class TestMachine {
     const nextRequestId = () => this.#nextRequest++;
     return {
       vring: row("vring"),
+      vringRows: (event, queue, cells) => (...values) => {
+        const row = Object.entries(rowOf("vring", {}, cells, values));
+        const given = Object.fromEntries(row.filter(([, value]) => value !== null));
+        this.#row("vring", { event, queue, ...given });
+      },
       dma: row("dma"),
       step: row("step"),
       request: row("request"),

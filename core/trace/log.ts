@@ -76,7 +76,9 @@ export interface Layout<T extends TableName = TableName> {
 export const hasBytes = (column: Column) => column.type === "utf8" || column.type === "binary";
 export const hasTwoLanes = (column: Column) => column.type === "u64" || column.type === "wide";
 
-const needsAllBits = ({ type }: Column) => type === "u32" || type === "i32" || type === "wide";
+/** Has no room for `NONE`. */
+export const needsAllBits = ({ type }: Column) =>
+  type === "u32" || type === "i32" || type === "wide";
 
 /**
  * In a record of two tables, seq is the first one's; the second's is one more and its exit_seq the

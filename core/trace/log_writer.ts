@@ -3,6 +3,7 @@
  * a row's values would cost too much, and for the rest appenders that are generated from the schema.
  * @module
  */
+import { alikeSource, type AlikeTable, type AppendCells, HIGH } from "./alike.ts";
 import {
   CHUNK_LANES,
   CLOSE,
@@ -27,6 +28,9 @@ import {
 import type { Row } from "./rows.ts";
 import { type Columns, COMMON, EVENT_TABLES, type TableName } from "./schema.ts";
 
+/** Makes a function for the rows of a kind of template. */
+type MakeAppend = (kind: number) => AppendCells<readonly string[]>;
+
 export type Append<T extends TableName> = (row: Row<T>) => number;
 
 /** What rows take from their trace. */
@@ -39,9 +43,6 @@ export interface RowContext {
   readonly clock: Float64Array;
 }
 
-/** 2^-32: a store keeps 32 bits of a number, so that v × HIGH stores its upper half. */
-export const HIGH = 2 ** -32;
-
 export class LogWriter {
   /** The piece of the log where `open` made room: another one after every `open`. */
   lanes: Uint32Array;
@@ -51,6 +52,7 @@ export class LogWriter {
   /** Address of the piece in `memory`. */
   #base: number;
   #templates = 0;
+  readonly #alike = new Map<string, MakeAppend>();
   readonly #sink: LogSink;
   readonly #kept: ReadonlySet<TableName>;
   readonly #context: RowContext;
@@ -87,6 +89,23 @@ export class LogWriter {
   /** Rows of `layout` that are kept: what a record of it adds to `pending`. */
   rows(layout: Layout): number {
     return layout.tables.filter((t) => this.#kept.has(t)).length;
+  }
+
+  /** A generated function for rows of a template, which take `cells`; they are what is no constant. */
+  alike(
+    table: AlikeTable,
+    constants: Constants,
+    cells: readonly string[],
+  ): AppendCells<readonly string[]> {
+    const key = `${table} ${cells}`;
+    let make = this.#alike.get(key);
+    if (make === undefined) {
+      const layout = layoutOf(table, constants);
+      const source = alikeSource(layout, this.rows(layout), cells);
+      make = new Function("log", "context", source)(this, this.#context) as MakeAppend;
+      this.#alike.set(key, make);
+    }
+    return make(this.template(table, constants));
   }
 
   /** Tells the reader of a template; returns the kind of its records. */

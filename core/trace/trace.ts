@@ -3,8 +3,9 @@
  * tables between exits. Deterministic: what reaches the sink depends on the rows and `batchRows` alone.
  * @module
  */
-import { type Constants, layoutOf, type LogSink, NONE } from "./log.ts";
-import { type Append, HIGH, LogWriter, type RowContext } from "./log_writer.ts";
+import type { Constants, LogSink } from "./log.ts";
+import { type Append, LogWriter, type RowContext } from "./log_writer.ts";
+import { type AlikeTable, type AppendCells, type Cell, constantsOf, rowOf } from "./alike.ts";
 import { columnsOf, type Row } from "./rows.ts";
 import {
   type Code,
@@ -157,24 +158,24 @@ export class Trace implements RowContext {
   }
 
   /**
-   * A function that appends a row which differs from others only in the common columns and exit_seq, and
-   * returns its seq: where rows are many, that costs much less than a row by its columns.
+   * A function that appends a row of `table` and returns its seq, for rows that differ only in the
+   * common columns, exit_seq and `cells`, whose values it takes in that order. What is neither a cell
+   * nor among the constants is null. Where rows are many, that costs much less than a row by its
+   * columns: no object holds one, and what they share is not stored again.
    */
-  alike(table: "irq", constants: Constants): () => number {
+  alike<T extends AlikeTable, const C extends readonly Cell<T>[]>(
+    table: T,
+    constants: Constants,
+    cells: C,
+  ): AppendCells<C> {
+    const all = constantsOf(table, constants, cells);
+    if (this.watched) {
+      const append = this[table] as Append<T>;
+      return (...values) => append(rowOf(table, all, cells, values));
+    }
     const { log } = this;
-    if (this.watched) return () => this.irq(constants as Row<"irq">);
     if (log === null || !this.#recorded.has(table)) return () => this.seq++;
-    const layout = layoutOf(table, constants);
-    const { lanes, at: { exit_seq: exitSeqAt } } = layout;
-    const kind = log.template(table, constants);
-    return () => {
-      const { exitSeq } = this;
-      const seq = this.seq++;
-      const at = log.open(kind, lanes, 1, seq) + exitSeqAt;
-      log.lanes[at] = exitSeq;
-      log.lanes[at + 1] = exitSeq < 0 ? NONE : exitSeq * HIGH;
-      return seq;
-    };
+    return log.alike(table, all, cells) as AppendCells<C>;
   }
 
   /** Reserves a sequence number for a row that is written later. */

@@ -1,13 +1,15 @@
 import { DirectTrace } from "./direct_trace.ts";
 import assert from "node:assert/strict";
 import * as arrow from "apache-arrow";
+import { type AlikeTable, constantsOf, rowOf } from "./alike.ts";
 import { contentDigest } from "./digest.ts";
+import type { Constants } from "./log.ts";
 import { batchRows } from "./reader.ts";
 import { columnsOf } from "./rows.ts";
 import { concatenate } from "./table_file.ts";
 import { Random, RandomMachine, SEED, withSeed } from "./random_trace.ts";
-import { CODES, EVENT_TABLES, TABLE_NAMES, type TableName, TABLES } from "./schema.ts";
-import { type CommitState, Trace, type TraceOptions, type TraceSink } from "./trace.ts";
+import { CODES, type Column, EVENT_TABLES, TABLE_NAMES, type TableName, TABLES } from "./schema.ts";
+import { type CommitState, Trace, type TraceOptions, type TraceSink, type Watch } from "./trace.ts";
 
 /** Keeps every stream in memory. */
 class MemorySink implements TraceSink {
@@ -160,24 +162,113 @@ Deno.test("trace: 64-bit values keep every bit, numbers up to 2^53", () => {
   assert.equal(b.value, (1n << 32n) + 5n);
 });
 
-Deno.test("trace: rows that are alike are the same bytes as rows by their columns", () => {
-  const sinks = [true, false].map((alike) => {
-    const sink = new MemorySink();
-    const trace = new DirectTrace(sink, { batchRows: 7 });
-    const rows = [0, 1, 2].map((event) => ({ event, device: event || null, line: 9, path: 1 }));
-    const writers = rows.map((row) => alike ? trace.alike("irq", row) : () => trace.irq(row));
-    for (let i = 0; i < 40; i++) {
-      trace.setClock(2 ** 33 * i, i % 5 === 0 ? null : i, i % 3);
-      trace.exitSeq = i % 2 === 0 ? -1 : 2 ** 32 + i;
-      assert.equal(writers[i % 3](), i);
-      trace.exitSeq = -1;
-      if (trace.full) trace.flush();
-    }
-    trace.close();
-    return sink;
+/** Rows as machines write them: what they have in common, what differs. */
+const ALIKE: { table: AlikeTable; constants: Constants; cells: string[] }[] = [
+  { table: "irq", constants: { event: 2, device: 3, line: 9, path: 1 }, cells: [] },
+  { table: "irq", constants: { event: 1, line: 9, path: 1 }, cells: ["device"] },
+  {
+    table: "vring",
+    constants: { event: 2, device: 1, queue: 7 },
+    cells: ["head", "desc_index", "gpa", "gpa_hi", "length", "flags", "request"],
+  },
+  { table: "vring", constants: { event: 3, device: 1, queue: 0 }, cells: ["used_idx", "head"] },
+  {
+    table: "dma",
+    constants: { device: 4, write: 1, framing: 0 },
+    cells: ["gpa", "bytes", "request"],
+  },
+  {
+    table: "dma",
+    constants: { device: 4, gpa: 2 ** 40 + 1 },
+    cells: ["bytes", "framing", "write", "request"],
+  },
+  {
+    table: "request",
+    constants: { device: 2, kind: 1, status: 0, submit_icount: 2 ** 33 },
+    cells: ["id", "bytes", "submit_ns", "complete_ns", "command", "kick_exit_seq", "irq_seq"],
+  },
+  {
+    table: "exit",
+    constants: { reason: 4, hw_reason: 22, handler: 0, transitions: 2, cpu_mode: 1, cost_ns: 0 },
+    cells: ["pc", "pc_hi", "insns"],
+  },
+];
+
+/** A value of a cell, -1 for null; of 32 bits with or without a sign, as callers have it. */
+function randomCell(table: AlikeTable, cell: string, random: Random): number {
+  const column: Column | undefined = columnsOf(table).find(([name]) => name === cell)?.[1];
+  if (column === undefined || ["u32", "i32", "wide"].includes(column.type)) {
+    return random.below(2) === 0 ? random.u32() : random.u32() | 0;
+  }
+  if (column.nullable && random.below(3) === 0) return -1;
+  const bits = { u8: 8, u16: 16, bool: 1 }[column.type as string];
+  return bits === undefined ? random.u53() : random.below(2 ** bits);
+}
+
+/** Writes random rows of all sorts with `alike`, or each as the object that it stands for. */
+function alikeTrace(alike: boolean, o: TraceOptions = {}): MemorySink {
+  const sink = new MemorySink();
+  const trace = new DirectTrace(sink, { batchRows: 7, ...o });
+  const random = new Random(SEED);
+  const append = (table: AlikeTable) => trace[table] as (row: unknown) => number;
+  const writers = ALIKE.map(({ table, constants, cells }) => {
+    const all = constantsOf(table, constants, cells);
+    const writer = trace.alike(table, constants, cells as never[]) as (...v: number[]) => number;
+    return alike ? writer : (...v: number[]) => append(table)(rowOf(table, all, cells, v));
   });
-  assert.deepEqual(sinks[0].stream("irq"), sinks[1].stream("irq"));
-  assert.equal(sinks[0].batches("irq").length, 6);
+  for (let i = 0; i < 400; i++) {
+    trace.setClock(random.u53(), random.below(5) === 0 ? null : random.u53(), i % 3);
+    trace.exitSeq = random.below(2) === 0 ? -1 : random.u53();
+    const k = random.below(ALIKE.length);
+    const { table, cells } = ALIKE[k];
+    assert.equal(writers[k](...cells.map((cell) => randomCell(table, cell, random))), i);
+    trace.exitSeq = -1;
+    if (trace.full) trace.flush();
+  }
+  trace.close();
+  return sink;
+}
+
+Deno.test("trace: rows that are alike are the same bytes as rows by their columns", () =>
+  withSeed(here, () => {
+    const [a, b] = [alikeTrace(true), alikeTrace(false)];
+    for (const { table } of ALIKE) assert.deepEqual(a.stream(table), b.stream(table), table);
+    assert.ok(ALIKE.every(({ table }) => a.batches(table).length > 10));
+  }));
+
+Deno.test("trace: rows that are alike take their numbers where their table is switched off, too", () =>
+  withSeed(here, () => {
+    const [all, some] = [alikeTrace(true), alikeTrace(true, { tables: ["dma", "irq"] })];
+    for (const table of ["dma", "irq"] as const) {
+      const rows = (sink: MemorySink) => contentDigest(table, sink.batches(table));
+      assert.deepEqual(rows(some), rows(all), table);
+    }
+    assert.deepEqual(some.batches("vring").map((b) => b.numRows), [0]);
+  }));
+
+Deno.test("trace: who watches is shown rows that are alike as rows by their columns", () =>
+  withSeed(here, () => {
+    const [a, b] = [true, false].map((alike) => {
+      const seen: unknown[] = [];
+      const watch: Watch = (table, row, seq, clock) => {
+        if (table !== "name") seen.push({ table, ...row, seq, clock: [...clock] });
+      };
+      const sink = alikeTrace(alike, { watch });
+      return { seen, dma: sink.stream("dma") };
+    });
+    assert.equal(a.seen.length, 400);
+    assert.deepEqual(a, b);
+  }));
+
+Deno.test("trace: what rows that are alike leave unsaid is refused where it cannot be null", () => {
+  const trace = new DirectTrace(new MemorySink());
+  const alike = (constants: Constants, ...cells: never[]) => () =>
+    trace.alike("irq", constants, cells);
+  assert.throws(alike({ event: 1, line: 1 }), /irq.path cannot be null/);
+  assert.throws(
+    alike({ event: 1, line: 1, path: 1 }, "line" as never),
+    /irq.line is both a constant and a cell/,
+  );
 });
 
 Deno.test("trace: templates may be many, told early or late, and their records come in any order", () =>

@@ -18,7 +18,6 @@ import {
   text,
   u32,
   u8,
-  type VringRow,
 } from "../mmio/device.ts";
 import {
   COMMON_FEATURES,
@@ -31,7 +30,17 @@ import {
   type VirtioBehaviour,
   type VirtioPort,
 } from "./virtio.ts";
-import { type Chain, type Fault, isFault, partBytes, queueFields, Virtqueue } from "./virtqueue.ts";
+import { eachPiece, readPart } from "./payload.ts";
+import {
+  type Chain,
+  type Fault,
+  isFault,
+  partBytes,
+  queueFields,
+  type QueueRows,
+  queueRows,
+  Virtqueue,
+} from "./virtqueue.ts";
 
 /** What a reset by the driver clears (§2.4), beside the transport's and the device's own. */
 export const coreFields = (queues: readonly QueueDeclaration[]) => ({
@@ -89,6 +98,9 @@ const STEPS: readonly (readonly [step: number, before: number])[] = [
   [STATUS.DRIVER_OK, STATUS.FEATURES_OK],
 ];
 
+/** A feature as it is looked up: in which word, and where. */
+type Offered = Feature & { readonly word: 0 | 1; readonly mask: number };
+
 const isOf = (f: Feature, legacy: boolean) =>
   f.only === undefined || f.only === (legacy ? "legacy" : "modern");
 
@@ -102,9 +114,14 @@ export class VirtioCore implements VirtioPort<string> {
   readonly queues: readonly Virtqueue[];
   behaviour!: VirtioBehaviour;
   /** Those not withheld. */
-  readonly #features: ReadonlyMap<string, Feature & { word: 0 | 1; mask: number }>;
+  readonly #features: ReadonlyMap<string, Offered>;
+  /** Those that a queue asks for at every turn. */
+  readonly #indirect: Offered | undefined;
+  readonly #eventIdx: Offered | undefined;
   /** Served during this access or event; they are announced together when it ends. */
   #finished: Finished[] = [];
+  /** By queue, seq of the `irq` row of the interrupt announced last, -1 for none. */
+  readonly #irqs: number[];
 
   private readonly declared: readonly QueueDeclaration[];
   private readonly s: CoreState;
@@ -120,6 +137,9 @@ export class VirtioCore implements VirtioPort<string> {
     const all = Object.entries<Feature>({ ...COMMON_FEATURES, ...features });
     const offered = all.filter(([name]) => !options.withheld.has(name));
     this.#features = new Map(offered.map(([name, f]) => [name, { ...f, ...featureWord(f.bit) }]));
+    this.#indirect = this.#features.get("VIRTIO_F_INDIRECT_DESC");
+    this.#eventIdx = this.#features.get("VIRTIO_F_EVENT_IDX");
+    this.#irqs = queues.map(() => -1);
     this.queues = queues.map((q, i) => new Virtqueue(i, q, state.queues[i], this));
   }
 
@@ -127,8 +147,8 @@ export class VirtioCore implements VirtioPort<string> {
     return this.port.mem;
   }
 
-  log(event: VringRow["event"], queue: number, cells: Omit<VringRow, "event" | "queue">): void {
-    this.port.trace.vring({ event, queue, ...cells });
+  rows(queue: number): QueueRows {
+    return queueRows(this.port.trace, queue);
   }
 
   open(head: number): Chain {
@@ -177,8 +197,19 @@ export class VirtioCore implements VirtioPort<string> {
   }
 
   has(feature: string): boolean {
-    const f = this.#features.get(feature);
-    return f !== undefined && isOf(f, this.legacy) && (this.accepted(f.word) & f.mask) !== 0;
+    return this.#negotiated(this.#features.get(feature));
+  }
+
+  get indirect(): boolean {
+    return this.#negotiated(this.#indirect);
+  }
+
+  get eventIdx(): boolean {
+    return this.#negotiated(this.#eventIdx);
+  }
+
+  #negotiated(f: Offered | undefined): boolean {
+    return f !== undefined && (this.accepted(f.word) & f.mask) !== 0 && isOf(f, this.legacy);
   }
 
   /** §2.1, §3.1.1: 0 resets; a step that the driver may not take yet stays undone. */
@@ -236,7 +267,7 @@ export class VirtioCore implements VirtioPort<string> {
   /** §2.9: the driver says that queue `i` has buffers. A number that is no queue says nothing. */
   kick(i: number): void {
     if (i >= this.queues.length) return;
-    this.log("kick", i, {});
+    this.queues[i].rows.kick();
     this.#look(i);
     this.#announce();
   }
@@ -278,19 +309,24 @@ export class VirtioCore implements VirtioPort<string> {
     }
     if (doneNs <= now) return this.finish(i, chain);
     chain.completeNs = doneNs;
-    const after = inFlight.findIndex((c) => c.completeNs > chain.completeNs);
-    inFlight.splice(after < 0 ? inFlight.length : after, 0, chain);
+    // Mostly the last of them.
+    let at = inFlight.push(chain) - 1;
+    for (; at > 0 && inFlight[at - 1].completeNs > doneNs; at--) inFlight[at] = inFlight[at - 1];
+    inFlight[at] = chain;
     if (inFlight[0] === chain) this.#arm(i);
   }
 
   #doneNs(i: number, now: number): number {
-    const last = this.declared[i].serial ? this.s.queues[i].inFlight.at(-1) : undefined;
-    return Math.max(now, last?.completeNs ?? 0) + this.options.latencyNs;
+    const { inFlight } = this.s.queues[i];
+    const after = this.declared[i].serial && inFlight.length > 0
+      ? inFlight[inFlight.length - 1].completeNs
+      : 0;
+    return Math.max(now, after) + this.options.latencyNs;
   }
 
   #arm(i: number): void {
-    const next = this.s.queues[i].inFlight.at(0);
-    if (next) this.port.timer("complete", next.completeNs, i);
+    const { inFlight } = this.s.queues[i];
+    if (inFlight.length > 0) this.port.timer("complete", inFlight[0].completeNs, i);
   }
 
   /** The event `complete`: the latency of at least one chain of queue `i` has passed. */
@@ -324,11 +360,10 @@ export class VirtioCore implements VirtioPort<string> {
     if (this.#finished.length === 0) return;
     const finished = this.#finished;
     this.#finished = [];
-    const irqs = this.queues.map((q) => {
-      if (!q.wantsInterrupt()) return null;
-      const seq = this.parts.interrupts.used(q.index);
-      return seq < 0 ? null : seq;
-    });
+    const irqs = this.#irqs;
+    for (let i = 0; i < this.queues.length; i++) {
+      irqs[i] = this.queues[i].wantsInterrupt() ? this.parts.interrupts.used(i) : -1;
+    }
     for (const { queue, chain, served } of finished) {
       this.port.trace.request({
         id: chain.request,
@@ -340,7 +375,7 @@ export class VirtioCore implements VirtioPort<string> {
         status: served.status,
         command: served.command,
         kick_exit_seq: chain.kickExitSeq < 0 ? null : chain.kickExitSeq,
-        irq_seq: irqs[queue],
+        irq_seq: irqs[queue] < 0 ? null : irqs[queue],
       });
     }
   }
@@ -356,7 +391,7 @@ export class VirtioCore implements VirtioPort<string> {
     const { s } = this;
     s.broken = true;
     s.error = fault.error;
-    this.log("error", i, { head: fault.head, request: fault.request });
+    this.queues[i].rows.error(fault.head ?? -1, fault.request ?? -1);
     this.queues.forEach((_, k) => {
       s.queues[k].inFlight.length = 0;
       this.port.timer("complete", null, k);
@@ -407,57 +442,28 @@ export class VirtioCore implements VirtioPort<string> {
   }
 
   read(chain: Chain, span: Span = { at: 0, bytes: partBytes(chain, false) }): Uint8Array {
-    const out = new Uint8Array(
-      Math.max(0, Math.min(span.bytes, partBytes(chain, false) - span.at)),
-    );
-    this.#each(chain, false, span.at, out.length, span.framing ?? false, (gpa, bytes, from) => {
-      out.set(this.mem.read(gpa, bytes), from);
-    });
-    return out;
+    return readPart(this.port, chain, span);
   }
 
   write(chain: Chain, data: Uint8Array, at = 0, framing = false): number {
-    return this.#each(chain, true, at, data.length, framing, (gpa, bytes, from) => {
+    return eachPiece(this.port, chain, true, at, data.length, framing, (gpa, bytes, from) => {
       this.mem.write(gpa, data.subarray(from, from + bytes));
     });
   }
 
   lend(chain: Chain, span: Span, take: (piece: Uint8Array, from: number) => void): void {
     const { mem } = this;
-    this.#each(chain, false, span.at, span.bytes, span.framing ?? false, (gpa, bytes, from) => {
+    const { at, bytes: count, framing = false } = span;
+    eachPiece(this.port, chain, false, at, count, framing, (gpa, bytes, from) => {
       take(mem.view(gpa, bytes), from);
     });
   }
 
   fill(chain: Chain, bytes: number, put: (piece: Uint8Array, from: number) => void): number {
     const { mem } = this;
-    return this.#each(chain, true, 0, bytes, false, (gpa, count, from) => {
+    return eachPiece(this.port, chain, true, 0, bytes, false, (gpa, count, from) => {
       put(mem.room(gpa, count), from);
     });
-  }
-
-  /** Pieces of guest memory that hold `count` bytes from `at` on of one part; how many there were. */
-  #each(
-    chain: Chain,
-    write: boolean,
-    at: number,
-    count: number,
-    framing: boolean,
-    take: (gpa: number, bytes: number, from: number) => void,
-  ): number {
-    let skip = at, done = 0;
-    for (const s of chain.segments) {
-      if (s.write !== write) continue;
-      const bytes = Math.min(s.length - skip, count - done);
-      if (bytes > 0) {
-        const gpa = s.gpa + skip;
-        take(gpa, bytes, done);
-        this.port.trace.dma({ gpa, bytes, write, framing, request: chain.request });
-        done += bytes;
-      }
-      skip = Math.max(0, skip - s.length);
-    }
-    return done;
   }
 
   out(data: Uint8Array | number): void {

@@ -11,6 +11,8 @@
  */
 import {
   bytes,
+  type CellValues,
+  type DeviceTrace,
   flag,
   type GuestMemory,
   list,
@@ -19,6 +21,7 @@ import {
   type StateOf,
   u16,
   u32,
+  type VringCell,
   type VringRow,
 } from "../mmio/device.ts";
 import {
@@ -87,14 +90,42 @@ export interface Fault {
 }
 export const isFault = (x: object | null): x is Fault => x !== null && "error" in x;
 
+/** What the rows of a queue's events say, beside whose they are. */
+const CELLS = {
+  kick: [],
+  pop: ["head", "avail_idx", "request"],
+  descriptor: ["head", "desc_index", "gpa", "gpa_hi", "length", "flags", "request"],
+  push: ["head", "length", "used_idx", "request"],
+  interrupt: ["used_idx"],
+  interrupt_suppressed: ["used_idx"],
+  notify_enabled: ["avail_idx"],
+  notify_suppressed: ["avail_idx"],
+  error: ["head", "request"],
+} as const satisfies Record<VringRow["event"], readonly VringCell[]>;
+type Cells = typeof CELLS;
+
+/** By event, a function that writes a row; -1 for null. */
+export type QueueRows = {
+  readonly [E in keyof Cells]: (...cells: CellValues<Cells[E]>) => void;
+};
+
+export function queueRows(trace: DeviceTrace, queue: number): QueueRows {
+  const events = Object.keys(CELLS) as (keyof Cells)[];
+  const rows = events.map((event) => [event, trace.vringRows(event, queue, CELLS[event])]);
+  return Object.fromEntries(rows);
+}
+
 /** What a queue needs of its device. */
 export interface QueueHost {
   readonly mem: GuestMemory;
-  /** Writes a `vring` row. */
-  log(event: VringRow["event"], queue: number, cells: Omit<VringRow, "event" | "queue">): void;
+  /** What writes its `vring` rows; asked for when the first is due. */
+  rows(queue: number): QueueRows;
   /** A chain as yet without segments: its request id and the clock at submission. */
   open(head: number): Chain;
-  has(feature: "VIRTIO_F_INDIRECT_DESC" | "VIRTIO_F_EVENT_IDX"): boolean;
+  /** Was VIRTIO_F_INDIRECT_DESC negotiated? */
+  readonly indirect: boolean;
+  /** Was VIRTIO_F_EVENT_IDX negotiated? */
+  readonly eventIdx: boolean;
 }
 
 interface Desc {
@@ -115,13 +146,22 @@ export class Virtqueue {
     private readonly host: QueueHost,
   ) {}
 
+  #made: QueueRows | null = null;
+  get rows(): QueueRows {
+    return this.#made ??= this.host.rows(this.index);
+  }
+
+  get #desc(): number {
+    return wide(this.s.queueDescLow, this.s.queueDescHigh);
+  }
+  get #avail(): number {
+    return wide(this.s.queueDriverLow, this.s.queueDriverHigh);
+  }
+  get #used(): number {
+    return wide(this.s.queueDeviceLow, this.s.queueDeviceHigh);
+  }
   areas(): Areas {
-    const { s } = this;
-    return {
-      desc: wide(s.queueDescLow, s.queueDescHigh),
-      avail: wide(s.queueDriverLow, s.queueDriverHigh),
-      used: wide(s.queueDeviceLow, s.queueDeviceHigh),
-    };
+    return { desc: this.#desc, avail: this.#avail, used: this.#used };
   }
 
   /** Legacy: the areas follow from one page frame number. */
@@ -155,7 +195,7 @@ export class Virtqueue {
    * master.
    */
   reach(): Fault | null {
-    return this.host.mem.ok(this.areas().used, 1) ? null : { error: "RAM is out of reach" };
+    return this.host.mem.ok(this.#used, 1) ? null : { error: "RAM is out of reach" };
   }
 
   /** Takes the queue out of service and forgets where it stood; its registers keep their values. */
@@ -174,7 +214,7 @@ export class Virtqueue {
   /** The next available chain, `null` when there is none. Its payload is not touched yet. */
   pop(): Chain | Fault | null {
     const { s, host } = this;
-    const { avail, desc } = this.areas();
+    const avail = this.#avail;
     const size = s.queueNum;
     const fault = this.reach();
     if (fault) return fault;
@@ -193,8 +233,8 @@ export class Virtqueue {
       return { error: `head ${head} is in flight already`, head };
     }
     const chain = host.open(head);
-    host.log("pop", this.index, { head, avail_idx: s.availIdx, request: chain.request });
-    const broken = this.#walk(chain, desc, size);
+    this.rows.pop(head, s.availIdx, chain.request);
+    const broken = this.#walk(chain, this.#desc, size);
     return broken ? { ...broken, head, request: chain.request } : chain;
   }
 
@@ -232,21 +272,13 @@ export class Virtqueue {
     const low = mem.u32(at + DESC.addr), high = mem.u32(at + DESC.addrHigh);
     const length = mem.u32(at + DESC.len);
     const flags = mem.u16(at + DESC.flags), next = mem.u16(at + DESC.next);
-    this.host.log("descriptor", this.index, {
-      head: chain.head,
-      desc_index: index,
-      gpa: low,
-      gpa_hi: high,
-      length,
-      flags,
-      request: chain.request,
-    });
+    this.rows.descriptor(chain.head, index, low | 0, high | 0, length | 0, flags, chain.request);
     return { gpa: wide(low, high), length, flags, next };
   }
 
   /** §2.7.5.3.1; the WRITE flag beside INDIRECT is ignored (§2.7.5.3.2). */
   #checkIndirect(d: Desc, nested: boolean): Fault | null {
-    if (!this.host.has("VIRTIO_F_INDIRECT_DESC")) {
+    if (!this.host.indirect) {
       return { error: "VIRTIO_F_INDIRECT_DESC was not negotiated" };
     }
     if (nested) return { error: "indirect descriptor inside an indirect table" };
@@ -274,18 +306,13 @@ export class Virtqueue {
   /** Hands the chain back; `written` bytes were stored from the start of its writable part. */
   push(chain: Chain, written: number): void {
     const { s, host: { mem } } = this;
-    const { used } = this.areas();
+    const used = this.#used;
     const slot = used + USED.ring + USED.entryBytes * (s.usedIdx & (s.queueNum - 1));
     mem.setU32(slot, chain.head);
     mem.setU32(slot + USED.entryLen, written);
     s.usedIdx++;
     mem.setU16(used + USED.idx, s.usedIdx);
-    this.host.log("push", this.index, {
-      head: chain.head,
-      length: written,
-      used_idx: s.usedIdx,
-      request: chain.request,
-    });
+    this.rows.push(chain.head, written, s.usedIdx, chain.request);
   }
 
   /**
@@ -296,11 +323,12 @@ export class Virtqueue {
     const before = s.signalledUsed, after = s.usedIdx;
     if (before === after) return false;
     s.signalledUsed = after;
-    const { avail } = this.areas();
-    const wants = host.has("VIRTIO_F_EVENT_IDX")
+    const avail = this.#avail;
+    const wants = host.eventIdx
       ? passedEvent(host.mem.u16(avail + usedEventAt(s.queueNum)), before, after)
       : (host.mem.u16(avail + AVAIL.flags) & AVAIL_F_NO_INTERRUPT) === 0;
-    host.log(wants ? "interrupt" : "interrupt_suppressed", this.index, { used_idx: after });
+    if (wants) this.rows.interrupt(after);
+    else this.rows.interrupt_suppressed(after);
     return wants;
   }
 
@@ -311,8 +339,8 @@ export class Virtqueue {
    */
   enableNotify(): void {
     const { s, host } = this;
-    const { used } = this.areas();
-    if (host.has("VIRTIO_F_EVENT_IDX")) {
+    const used = this.#used;
+    if (host.eventIdx) {
       if (!s.notifyOff && s.availEvent === s.lastAvail) return;
       host.mem.setU16(used + availEventAt(s.queueNum), s.lastAvail);
       s.availEvent = s.lastAvail;
@@ -321,7 +349,7 @@ export class Virtqueue {
       host.mem.setU16(used + USED.flags, 0);
     }
     s.notifyOff = false;
-    host.log("notify_enabled", this.index, { avail_idx: s.availIdx });
+    this.rows.notify_enabled(s.availIdx);
   }
 
   /** §2.7.10.2: under EVENT_IDX an avail_event that stays behind is the way to say so. */
@@ -329,10 +357,10 @@ export class Virtqueue {
     const { s, host } = this;
     if (s.notifyOff) return;
     s.notifyOff = true;
-    if (!host.has("VIRTIO_F_EVENT_IDX")) {
-      host.mem.setU16(this.areas().used + USED.flags, USED_F_NO_NOTIFY);
+    if (!host.eventIdx) {
+      host.mem.setU16(this.#used + USED.flags, USED_F_NO_NOTIFY);
     }
-    host.log("notify_suppressed", this.index, { avail_idx: s.availIdx });
+    this.rows.notify_suppressed(s.availIdx);
   }
 }
 

@@ -2,7 +2,7 @@
  * The port that connects a device to this machine: its wires, its events, its rows in the trace.
  * @module
  */
-import type { DeviceTrace, IrqRow, Port, RequestRow } from "../mmio/device.ts";
+import type { DeviceTrace, DmaRow, IrqRow, Port, RequestRow } from "../mmio/device.ts";
 import type { Drive } from "../mmio/medium.ts";
 import type { GuestMemory } from "../mmio/memory.ts";
 import { Wire } from "../mmio/wire.ts";
@@ -60,7 +60,7 @@ export function makePort(host: PortHost, d: PortOf): Port {
   const { trace } = host;
   const wires = d.irqs.map((source) => {
     const row = (event: "raise" | "lower" | "coalesce") =>
-      trace.alike("irq", { event: IRQ[event], device: d.code, line: source, path: PATH.wire });
+      trace.alike("irq", { event: IRQ[event], device: d.code, line: source, path: PATH.wire }, []);
     const rows = { raise: row("raise"), lower: row("lower"), coalesce: row("coalesce") };
     const wire = new Wire((event) => rows[event](), () => host.line(source));
     host.join(source, d.code, wire);
@@ -93,6 +93,8 @@ export function makePort(host: PortHost, d: PortOf): Port {
   };
 }
 
+type Command = RequestRow["command"];
+
 const EVENTS = CODES.irq_event.length;
 const PATHS = CODES.irq_path.length;
 
@@ -104,8 +106,60 @@ function irqRows(trace: Trace, deviceOf: (row: IrqRow) => number | null): (row: 
     const event = IRQ[row.event];
     const path = PATH[row.path];
     const index = (line * EVENTS + event) * PATHS + path;
-    const write = rows[index] ??= trace.alike("irq", { event, device: deviceOf(row), line, path });
+    const write = rows[index] ??= trace.alike(
+      "irq",
+      { event, device: deviceOf(row), line, path },
+      [],
+    );
     return write();
+  };
+}
+
+/** Writes `dma` rows of a device. */
+function dmaRows(trace: Trace, device: number): (row: DmaRow) => void {
+  const make = (write: 0 | 1, framing: 0 | 1) =>
+    trace.alike("dma", { device, write, framing }, ["gpa", "bytes", "request"]);
+  const rows: ReturnType<typeof make>[] = [];
+  return (row) => {
+    const write = row.write ? 1 : 0;
+    const framing = row.framing ? 1 : 0;
+    const append = rows[framing << 1 | write] ??= make(write, framing);
+    append(row.gpa, row.bytes, row.request ?? -1);
+  };
+}
+
+const REQUEST_CELLS = [
+  ...["id", "bytes", "submit_ns", "submit_icount"] as const,
+  ...["complete_ns", "kick_exit_seq", "irq_seq"] as const,
+] as const;
+
+/** Writes `request` rows of a device, which are of one sort for a while. */
+function requestRows(trace: Trace, device: number): (row: RequestRow) => void {
+  const make = (kind: RequestRow["kind"], status: RequestRow["status"], command: Command) =>
+    trace.alike(
+      "request",
+      {
+        ...{ device, kind: KIND[kind], status: STATUS[status] },
+        command: command ? COMMAND[command] : null,
+      },
+      REQUEST_CELLS,
+    );
+  const rows = new Map<string, ReturnType<typeof make>>();
+  let kind: RequestRow["kind"] | null = null;
+  let status: RequestRow["status"] | null = null;
+  let command: Command;
+  let append: ReturnType<typeof make>;
+  return (row) => {
+    if (row.kind !== kind || row.status !== status || row.command !== command) {
+      ({ kind, status, command } = row);
+      const sort = `${kind} ${status} ${command}`;
+      append = rows.get(sort) ?? make(kind, status, command);
+      rows.set(sort, append);
+    }
+    const kick = row.kick_exit_seq ?? -1;
+    const irq = row.irq_seq ?? -1;
+    const { id, bytes, submit_ns, submit_icount, complete_ns } = row;
+    append(id, bytes, submit_ns, submit_icount, complete_ns, kick, irq);
   };
 }
 
@@ -113,20 +167,7 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
   const { trace } = host;
   const { clock } = trace;
   const device = d.code;
-  const request = (row: RequestRow) =>
-    void trace.request({
-      id: row.id,
-      device,
-      kind: KIND[row.kind],
-      bytes: row.bytes,
-      submit_ns: row.submit_ns,
-      submit_icount: row.submit_icount,
-      complete_ns: row.complete_ns,
-      status: STATUS[row.status],
-      command: row.command ? COMMAND[row.command] : null,
-      kick_exit_seq: row.kick_exit_seq,
-      irq_seq: row.irq_seq,
-    });
+  const request = requestRows(trace, device);
   const irq = irqRows(trace, (row) => d.controller ? host.deviceOfLine(row.line) : device);
   const exitSeq = () => trace.exitSeq < 0 ? null : trace.exitSeq;
   return {
@@ -145,13 +186,9 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
         used_idx: row.used_idx ?? null,
         request: row.request ?? null,
       }),
-    dma: (row) =>
-      void trace.dma({
-        ...row,
-        device,
-        framing: row.framing ?? false,
-        request: row.request ?? null,
-      }),
+    vringRows: (event, queue, cells) =>
+      trace.alike("vring", { event: VRING[event], device, queue }, cells),
+    dma: dmaRows(trace, device),
     step: (row) =>
       void trace.step({
         device,

@@ -24,17 +24,26 @@ export class EventQueue {
 
   /** Replaces the pending event of the same device, name and argument; null cancels it. */
   set(device: string, name: string, atNs: number | null, arg = 0): void {
-    const old = this.#events.findIndex((e) =>
-      e.device === device && e.name === name && e.arg === arg
-    );
-    if (old >= 0) this.#events.splice(old, 1);
+    const events = this.#events;
+    this.#cancel(device, name, arg);
     if (atNs !== null) {
-      const event = { atNs, device, name, arg, order: this.#order++ };
-      let i = this.#events.length;
-      while (i > 0 && this.#events[i - 1].atNs > atNs) i--;
-      this.#events.splice(i, 0, event);
+      let i = events.push({ atNs, device, name, arg, order: this.#order++ }) - 1;
+      const event = events[i];
+      for (; i > 0 && events[i - 1].atNs > atNs; i--) events[i] = events[i - 1];
+      events[i] = event;
     }
     this.#refresh();
+  }
+
+  #cancel(device: string, name: string, arg: number): void {
+    const events = this.#events;
+    let kept = 0;
+    for (let i = 0; i < events.length; i++) {
+      const e = events[i];
+      if (e.arg === arg && e.name === name && e.device === device) continue;
+      events[kept++] = e;
+    }
+    while (events.length > kept) events.pop();
   }
 
   /** Takes the next event; throws when there is none. */

@@ -9,6 +9,7 @@
 import { ACCESS_BYTES, type Hart, type RiscvCpu, WORD } from "../cpu/mod.ts";
 import type { Bus } from "../mmio/bus.ts";
 import type { DeviceInstance } from "../mmio/device.ts";
+import type { AppendCells } from "../trace/alike.ts";
 import { layoutOf } from "../trace/log.ts";
 import type { LogWriter } from "../trace/log_writer.ts";
 import type { Trace } from "../trace/trace.ts";
@@ -57,7 +58,12 @@ interface Priced {
   readonly handler: number;
   readonly transitions: number;
   readonly costNs: number;
+  /** By privilege, what writes the row of an exit that says no more; made when the first does. */
+  readonly plain: (AppendCells<typeof PLAIN_CELLS> | undefined)[];
 }
+
+/** What differs among exits of one rule and mode that say no more. */
+const PLAIN_CELLS = ["pc", "pc_hi", "insns"] as const;
 
 /** What an exit says beyond its reason. */
 interface ExitDetail {
@@ -120,7 +126,11 @@ export class ExitUnit {
   #unassigned: Accessed;
   /** Null without a trace. */
   readonly #endAccess: EndAccess | null;
+  /** What was looked up last: accesses come in runs. */
+  #lastDevice: DeviceInstance | null = null;
+  #lastAccessed: Accessed;
   #seenPages = new Set<number>();
+  #lastPage = -1;
   #mmio: readonly (readonly Priced[])[];
   #pio: readonly Priced[];
   #stage2: Readonly<Record<AccessKind, Priced>>;
@@ -135,6 +145,7 @@ export class ExitUnit {
     const { profile } = o;
     this.#accessed = new Map(Array.from(o.codes, ([dev, codes]) => [dev, new Accessed(codes)]));
     this.#unassigned = new Accessed({ device: o.unassigned, registers: [] });
+    this.#lastAccessed = this.#unassigned;
     const { log } = o.trace;
     this.#endAccess = log === null ? null : accessEnder(o.cpu.memory, log.memory);
     this.#accessRows = o.trace.log?.rows(ACCESS_EXIT) ?? 0;
@@ -166,6 +177,7 @@ export class ExitUnit {
       handler: HANDLER[rule.handler],
       transitions: profile.transitions[rule.handler],
       costNs: costs === null ? 0 : costNs(costs, name, rule.handler),
+      plain: [],
     };
   }
 
@@ -208,7 +220,7 @@ export class ExitUnit {
         lo = region.read(offset, size);
         hi = region.hi;
       }
-      accessed = this.#accessed.get(place.dev)!;
+      accessed = this.#accessedOf(place.dev);
       register = region.reg;
     }
     const priced = space === SPACE_PIO
@@ -234,9 +246,19 @@ export class ExitUnit {
     else h.completeLoad(lo, hi);
   }
 
+  #accessedOf(dev: DeviceInstance): Accessed {
+    if (dev !== this.#lastDevice) {
+      this.#lastDevice = dev;
+      this.#lastAccessed = this.#accessed.get(dev)!;
+    }
+    return this.#lastAccessed;
+  }
+
   /** 1 when the page was accessed before, else 0. */
   #touch(gpa: number): number {
     const page = Math.floor(gpa / 2 ** PAGE_SHIFT);
+    if (page === this.#lastPage) return 1;
+    this.#lastPage = page;
     if (this.#seenPages.has(page)) return 1;
     this.#seenPages.add(page);
     return 0;
@@ -332,7 +354,7 @@ export class ExitUnit {
     if (!this.#o.profile.virtualized) return;
     const h = this.#o.harts[vcpu];
     this.setClock(h.clockNs, h.icount, vcpu);
-    this.#row(h, this.#wfi, this.#o.trace.take(), NO_DETAIL);
+    this.#plainRow(h, this.#wfi);
   }
 
   /** An SBI call: `serve` runs inside the exit. */
@@ -359,9 +381,26 @@ export class ExitUnit {
     const outer = trace.exitSeq;
     const [timeNs, icount, before] = trace.clock;
     this.setClock(h.clockNs, h.icount, vcpu);
-    this.#row(h, this.#interrupt[kind], trace.take(), NO_DETAIL);
+    this.#plainRow(h, this.#interrupt[kind]);
     trace.exitSeq = outer;
     this.setClock(timeNs, icount, before);
+  }
+
+  /** The row of an exit that begins and ends now, and has no detail. */
+  #plainRow(h: Hart, priced: Priced): void {
+    const { trace } = this.#o;
+    const icount = trace.clock[1];
+    const { reason, hw, handler, transitions, costNs, plain } = priced;
+    const append = plain[h.priv] ??= trace.alike(
+      "exit",
+      {
+        ...{ reason, hw_reason: hw, handler, transitions },
+        ...{ cpu_mode: h.priv, cost_ns: costNs },
+      },
+      PLAIN_CELLS,
+    );
+    append(h.pcLo | 0, h.pcHi | 0, h.insnsSinceExit(icount));
+    this.#ended(h, priced, icount);
   }
 
   #row(

@@ -369,9 +369,11 @@ export class Machine {
 
   #inject(cause: number): void {
     const { trace } = this.#p;
-    this.#injected[cause] ??= trace.alike("irq", {
-      ...{ event: INJECT, device: null, line: cause, path: CAUSE_PATH[cause] },
-    });
+    this.#injected[cause] ??= trace.alike(
+      "irq",
+      { event: INJECT, line: cause, path: CAUSE_PATH[cause] },
+      [],
+    );
     this.#injected[cause]!();
   }
 

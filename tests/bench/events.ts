@@ -40,16 +40,21 @@ function accesses(trace: Trace): () => void {
 }
 
 function interrupts(trace: Trace): () => void {
-  const raise = trace.alike("irq", {
-    ...{ event: codeOf("irq_event", "raise"), device: 3, line: 10 },
-    path: codeOf("irq_path", "wire"),
-  });
+  const [event, path] = [codeOf("irq_event", "raise"), codeOf("irq_path", "wire")];
+  const raise = trace.alike("irq", { event, device: 3, line: 10, path }, []);
   return () => void raise();
+}
+
+function dma(trace: Trace): () => void {
+  const cells = ["gpa", "bytes", "request"] as const;
+  const append = trace.alike("dma", { device: 3, write: 0, framing: 0 }, cells);
+  return () => void append(trace.seq, 64, 9);
 }
 
 const SOURCES: readonly Source[] = [
   { name: "exit + access", perCall: 2, make: accesses },
   { name: "irq", perCall: 1, make: interrupts },
+  { name: "dma", perCall: 1, make: dma },
   {
     name: "dma, by its columns",
     perCall: 1,
