@@ -281,7 +281,7 @@ Deno.test("trace: templates may be many, told early or late, and their records c
       if (i % 50 === 0) {
         const device = random.below(3) === 0 ? null : random.below(255);
         const row = { event: random.below(7), device, line: random.below(65536), path: 2 };
-        const alike = one.alike("irq", row);
+        const alike = one.alike("irq", row, []);
         writers.push(() => {
           two.irq(row);
           return alike();
