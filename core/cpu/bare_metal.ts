@@ -45,6 +45,9 @@ export class Assembler {
   }
 }
 
+/** Between two bytes that a program prints; one that needs more is lost. */
+const MOST_INSNS = 100_000_000;
+
 /** What the program prints on our harts, however they execute. */
 export function ours(program: Uint8Array): Uint8Array {
   const [first, ...others] = Object.values(MODES).map((mode) => printed(program, mode));
@@ -69,7 +72,7 @@ function printed(program: Uint8Array, mode: Execution): Uint8Array {
   h.start({ pc: RAM, a0: 0, a1: 0, priv: 3 });
   const out: number[] = [];
   for (;;) {
-    const stop = cpu.run(0, 10_000_000);
+    const stop = cpu.run(0, MOST_INSNS);
     assert.equal(Stop[stop], "Store", `left at ${h.pc.toString(16)}`);
     if (h.access.gpa === FINISHER) return new Uint8Array(out);
     out.push(h.access.lo);
