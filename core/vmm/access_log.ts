@@ -17,17 +17,28 @@ export type AccessConstants =
   & Record<"cost_ns" | "space", number>
   & Record<"duration_ns", null>;
 
-const ACCESS_EXIT = layoutOf(
-  "access_exit",
-  {
-    ...{ reason: 0, hw_reason: 0, handler: 0, transitions: 0, cpu_mode: 0, size: 0, write: 0 },
-    ...{ device: 0, register: 0, cost_ns: 0, space: 0, duration_ns: null },
-  } satisfies AccessConstants,
-);
-export const ACCESS_LANES = ACCESS_EXIT.lanes;
+/** More of them, of accesses to one address by one vcpu. */
+export type AccessPlace = Record<"gpa" | "offset" | "vcpu", number>;
+
+const CONSTANTS: AccessConstants = {
+  ...{ reason: 0, hw_reason: 0, handler: 0, transitions: 0, cpu_mode: 0, size: 0, write: 0 },
+  ...{ device: 0, register: 0, cost_ns: 0, space: 0, duration_ns: null },
+};
+const PLACE: AccessPlace = { gpa: 0, offset: 0, vcpu: 0 };
+
+/** Records whose template has a place or has none; most accesses come from a few places. */
+const LAYOUTS = {
+  placed: layoutOf("access_exit", { ...CONSTANTS, ...PLACE }),
+  anywhere: layoutOf("access_exit", CONSTANTS),
+};
+export type AccessForm = keyof typeof LAYOUTS;
+export const ACCESS_LANES: Readonly<Record<AccessForm, number>> = {
+  placed: LAYOUTS.placed.lanes,
+  anywhere: LAYOUTS.anywhere.lanes,
+};
 
 /**
- * `hart` and `at` are addresses in the hart's and the log's memory, `lo` and `hi` the value, `costNs` the
+ * Of a placed record `offset` is not used. `hart` and `at` are addresses in the hart's and the log's memory, `lo` and `hi` the value, `costNs` the
  * exit's price below 2^32; the other columns are taken from the hart. Then it has exited at its icount
  * for so long, and its load or store is complete, as by the Hart's own functions. All numbers fit the
  * machine's small integers while seq does: others would be handed over in memory of their own.
@@ -46,20 +57,33 @@ export type EndAccess = (
 let compiled: WebAssembly.Module | null = null;
 
 /** `memory` is where harts lie, `log` where records go. */
-export function accessEnder(memory: WebAssembly.Memory, log: WebAssembly.Memory): EndAccess {
+export function accessEnders(
+  memory: WebAssembly.Memory,
+  log: WebAssembly.Memory,
+): Readonly<Record<AccessForm, EndAccess>> {
   compiled ??= new WebAssembly.Module(build());
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory, log } });
-  return exports.end as EndAccess;
+  return exports as Record<AccessForm, EndAccess>;
 }
 
 function build(): Uint8Array<ArrayBuffer> {
   const m = new Module({ min: 1 }, { shared: "log" });
+  for (const [form, { at }] of Object.entries(LAYOUTS)) end(m, form, at);
+  return m.bytes();
+}
+
+/** Of records whose columns lie at these lanes. */
+function end(m: Module, form: string, at: Partial<(typeof LAYOUTS)["anywhere"]["at"]>): void {
   const params = ["i32", "i32", "i32", "i32", "i32", "i32", "i32", "f64"] as const;
-  const f = m.export(m.func("end", params, []));
+  const f = m.export(m.func(form, params, []));
   const [hart, to, kind, offset, lo, hi, costNs, seq] = params.map((_, i) => f.get(i));
-  const { at } = ACCESS_EXIT;
-  const put32 = (lane: number, v: Code) => f.emit(i32.storeTo(1, to, v, lane * 4));
-  const put64 = (lane: number, v: Code) => f.emit(i64.storeTo(1, to, v, lane * 4));
+  /** What the template says is not stored. */
+  const put32 = (lane: number | undefined, v: Code) => {
+    if (lane !== undefined) f.emit(i32.storeTo(1, to, v, lane * 4));
+  };
+  const put64 = (lane: number | undefined, v: Code) => {
+    if (lane !== undefined) f.emit(i64.storeTo(1, to, v, lane * 4));
+  };
   const slot = (name: keyof typeof SLOT) => i64.load(hart, SLOT[name]);
   const setSlot = (name: keyof typeof SLOT, v: Code) => f.emit(i64.store(hart, v, SLOT[name]));
   const icount = f.bind("i64", slot("icount"));
@@ -74,7 +98,7 @@ function build(): Uint8Array<ArrayBuffer> {
   put64(at.insns, i64.sub(icount, slot("lastExit")));
   put32(at.offset, offset);
   put32(at.value, lo);
-  put32(at.value + 1, hi);
+  put32(at.value! + 1, hi);
 
   const meta = f.bind("i32", i32.load(hart, SLOT.accessMeta));
   setSlot("lastExit", icount);
@@ -82,7 +106,6 @@ function build(): Uint8Array<ArrayBuffer> {
   setSlot("icount", i64.add(icount, i64.const(1)));
   setSlot("pc", i64.add(pc, i64.extendU(i32.shrU(meta, i32.const(8)))));
   f.if(i32.eqz(i32.and(meta, i32.const(META_STORE))), () => completeLoad(f, hart, meta, lo, hi));
-  return m.bytes();
 }
 
 /** As `Hart.completeLoad`: extends the value as the load asks and gives it to the register. */

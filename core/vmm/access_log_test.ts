@@ -4,7 +4,12 @@ import { type Hart, META_BOXED, META_SIGNED, META_STORE, RiscvCpu, WORD } from "
 import { Random, SEED, withSeed } from "../trace/random_trace.ts";
 import type { TableName } from "../trace/schema.ts";
 import { Trace, type TraceSink } from "../trace/trace.ts";
-import { ACCESS_LANES, type AccessConstants, accessEnder } from "./access_log.ts";
+import {
+  ACCESS_LANES,
+  type AccessConstants,
+  accessEnders,
+  type AccessPlace,
+} from "./access_log.ts";
 
 /** Keeps what is written to each table. */
 class Bytes implements TraceSink {
@@ -18,7 +23,7 @@ class Bytes implements TraceSink {
 }
 
 const NS_PER_INSN = 3;
-const HART = 5;
+const HARTS = [5, 0];
 /** A store, and how a load extends its value. */
 const WHATS = [META_STORE, 0, META_SIGNED, META_BOXED];
 
@@ -32,7 +37,7 @@ function randomConstants(random: Random): AccessConstants {
   };
 }
 
-/** An exit and its access by their columns, as `accessEnder` takes them from the hart. */
+/** An exit and its access by their columns, as `accessEnders` take them from the hart. */
 function byColumns(
   trace: Trace,
   h: Hart,
@@ -44,7 +49,7 @@ function byColumns(
   const { words } = h;
   const number = (word: number) => words[word] + words[word + 1] * 2 ** 32;
   const icount = number(WORD.icount);
-  trace.setClock(number(WORD.skewNs) + icount * NS_PER_INSN, icount, HART);
+  trace.setClock(number(WORD.skewNs) + icount * NS_PER_INSN, icount, words[WORD.hartid]);
   const [seq, write] = [trace.take(), k.write !== 0];
   trace.exit({
     ...{ seq, reason: k.reason, hw_reason: k.hw_reason, handler: k.handler },
@@ -70,10 +75,15 @@ Deno.test("access log: the bytes are those of an exit and an access by their col
     const sinks = [new Bytes(), new Bytes()];
     const [one, two] = sinks.map((sink) => new DirectTrace(sink, { batchRows: 50 }));
     const log = one.log!;
-    const end = accessEnder(cpu.memory, log.memory);
-    h.words[WORD.hartid] = HART;
+    const ends = accessEnders(cpu.memory, log.memory);
     const templates = Array.from({ length: 20 }, () => randomConstants(random));
-    const kinds = templates.map((t) => log.template("access_exit", t));
+    /** Every other one has a place. */
+    const places = templates.map((_, i): AccessPlace | null =>
+      i % 2 === 0
+        ? null
+        : { gpa: random.u53(), offset: random.u32(), vcpu: HARTS[random.below(HARTS.length)] }
+    );
+    const kinds = templates.map((t, i) => log.template("access_exit", { ...t, ...places[i] }));
     for (let i = 0; i < 3000; i++) {
       const put = (word: number, bits: number) => {
         const v = random.u53() % 2 ** bits;
@@ -90,15 +100,22 @@ Deno.test("access log: the bytes are those of an exit and an access by their col
       const back = random.below(2 ** 31);
       const last = Math.max(0, h.icount - back);
       h.exited(last);
-      const [lo, hi, offset] = [random.u32(), random.u32(), random.u32()];
+      const [lo, hi] = [random.u32(), random.u32()];
       const which = random.below(templates.length);
+      const place = places[which];
+      const offset = place?.offset ?? random.u32();
+      h.words[WORD.hartid] = place?.vcpu ?? HARTS[random.below(HARTS.length)];
+      if (place !== null) {
+        [h.words[WORD.accessGpa], h.words[WORD.accessGpa + 1]] = [place.gpa, place.gpa / 2 ** 32];
+      }
       const seq = one.take();
       one.take();
       byColumns(two, h, templates[which], offset, lo, hi);
-      const at = log.address(log.reserve(ACCESS_LANES, 2));
+      const form = place === null ? "anywhere" : "placed";
+      const at = log.address(log.reserve(ACCESS_LANES[form], 2));
       const { cost_ns } = templates[which];
       const before = h.words.slice();
-      end(h.at, at, kinds[which], offset | 0, lo | 0, hi | 0, cost_ns | 0, seq);
+      ends[form](h.at, at, kinds[which], offset | 0, lo | 0, hi | 0, cost_ns | 0, seq);
       const after = h.words.slice();
       h.words.set(before);
       h.exited(h.icount);

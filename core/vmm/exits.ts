@@ -14,7 +14,14 @@ import { layoutOf } from "../trace/log.ts";
 import type { LogWriter } from "../trace/log_writer.ts";
 import type { Trace } from "../trace/trace.ts";
 import { codeOf, CODES } from "../trace/schema.ts";
-import { ACCESS_LANES, type AccessConstants, accessEnder, type EndAccess } from "./access_log.ts";
+import {
+  ACCESS_LANES,
+  type AccessConstants,
+  accessEnders,
+  type AccessForm,
+  type AccessPlace,
+  type EndAccess,
+} from "./access_log.ts";
 import { costNs } from "./costs.ts";
 import {
   type AccessKind,
@@ -93,13 +100,23 @@ export interface DeviceCodes {
   readonly registers: readonly number[];
 }
 
-/** A device's codes, and the kinds of the records of accesses to it that the log knows by now. */
+/**
+ * A device's codes, and the kinds of the records of accesses to it that the log knows by now, 0 where
+ * there is none yet. The first are those of accesses that mean no register. Each has one for the address
+ * and the vcpu that came first, and one for all others.
+ */
 class Accessed {
-  /** -1 where there is none yet. The first are those of accesses that mean no register. */
-  readonly kinds: Int32Array;
+  readonly placed: Int32Array;
+  readonly gpas: Float64Array;
+  readonly vcpus: Uint8Array;
+  readonly anywhere: Int32Array;
 
   constructor(readonly codes: DeviceCodes) {
-    this.kinds = new Int32Array((codes.registers.length + 1) * PER_REGISTER).fill(-1);
+    const kinds = (codes.registers.length + 1) * PER_REGISTER;
+    this.placed = new Int32Array(kinds);
+    this.gpas = new Float64Array(kinds);
+    this.vcpus = new Uint8Array(kinds);
+    this.anywhere = new Int32Array(kinds);
   }
 }
 
@@ -125,7 +142,7 @@ export class ExitUnit {
   #accessed: ReadonlyMap<DeviceInstance, Accessed>;
   #unassigned: Accessed;
   /** Null without a trace. */
-  readonly #endAccess: EndAccess | null;
+  readonly #endAccess: Readonly<Record<AccessForm, EndAccess>> | null;
   /** What was looked up last: accesses come in runs. */
   #lastDevice: DeviceInstance | null = null;
   #lastAccessed: Accessed;
@@ -147,7 +164,7 @@ export class ExitUnit {
     this.#unassigned = new Accessed({ device: o.unassigned, registers: [] });
     this.#lastAccessed = this.#unassigned;
     const { log } = o.trace;
-    this.#endAccess = log === null ? null : accessEnder(o.cpu.memory, log.memory);
+    this.#endAccess = log === null ? null : accessEnders(o.cpu.memory, log.memory);
     this.#accessRows = o.trace.log?.rows(ACCESS_EXIT) ?? 0;
     const mmio = (write: boolean) =>
       [false, true].map((known) => this.#price("mmio", profile.mmio(write, known)));
@@ -230,10 +247,21 @@ export class ExitUnit {
     if (log !== null && !trace.watched) {
       const how = space << SPACE_SHIFT | known << KNOWN_SHIFT | (write ? 1 << WRITE_SHIFT : 0);
       const form = how | words[WORD.priv] << MODE_SHIFT | 31 - Math.clz32(size);
-      let kind = accessed.kinds[(register + 1) * PER_REGISTER + form];
-      if (kind < 0) kind = this.#template(log, accessed, register, form, priced);
-      const at = log.address(log.reserve(ACCESS_LANES, this.#accessRows));
-      this.#endAccess!(h.at, at, kind, offset | 0, lo | 0, hi | 0, priced.costNs | 0, seq);
+      const i = (register + 1) * PER_REGISTER + form;
+      if (accessed.placed[i] === 0 && Number.isSafeInteger(gpa)) {
+        accessed.gpas[i] = gpa;
+        accessed.vcpus[i] = vcpu;
+        accessed.placed[i] = this.#template(log, accessed, i, priced, { gpa, offset, vcpu });
+      }
+      const price = priced.costNs | 0;
+      if (accessed.gpas[i] === gpa && accessed.vcpus[i] === vcpu) {
+        const at = log.address(log.reserve(ACCESS_LANES.placed, this.#accessRows));
+        this.#endAccess!.placed(h.at, at, accessed.placed[i], 0, lo | 0, hi | 0, price, seq);
+      } else {
+        const kind = accessed.anywhere[i] ||= this.#template(log, accessed, i, priced);
+        const at = log.address(log.reserve(ACCESS_LANES.anywhere, this.#accessRows));
+        this.#endAccess!.anywhere(h.at, at, kind, offset | 0, lo | 0, hi | 0, price, seq);
+      }
       this.counts[priced.reason]++;
       trace.exitSeq = -1;
       return;
@@ -264,14 +292,16 @@ export class ExitUnit {
     return 0;
   }
 
-  /** A kind for such accesses, which the log is told of. */
+  /** A kind for the accesses of this index, at this place or at any, which the log is told of. */
   #template(
     log: LogWriter,
-    { codes, kinds }: Accessed,
-    register: number,
-    form: number,
+    { codes }: Accessed,
+    index: number,
     priced: Priced,
+    place?: AccessPlace,
   ): number {
+    const register = Math.floor(index / PER_REGISTER) - 1;
+    const form = index % PER_REGISTER;
     const constants: AccessConstants = {
       reason: priced.reason,
       hw_reason: priced.hw,
@@ -286,9 +316,7 @@ export class ExitUnit {
       duration_ns: null,
       space: form >> SPACE_SHIFT,
     };
-    const kind = log.template("access_exit", constants);
-    kinds[(register + 1) * PER_REGISTER + form] = kind;
-    return kind;
+    return log.template("access_exit", { ...constants, ...place });
   }
 
   /** The same two rows one by one, for whoever watches them. */

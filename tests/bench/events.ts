@@ -7,7 +7,7 @@ import { RiscvCpu } from "../../core/cpu/mod.ts";
 import { BackgroundDirectory } from "../../core/trace/background.ts";
 import { codeOf, EVENT_TABLES } from "../../core/trace/schema.ts";
 import { DEFAULT_BATCH_ROWS, Trace } from "../../core/trace/trace.ts";
-import { ACCESS_LANES, accessEnder } from "../../core/vmm/access_log.ts";
+import { ACCESS_LANES, accessEnders } from "../../core/vmm/access_log.ts";
 import { mainThreadMs, show, spread, table } from "./measure.ts";
 
 const EVENTS = 10_000_000;
@@ -27,15 +27,16 @@ function accesses(trace: Trace): () => void {
   });
   const hart = cpu.hart(0);
   const log = trace.log!;
-  const end = accessEnder(cpu.memory, log.memory);
+  const { placed: end } = accessEnders(cpu.memory, log.memory);
   const kind = log.template("access_exit", {
     ...{ reason: codeOf("reason", "mmio"), hw_reason: 2, handler: 1, transitions: 4, cpu_mode: 1 },
     ...{ size: 4, write: 1, device: 3, register: 7, cost_ns: 0, space: 0, duration_ns: null },
+    ...{ gpa: 0x1000_0010, offset: 0x10, vcpu: 0 },
   });
   return () => {
     const seq = trace.take();
     trace.take();
-    end(hart.at, log.address(log.reserve(ACCESS_LANES, 2)), kind, 0x10, seq, 0, 0, seq);
+    end(hart.at, log.address(log.reserve(ACCESS_LANES.placed, 2)), kind, 0x10, seq, 0, 0, seq);
   };
 }
 
