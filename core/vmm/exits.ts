@@ -18,7 +18,6 @@ import {
   ACCESS_LANES,
   type AccessConstants,
   accessEnders,
-  type AccessForm,
   type AccessPlace,
   type EndAccess,
 } from "./access_log.ts";
@@ -142,7 +141,8 @@ export class ExitUnit {
   #accessed: ReadonlyMap<DeviceInstance, Accessed>;
   #unassigned: Accessed;
   /** Null without a trace. */
-  readonly #endAccess: Readonly<Record<AccessForm, EndAccess>> | null;
+  readonly #endPlaced: EndAccess | null;
+  readonly #endAnywhere: EndAccess | null;
   /** What was looked up last: accesses come in runs. */
   #lastDevice: DeviceInstance | null = null;
   #lastAccessed: Accessed;
@@ -164,7 +164,9 @@ export class ExitUnit {
     this.#unassigned = new Accessed({ device: o.unassigned, registers: [] });
     this.#lastAccessed = this.#unassigned;
     const { log } = o.trace;
-    this.#endAccess = log === null ? null : accessEnders(o.cpu.memory, log.memory);
+    const enders = log === null ? null : accessEnders(o.cpu.memory, log.memory);
+    this.#endPlaced = enders && enders.placed;
+    this.#endAnywhere = enders && enders.anywhere;
     this.#accessRows = o.trace.log?.rows(ACCESS_EXIT) ?? 0;
     const mmio = (write: boolean) =>
       [false, true].map((known) => this.#price("mmio", profile.mmio(write, known)));
@@ -256,11 +258,11 @@ export class ExitUnit {
       const price = priced.costNs | 0;
       if (accessed.gpas[i] === gpa && accessed.vcpus[i] === vcpu) {
         const at = log.address(log.reserve(ACCESS_LANES.placed, this.#accessRows));
-        this.#endAccess!.placed(h.at, at, accessed.placed[i], 0, lo | 0, hi | 0, price, seq);
+        this.#endPlaced!(h.at, at, accessed.placed[i], 0, lo | 0, hi | 0, price, seq);
       } else {
         const kind = accessed.anywhere[i] ||= this.#template(log, accessed, i, priced);
         const at = log.address(log.reserve(ACCESS_LANES.anywhere, this.#accessRows));
-        this.#endAccess!.anywhere(h.at, at, kind, offset | 0, lo | 0, hi | 0, price, seq);
+        this.#endAnywhere!(h.at, at, kind, offset | 0, lo | 0, hi | 0, price, seq);
       }
       this.counts[priced.reason]++;
       trace.exitSeq = -1;

@@ -132,8 +132,9 @@ export class Machine {
 
   /** Instructions executed by all harts together. */
   get executed(): number {
+    const { harts } = this.#p;
     let sum = 0;
-    for (const h of this.#p.harts) sum += h.icount;
+    for (let i = 0; i < harts.length; i++) sum += harts[i].icount;
     return sum;
   }
 
