@@ -11,7 +11,7 @@ import type { GuestMemory } from "./memory.ts";
 
 type CodeName<K extends keyof typeof CODES> = (typeof CODES)[K][number]["name"];
 
-/** A row of `vring`. Absent columns are null. */
+/** What a row of `vring` tells of a queue. */
 export interface VringRow {
   event: CodeName<"vring_event">;
   queue: number;
@@ -87,7 +87,6 @@ export interface MarkRow {
 }
 
 export interface DeviceTrace {
-  vring(row: VringRow): void;
   /**
    * For what a queue does all the time: a function that writes such rows, given the values of `cells` in
    * their order; the other columns are null. It costs much less than an object for each. -1 is null but

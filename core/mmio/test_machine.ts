@@ -89,7 +89,6 @@ export class TestMachine {
     const row = (table: string) => (r: object) => void this.#row(table, r);
     const nextRequestId = () => this.#nextRequest++;
     return {
-      vring: row("vring"),
       vringRows: (event, queue, cells) => (...values) => {
         const row = Object.entries(rowOf("vring", {}, cells, values));
         const given = Object.fromEntries(row.filter(([, value]) => value !== null));

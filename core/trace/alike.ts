@@ -4,7 +4,7 @@
  * takes as numbers, one by one: an object for each row would be garbage at once.
  * @module
  */
-import { type Constants, type Layout, needsAllBits, NONE, type RecordField } from "./log.ts";
+import { type Constants, HIGH, type Layout, needsAllBits, NONE, type RecordField } from "./log.ts";
 import { type ColumnsOf, columnsOf, type Row } from "./rows.ts";
 import { type Column, COMMON, type EventTable, TABLES } from "./schema.ts";
 
@@ -74,9 +74,6 @@ export function rowOf<T extends AlikeTable>(
   cells.forEach((name, i) => put(name, values[i]));
   return row as Row<T>;
 }
-
-/** 2^-32: a store keeps 32 bits of a number, so that v × HIGH stores its upper half. */
-export const HIGH = 2 ** -32;
 
 function store({ name, column, at }: RecordField, cells: readonly string[]): string {
   const value = name === "exit_seq" ? "context.exitSeq" : name;

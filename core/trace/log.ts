@@ -42,6 +42,9 @@ export const JSON_LANES = 2;
  */
 export const NONE = 0xffff_ffff;
 
+/** 2^-32: a store keeps 32 bits of a number, so that v × HIGH stores its upper half. */
+export const HIGH = 2 ** -32;
+
 /** Values that the records of a template have in common, by column; nulls too. */
 export type Constants = Readonly<Record<string, number | null>>;
 

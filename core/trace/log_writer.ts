@@ -3,7 +3,7 @@
  * a row's values would cost too much, and for the rest appenders that are generated from the schema.
  * @module
  */
-import { alikeSource, type AlikeTable, type AppendCells, HIGH } from "./alike.ts";
+import { alikeSource, type AlikeTable, type AppendCells } from "./alike.ts";
 import {
   CHUNK_LANES,
   CLOSE,
@@ -12,6 +12,7 @@ import {
   type Constants,
   FIRST_TEMPLATE,
   hasBytes,
+  HIGH,
   JSON_LANES,
   lanesOf,
   type Layout,

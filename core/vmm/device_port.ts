@@ -171,21 +171,6 @@ function deviceTrace(host: PortHost, d: PortOf): DeviceTrace {
   const irq = irqRows(trace, (row) => d.controller ? host.deviceOfLine(row.line) : device);
   const exitSeq = () => trace.exitSeq < 0 ? null : trace.exitSeq;
   return {
-    vring: (row) =>
-      void trace.vring({
-        event: VRING[row.event],
-        device,
-        queue: row.queue,
-        head: row.head ?? null,
-        desc_index: row.desc_index ?? null,
-        gpa: row.gpa ?? null,
-        gpa_hi: row.gpa_hi ?? 0,
-        length: row.length ?? null,
-        flags: row.flags ?? null,
-        avail_idx: row.avail_idx ?? null,
-        used_idx: row.used_idx ?? null,
-        request: row.request ?? null,
-      }),
     vringRows: (event, queue, cells) =>
       trace.alike("vring", { event: VRING[event], device, queue }, cells),
     dma: dmaRows(trace, device),
