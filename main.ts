@@ -8,12 +8,7 @@ import "./replay/cli/segmenter.ts";
 import { parseSync } from "@optique/core/parser";
 import { describe, EXIT, readerIsGone } from "./replay/cli/errors.ts";
 import { COMMANDS, type Parsed } from "./replay/cli/options.ts";
-
-/** `deno task` runs in the project's folder; names on the command line mean the caller's. */
-function enterCallersFolder(): void {
-  const folder = Deno.env.get("EXITSCOPE_CWD");
-  if (folder) Deno.chdir(folder);
-}
+import { enterCallersFolder } from "./replay/paths.ts";
 
 const commandLine = () => import("./replay/cli/command_line.ts");
 

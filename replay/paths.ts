@@ -27,3 +27,9 @@ export const isAbsolute = (path: string): boolean => ABSOLUTE.test(path);
 
 /** From the root, whatever folder the process works in. */
 export const absolute = (path: string): string => isAbsolute(path) ? path : `${Deno.cwd()}/${path}`;
+
+/** `deno task` runs in the project's folder; names on the command line mean the caller's. */
+export function enterCallersFolder(): void {
+  const folder = Deno.env.get("EXITSCOPE_CWD");
+  if (folder) Deno.chdir(folder);
+}

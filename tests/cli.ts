@@ -7,8 +7,9 @@ export const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 /** What the command may not take from whoever runs the tests. */
 export const CHILD_ENV = { NO_COLOR: "1", EXITSCOPE_DEBUG: "", EXITSCOPE_CWD: "" };
 
-/** What follows the name of the Deno executable. */
-export const DENO_RUN = ["run", "--allow-all", "--no-check", "--quiet", MAIN];
+/** What follows the name of the Deno executable, so that it runs `script`. */
+const denoRun = (script: string) => ["run", "--allow-all", "--no-check", "--quiet", script];
+export const DENO_RUN = denoRun(MAIN);
 
 export interface Outcome {
   code: number;
@@ -16,14 +17,14 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Runs the command in `cwd`, with `input` on its standard input. */
+/** Runs the command, or another `script`, in `cwd`, with `input` on its standard input. */
 export async function run(
   cwd: string,
   args: readonly string[],
-  o: { input?: string; env?: Record<string, string> } = {},
+  o: { input?: string; env?: Record<string, string>; script?: string } = {},
 ): Promise<Outcome> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...DENO_RUN, ...args],
+    args: [...denoRun(o.script ?? MAIN), ...args],
     cwd,
     env: { ...CHILD_ENV, ...o.env },
     stdin: "piped",

@@ -1,6 +1,7 @@
 /** Developers' tasks: each says what it takes, and refuses other words in one line. @module */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { run } from "./cli.ts";
 
 const ROOT = new URL("../", import.meta.url);
 /** They hand their words on to `deno test`. */
@@ -15,22 +16,13 @@ function tasks(): [string, string][] {
   });
 }
 
-async function run(file: string, word: string) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", "--no-check", "--quiet", fileURLToPath(new URL(file, ROOT)), word],
-    env: { NO_COLOR: "1", EXITSCOPE_CWD: "" },
-    stdin: "null",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
 for (const [name, file] of tasks()) {
   Deno.test(`deno task ${name}: --help says what it takes; other words are refused`, async () => {
-    const help = await run(file, "--help");
+    const script = fileURLToPath(new URL(file, ROOT));
+    const help = await run(".", ["--help"], { script });
     assert.equal(help.code, 0, help.stderr);
     assert.match(help.stdout, new RegExp(`^[^\\n]+\\nUsage: deno task ${name} `));
-    const refused = await run(file, "--nonsense");
+    const refused = await run(".", ["--nonsense"], { script });
     assert.equal(refused.code, 2);
     assert.equal(refused.stdout, "");
     assert.match(

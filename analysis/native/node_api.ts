@@ -44,22 +44,17 @@ export interface NodeApi {
   DuckDBBlobValue: new (bytes: Uint8Array) => unknown;
   [type: string]: unknown;
 }
+type CopyToVector = (
+  vector: unknown,
+  targetAt: number,
+  source: ArrayBufferLike,
+  sourceAt: number,
+  bytes: number,
+) => void;
 export interface NodeBindings {
   data_chunk_get_vector(chunk: unknown, column: number): unknown;
   vector_ensure_validity_writable(vector: unknown): void;
   vector_assign_string_element_len(vector: unknown, row: number, bytes: Uint8Array): void;
-  copy_data_to_vector(
-    vector: unknown,
-    targetAt: number,
-    source: ArrayBufferLike,
-    sourceAt: number,
-    bytes: number,
-  ): void;
-  copy_data_to_vector_validity(
-    vector: unknown,
-    targetAt: number,
-    source: ArrayBufferLike,
-    sourceAt: number,
-    bytes: number,
-  ): void;
+  copy_data_to_vector: CopyToVector;
+  copy_data_to_vector_validity: CopyToVector;
 }

@@ -5,14 +5,9 @@
  */
 import type { Parser } from "@optique/core/parser";
 import { run } from "@optique/run";
+import { enterCallersFolder } from "../paths.ts";
 import { EXIT } from "./errors.ts";
 import { mistake, say } from "./say.ts";
-
-/** `deno task` runs in the project's folder; names on the command line mean the caller's. */
-export function enterCallersFolder(): void {
-  const folder = Deno.env.get("EXITSCOPE_CWD");
-  if (folder) Deno.chdir(folder);
-}
 
 /**
  * What `parser` makes of the task's words, in the caller's folder. Prints help or a mistake, and ends the
